@@ -1,0 +1,223 @@
+package hypervisor
+
+import (
+	"context"
+	"io"
+)
+
+// Driver makes servers real on one host. Every method may be called again after
+// a crash and must then finish the work or find it done; hypervisortest is the
+// law. Errors carry a fault.Kind where the cause is known: NotFound for a guest
+// that is not here, Unsupported for what this hypervisor or guest cannot do,
+// Conflict for a state that forbids the call, Unavailable when the hypervisor
+// itself does not answer. Methods are safe for concurrent use; calls for one
+// guest are serialized by the agent.
+type Driver interface {
+	// Create makes the guest's disks, defines it and starts it when g.PowerOn.
+	// A guest that is already defined is redefined from g; its disks are kept
+	// (that is also how a hard reboot is done: Power off, then Create). When
+	// Create fails, Destroy still removes everything that it had made.
+	Create(ctx context.Context, g Guest) error
+
+	// Destroy ends the guest at once and removes its definition, its disks and
+	// its directory. A guest that is not here is success.
+	Destroy(ctx context.Context, id string) error
+
+	// Power switches the guest. It returns when the guest has reached the
+	// state, or with ctx's error. PowerShutdown asks the guest's operating
+	// system and gives up silently after the deadline of ctx: the caller then
+	// decides to use PowerOff.
+	Power(ctx context.Context, id string, action PowerAction) error
+
+	// State returns what one guest does now; fault.NotFound when it is not here.
+	State(ctx context.Context, id string) (State, error)
+
+	// List returns every guest of this cloud on the host, also such that the
+	// agent does not know, in no particular order.
+	List(ctx context.Context) ([]Observed, error)
+
+	// AttachVolume gives a running or stopped guest a further disk;
+	// a volume that is attached already is success.
+	AttachVolume(ctx context.Context, id string, v Volume) error
+	// DetachVolume takes it away; an unknown volume is success. It returns when
+	// the guest has let go of the device.
+	DetachVolume(ctx context.Context, id, volumeID string) error
+
+	// AttachInterface and DetachInterface do the same for a network interface.
+	AttachInterface(ctx context.Context, id string, nic NIC) error
+	DetachInterface(ctx context.Context, id, portID string) error
+
+	// Resources measures what the host has and uses. It is called every few
+	// seconds and must be cheap.
+	Resources(ctx context.Context) (Resources, error)
+}
+
+// Rebooter is implemented by drivers that can ask a guest's operating system to
+// restart. The call returns when the guest has been asked and has gone down and
+// up once, or with ctx's error, upon which the agent does a hard reboot.
+type Rebooter interface {
+	Reboot(ctx context.Context, id string) error
+}
+
+// ConsoleLogger is implemented by drivers that keep what a guest writes to its
+// first serial port.
+type ConsoleLogger interface {
+	// ConsoleLog opens the log from its beginning and says how long it is. It
+	// is there also while the guest is off. fault.NotFound: no such guest.
+	ConsoleLog(ctx context.Context, id string) (log io.ReadSeekCloser, size int64, err error)
+}
+
+// Plugger is implemented by drivers whose network interfaces are devices of the
+// host, made before the guest starts so that the network agent can wire them:
+// tap devices named as TapName says. Both are idempotent.
+type Plugger interface {
+	Plug(ctx context.Context, nic NIC) error
+	Unplug(ctx context.Context, nic NIC) error
+}
+
+// Watcher is implemented by drivers that report a guest's changes as they
+// happen (a guest that shuts itself down, a crash). Watch calls changed with
+// the guest's id until ctx ends; it may call it without need and more than once.
+// The agent polls State in any case: a lost event costs time, not truth.
+type Watcher interface {
+	Watch(ctx context.Context, changed func(id string)) error
+}
+
+// PowerAction is what Power is asked to do.
+type PowerAction string
+
+// The power actions.
+const (
+	PowerOn       PowerAction = "on"       // start; a running guest is success
+	PowerOff      PowerAction = "off"      // pull the plug; a stopped guest is success
+	PowerShutdown PowerAction = "shutdown" // ask the guest to power itself off (ACPI)
+)
+
+// State is what a guest does, in upstream's words and numbers: power_state of
+// the compute API (nova/compute/power_state.py).
+type State int
+
+// The states that a driver can report.
+const (
+	NoState   State = 0
+	Running   State = 1
+	Paused    State = 3
+	Shutdown  State = 4
+	Crashed   State = 6
+	Suspended State = 7
+)
+
+// Guest describes one server to a driver, completely: Create needs nothing else.
+type Guest struct {
+	ID        string // the server's UUID
+	Name      string // domain name, e.g. instance-0000002a; unique in the cloud
+	Title     string // the user's name for it; free text, for people
+	ProjectID string
+	UserID    string
+
+	VCPUs    int
+	MemoryMB int
+
+	Image Image
+	Root  Disk // made as a copy-on-write child of Image
+	// ConfigDrive is a finished ISO 9660 or FAT image, empty if there is none.
+	ConfigDrive []byte
+
+	NICs    []NIC
+	Volumes []Volume
+
+	// Properties are the image's hardware properties (hw_*, os_*), by upstream's
+	// names; a driver ignores what it does not know.
+	Properties map[string]string
+	// PowerOn says whether Create starts the guest.
+	PowerOn bool
+}
+
+// Image is a file in the agent's image cache: complete, verified, not to be
+// written, and kept for as long as a guest has it as backing file.
+type Image struct {
+	ID     string
+	Path   string
+	Format string // "raw" or "qcow2"
+	// Kernel and Ramdisk are paths for three-part images, else empty.
+	Kernel, Ramdisk string
+}
+
+// Disk is a local disk that lives and dies with the guest.
+type Disk struct {
+	SizeGB int // 0: as large as the image
+}
+
+// NIC is one network interface, backed by a port of the network service.
+type NIC struct {
+	PortID string
+	MAC    string
+	MTU    int
+	Tag    string // the user's device tag, may be empty
+}
+
+// TapName is the name of the host device behind a port: the convention that
+// compute and network agents share with upstream's ("tap" and 11 characters of
+// the port's id; IFNAMSIZ leaves 15).
+func TapName(portID string) string { return "tap" + portID[:min(11, len(portID))] }
+
+// Volume is a block device provided by the volume service.
+type Volume struct {
+	ID       string
+	Device   string // the name that the API promised, e.g. /dev/vdb; a hint
+	ReadOnly bool
+	Boot     bool // the guest boots from it; there is no Image then
+	// Kind says which fields count: "file" (Path, Format), "iscsi" (Portal,
+	// IQN, LUN, User, Secret), "nbd" (Path is the socket).
+	Kind         string
+	Path, Format string
+	Portal, IQN  string
+	LUN          int
+	User, Secret string
+}
+
+// Observed is a guest as List finds it.
+type Observed struct {
+	ID    string
+	Name  string
+	State State
+}
+
+// Resources is what a host offers and has in use, measured, not accounted.
+type Resources struct {
+	HypervisorType    string // "QEMU", "fake", ...: hypervisor_type of the API
+	HypervisorVersion int    // as libvirt counts: 1e6*major + 1e3*minor + micro
+	HypervisorName    string // the hypervisor's own name of the host (its FQDN)
+	HostIP            string
+
+	VCPUs        int
+	MemoryMB     int
+	MemoryUsedMB int
+	DiskGB       int
+	DiskUsedGB   int // of the file system that holds the guests
+	DiskFreeGB   int
+	Running      int // guests running, also foreign ones
+
+	// CPU describes the processor: arch, model, vendor, features, topology.
+	CPU CPU
+	// Supported lists what can run here, e.g. {"x86_64", "qemu", "hvm"}.
+	Supported [][3]string
+	// Traits are further Placement traits that hold on this host (HW_CPU_…).
+	Traits []string
+}
+
+// CPU is cpu_info of the API.
+type CPU struct {
+	Arch     string      `json:"arch"`
+	Model    string      `json:"model"`
+	Vendor   string      `json:"vendor"`
+	Features []string    `json:"features"`
+	Topology CPUTopology `json:"topology"`
+}
+
+// CPUTopology counts one host's processors.
+type CPUTopology struct {
+	Sockets int `json:"sockets"`
+	Cores   int `json:"cores"`
+	Threads int `json:"threads"`
+}
