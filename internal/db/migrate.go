@@ -1,0 +1,100 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"sort"
+	"strings"
+)
+
+// Migrate brings the database to the newest of the numbered .sql files in dir of
+// files. Each file is run once, statement by statement, in its own transaction,
+// and noted in schema_migrations; each statement is safe to repeat, since
+// MariaDB commits table definitions one by one. set names who migrates, so that
+// several sets of files can share a database.
+//
+// Statements end with a semicolon at the end of a line. The words @serial@,
+// @text@ and @double@ stand for the dialect's types.
+func (d *DB) Migrate(ctx context.Context, set string, files fs.FS, dir string) error {
+	names, err := fs.Glob(files, dir+"/*.sql")
+	if err != nil {
+		return err
+	}
+	sort.Strings(names)
+	err = d.Tx(ctx, func(tx *Tx) error {
+		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS schema_migrations (
+			name VARCHAR(190) NOT NULL PRIMARY KEY)`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", set, err)
+	}
+	done, err := Select[string](ctx, d, `SELECT name FROM schema_migrations`)
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", set, err)
+	}
+	applied := map[string]bool{}
+	for _, name := range done {
+		applied[name] = true
+	}
+	for _, file := range names {
+		key := set + "/" + strings.TrimPrefix(file, dir+"/")
+		if applied[key] {
+			continue
+		}
+		text, err := fs.ReadFile(files, file)
+		if err != nil {
+			return err
+		}
+		if err := d.apply(ctx, key, string(text)); err != nil {
+			return fmt.Errorf("migrate %s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+func (d *DB) apply(ctx context.Context, key, text string) error {
+	return d.Tx(ctx, func(tx *Tx) error {
+		for _, statement := range statements(d.Dialect.translate(text)) {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return fmt.Errorf("%w (statement: %s)", err, firstLine(statement))
+			}
+		}
+		if _, err := tx.Exec(ctx, `DELETE FROM schema_migrations WHERE name = ?`, key); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO schema_migrations (name) VALUES (?)`, key)
+		return err
+	})
+}
+
+var word = regexp.MustCompile(`@([a-z]+)@`)
+
+func (d Dialect) translate(text string) string {
+	return word.ReplaceAllStringFunc(text, func(w string) string {
+		if t, ok := d.words[strings.Trim(w, "@")]; ok {
+			return t
+		}
+		return w
+	})
+}
+
+// statements cuts a file at semicolons that end a line, without comments.
+func statements(text string) []string {
+	var out []string
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		code, _, _ := strings.Cut(line, "--")
+		b.WriteString(strings.TrimRight(code, " \t\r\n") + "\n")
+		if strings.HasSuffix(strings.TrimSpace(code), ";") {
+			out = append(out, strings.TrimSuffix(strings.TrimSpace(b.String()), ";"))
+			b.Reset()
+		}
+	}
+	if rest := strings.TrimSpace(b.String()); rest != "" {
+		out = append(out, rest)
+	}
+	return out
+}
