@@ -25,8 +25,8 @@ type Driver interface {
 
 	// Power switches the guest. It returns when the guest has reached the
 	// state, or with ctx's error. PowerShutdown asks the guest's operating
-	// system and gives up silently after the deadline of ctx: the caller then
-	// decides to use PowerOff.
+	// system; when the deadline of ctx passes and the guest still runs, that is
+	// no error: the caller looks at State and decides to use PowerOff.
 	Power(ctx context.Context, id string, action PowerAction) error
 
 	// State returns what one guest does now; fault.NotFound when it is not here.
@@ -36,11 +36,13 @@ type Driver interface {
 	// agent does not know, in no particular order.
 	List(ctx context.Context) ([]Observed, error)
 
-	// AttachVolume gives a running or stopped guest a further disk;
-	// a volume that is attached already is success.
+	// AttachVolume gives a running or stopped guest a further disk, for good:
+	// it is there again after a power cycle. A volume that is attached already
+	// is success.
 	AttachVolume(ctx context.Context, id string, v Volume) error
-	// DetachVolume takes it away; an unknown volume is success. It returns when
-	// the guest has let go of the device.
+	// DetachVolume takes it away; a volume that the guest does not have is
+	// success, a guest that is not here is fault.NotFound. It returns when the
+	// guest has let go of the device, or with ctx's error while it holds on.
 	DetachVolume(ctx context.Context, id, volumeID string) error
 
 	// AttachInterface and DetachInterface do the same for a network interface.
@@ -54,7 +56,8 @@ type Driver interface {
 
 // Rebooter is implemented by drivers that can ask a guest's operating system to
 // restart. The call returns when the guest has been asked and has gone down and
-// up once, or with ctx's error, upon which the agent does a hard reboot.
+// up once, or with ctx's error, upon which the agent does a hard reboot. A guest
+// that does not run is fault.Conflict.
 type Rebooter interface {
 	Reboot(ctx context.Context, id string) error
 }
@@ -77,8 +80,9 @@ type Plugger interface {
 
 // Watcher is implemented by drivers that report a guest's changes as they
 // happen (a guest that shuts itself down, a crash). Watch calls changed with
-// the guest's id until ctx ends; it may call it without need and more than once.
-// The agent polls State in any case: a lost event costs time, not truth.
+// the guest's id, one call at a time, until ctx ends, and then returns ctx's
+// error; it may call it without need and more than once, and never after it has
+// returned. The agent polls State in any case: a lost event costs time, not truth.
 type Watcher interface {
 	Watch(ctx context.Context, changed func(id string)) error
 }
