@@ -177,4 +177,3 @@ func TestEachEndsEarly(t *testing.T) {
 		})
 	}
 }
-

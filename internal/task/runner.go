@@ -1,0 +1,261 @@
+package task
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"kilonova/internal/db"
+)
+
+// Handler does the work of one kind. nil ends the task. An error has it tried
+// again later, from the step saved last; a handler that does not want that says
+// so by ending the task itself and returning nil.
+type Handler func(ctx context.Context, run *Run) error
+
+// Runner takes tasks and runs them. Fill the fields, then call Run; Add may be
+// called before and without it, also by processes that run nothing.
+type Runner struct {
+	DB       *db.DB
+	Handlers map[string]Handler
+	Owner    string // this process, unique among all that share the database
+	Now      func() time.Time
+	Log      *slog.Logger
+	Workers  int           // tasks at a time; 0: 16
+	Lease    time.Duration // 0: 30 s; renewed while a handler runs
+	Poll     time.Duration // how often to look without being told; 0: 1 s
+
+	once sync.Once
+	wake chan struct{}
+}
+
+func (r *Runner) setUp() {
+	r.once.Do(func() {
+		r.wake = make(chan struct{}, 1)
+		if r.Workers == 0 {
+			r.Workers = 16
+		}
+		if r.Lease == 0 {
+			r.Lease = 30 * time.Second
+		}
+		if r.Poll == 0 {
+			r.Poll = time.Second
+		}
+	})
+}
+
+// Wake has the runner look for tasks now.
+func (r *Runner) Wake() {
+	r.setUp()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run takes tasks until ctx ends, then waits for the handlers, whose context
+// ends with it: what they leave is taken up again by whoever comes next.
+func (r *Runner) Run(ctx context.Context) error {
+	r.setUp()
+	slots := make(chan struct{}, r.Workers)
+	var running sync.WaitGroup
+	defer running.Wait()
+	poll := time.NewTicker(r.Poll)
+	defer poll.Stop()
+	for {
+		for ctx.Err() == nil {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return nil
+			}
+			taken, err := r.take(ctx)
+			if err != nil && ctx.Err() == nil {
+				r.Log.Error("task: cannot take one", "error", err)
+			}
+			if taken == nil {
+				<-slots
+				break
+			}
+			running.Go(func() {
+				r.do(ctx, taken)
+				<-slots
+				r.Wake() // the next one on this subject may go now
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.wake:
+		case <-poll.C:
+		}
+	}
+}
+
+// take leases the oldest task that may run: it is due, nobody has it, and no
+// older one has its subject. nil: there is none.
+func (r *Runner) take(ctx context.Context) (*Run, error) {
+	now := db.At(r.Now())
+	due, err := db.Select[row](ctx, r.DB, `SELECT * FROM tasks AS t
+		WHERE t.run_at <= ? AND (t.lease_until IS NULL OR t.lease_until < ?)
+		AND (t.subject = '' OR NOT EXISTS (SELECT 1 FROM tasks AS o WHERE o.subject = t.subject AND o.seq < t.seq))
+		ORDER BY t.seq LIMIT 8`, now, now)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range due {
+		if r.Handlers[t.Kind] == nil {
+			continue
+		}
+		until := db.At(now.Add(r.Lease))
+		n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_owner = ?, lease_until = ?, attempts = attempts + 1
+			WHERE seq = ? AND attempts = ? AND (lease_until IS NULL OR lease_until < ?)`,
+			r.Owner, until, t.Seq, t.Attempts, now)
+		if err != nil {
+			return nil, err
+		}
+		if n == 1 {
+			t.Attempts++
+			return &Run{row: t, runner: r, Subject: t.Subject, Step: t.Step, Attempt: t.Attempts, RequestID: t.RequestID, Created: t.CreatedAt.Time}, nil
+		}
+	}
+	return nil, nil
+}
+
+func (r *Runner) do(ctx context.Context, run *Run) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go r.renew(ctx, cancel, run)
+	log := r.Log.With("task", run.row.Kind, "subject", run.Subject, "request_id", run.RequestID, "attempt", run.Attempt)
+	started := r.Now()
+	err := protect(ctx, r.Handlers[run.row.Kind], run)
+	end := context.WithoutCancel(ctx)
+	switch {
+	case errors.Is(context.Cause(ctx), errLost):
+		log.Warn("task: lease lost, another process goes on", "error", err)
+	case ctx.Err() != nil: // this process is ending: let go at once
+		_, err := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE seq = ? AND lease_owner = ?`, run.row.Seq, r.Owner)
+		if err != nil {
+			log.Error("task: cannot let go", "error", err)
+		}
+	case err != nil:
+		log.Error("task failed, will be tried again", "step", run.Step, "error", err)
+		_, noteErr := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL, run_at = ?, last_error = ? WHERE seq = ? AND lease_owner = ?`,
+			db.At(r.Now().Add(backoff(run.Attempt))), err.Error(), run.row.Seq, r.Owner)
+		if noteErr != nil {
+			log.Error("task: cannot note its failure", "error", noteErr)
+		}
+	default:
+		if err := run.end(end); err != nil {
+			log.Error("task: cannot end it", "error", err)
+			return
+		}
+		log.Debug("task done", "took", r.Now().Sub(started))
+	}
+}
+
+// protect turns a panic of a handler into an error: one bad task must not end
+// the process and all its other work.
+func protect(ctx context.Context, h Handler, run *Run) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return h(ctx, run)
+}
+
+// backoff grows from a quarter of a second to a minute, give or take a fifth.
+func backoff(attempt int) time.Duration {
+	d := min(250*time.Millisecond<<min(attempt-1, 10), time.Minute)
+	return d - d/5 + rand.N(2*d/5+1)
+}
+
+var errLost = errors.New("lease lost")
+
+func (r *Runner) renew(ctx context.Context, cancel context.CancelCauseFunc, run *Run) {
+	tick := time.NewTicker(r.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_until = ? WHERE seq = ? AND lease_owner = ?`,
+				db.At(r.Now().Add(r.Lease)), run.row.Seq, r.Owner)
+			if err == nil && n == 0 {
+				cancel(errLost)
+				return
+			}
+		}
+	}
+}
+
+// Run is a task under way.
+type Run struct {
+	Subject   string
+	Step      string // where to go on; "" at the first attempt
+	Attempt   int    // counts from 1
+	RequestID string
+	Created   time.Time
+
+	row    row
+	runner *Runner
+	ended  bool
+}
+
+// Payload decodes what Add or the last Save kept.
+func (r *Run) Payload(into any) error { return json.Unmarshal([]byte(r.row.Payload), into) }
+
+// Save notes that step is next, with a new payload (nil keeps the old one).
+func (r *Run) Save(ctx context.Context, step string, payload any) error {
+	return r.runner.DB.Tx(ctx, func(tx *db.Tx) error { return r.SaveIn(ctx, tx, step, payload) })
+}
+
+// SaveIn is Save within the transaction that does the step's work, so that both
+// happen or neither.
+func (r *Run) SaveIn(ctx context.Context, tx *db.Tx, step string, payload any) error {
+	text := r.row.Payload
+	if payload != nil {
+		data, err := json.Marshal(payload)
+		if err != nil {
+			return err
+		}
+		text = string(data)
+	}
+	n, err := tx.Exec(ctx, `UPDATE tasks SET step = ?, payload = ? WHERE seq = ? AND lease_owner = ?`, step, text, r.row.Seq, r.runner.Owner)
+	if err == nil && n == 0 {
+		err = errLost
+	}
+	if err == nil {
+		tx.OnCommit(func() { r.Step, r.row.Payload = step, text })
+	}
+	return err
+}
+
+// EndIn ends the task within the transaction that does its last work. The
+// handler then returns nil.
+func (r *Run) EndIn(ctx context.Context, tx *db.Tx) error {
+	n, err := tx.Exec(ctx, `DELETE FROM tasks WHERE seq = ? AND lease_owner = ?`, r.row.Seq, r.runner.Owner)
+	if err == nil && n == 0 {
+		err = errLost
+	}
+	if err == nil {
+		tx.OnCommit(func() { r.ended = true })
+	}
+	return err
+}
+
+func (r *Run) end(ctx context.Context) error {
+	if r.ended {
+		return nil
+	}
+	_, err := r.runner.DB.Exec(ctx, `DELETE FROM tasks WHERE seq = ? AND lease_owner = ?`, r.row.Seq, r.runner.Owner)
+	return err
+}
