@@ -1,0 +1,129 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"kilonova/internal/fault"
+)
+
+// Opt is a field of which it matters whether it was there: Set is true when the
+// body has the field, Null when its value is null.
+type Opt[T any] struct {
+	Set, Null bool
+	V         T
+}
+
+// Some returns a set value.
+func Some[T any](v T) Opt[T] { return Opt[T]{Set: true, V: v} }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (o *Opt[T]) UnmarshalJSON(data []byte) error {
+	o.Set = true
+	if o.Null = string(data) == "null"; o.Null {
+		return nil
+	}
+	return json.Unmarshal(data, &o.V)
+}
+
+// MarshalJSON writes the value, or null.
+func (o Opt[T]) MarshalJSON() ([]byte, error) {
+	if !o.Set || o.Null {
+		return []byte("null"), nil
+	}
+	return json.Marshal(o.V)
+}
+
+// IsZero has omitzero leave out what is not set.
+func (o Opt[T]) IsZero() bool { return !o.Set }
+
+// Or returns the value if there is one, else other.
+func (o Opt[T]) Or(other T) T {
+	if o.Set && !o.Null {
+		return o.V
+	}
+	return other
+}
+
+type optional interface{ inner() (any, bool) }
+
+func (o Opt[T]) inner() (any, bool) { return o.V, o.Set && !o.Null }
+
+// Int is a whole number that clients may also write as a string, as upstream's
+// schemas allow.
+type Int int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (i *Int) UnmarshalJSON(data []byte) error {
+	text := strings.Trim(string(data), `"`)
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return fault.Invalidf("Invalid input for a field/attribute. Value: %.64s. It is not of type 'integer'", data)
+	}
+	*i = Int(n)
+	return nil
+}
+
+// Bool is a truth value that clients may also write as one of the strings of
+// upstream's schemas ("True", "yes", "1", "off", …).
+type Bool bool
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (b *Bool) UnmarshalJSON(data []byte) error {
+	v, err := ParseBool(strings.Trim(string(data), `"`))
+	if err != nil || bytes.HasPrefix(data, []byte("1")) || bytes.HasPrefix(data, []byte("0")) {
+		return fault.Invalidf("Invalid input for a field/attribute. Value: %.64s. It is not of type 'boolean'", data)
+	}
+	*b = Bool(v)
+	return nil
+}
+
+// ParseBool reads a truth value as upstream's query parameters and strings give it.
+func ParseBool(text string) (bool, error) {
+	switch strings.ToLower(text) {
+	case "true", "1", "on", "yes", "t", "y":
+		return true, nil
+	case "false", "0", "off", "no", "f", "n":
+		return false, nil
+	}
+	return false, fmt.Errorf("%q is not a boolean", text)
+}
+
+// Time is an instant as the compute API writes it: 2026-11-20T18:45:00Z; null
+// when it is zero.
+type Time struct{ time.Time }
+
+// MarshalJSON implements json.Marshaler.
+func (t Time) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return []byte("null"), nil
+	}
+	return []byte(t.UTC().Format(`"2006-01-02T15:04:05Z"`)), nil
+}
+
+// MicroTime is an instant with microseconds and without a zone, as most services
+// write it: 2026-11-20T18:45:00.000000; null when it is zero.
+type MicroTime struct{ time.Time }
+
+// MarshalJSON implements json.Marshaler.
+func (t MicroTime) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return []byte("null"), nil
+	}
+	return []byte(t.UTC().Format(`"2006-01-02T15:04:05.000000"`)), nil
+}
+
+// MicroTimeZ is MicroTime with the zone Z, as identity writes it.
+type MicroTimeZ struct{ time.Time }
+
+// MarshalJSON implements json.Marshaler.
+func (t MicroTimeZ) MarshalJSON() ([]byte, error) {
+	if t.IsZero() {
+		return []byte("null"), nil
+	}
+	return []byte(t.UTC().Format(`"2006-01-02T15:04:05.000000Z"`)), nil
+}
