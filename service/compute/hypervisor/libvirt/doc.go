@@ -1,0 +1,21 @@
+// Package libvirt runs guests in QEMU through libvirt's own protocol: no cgo, no
+// virsh. It owns the domains, the folders below instances_path, the tap devices
+// and the iSCSI secrets that it makes, and nothing else on the host: a domain is
+// its own when its folder is there or its metadata carries the mark of this
+// instances_path, so that guests of other people on the same libvirt are left
+// alone, also those of another cloud.
+//
+// It ends at libvirt's socket, qemu-img and netlink. It wires no network (the
+// tap is left down and unbridged for the network agent), fetches no image and
+// remembers nothing: whatever it must know later is in the domain's XML.
+//
+// What a host must provide:
+//   - libvirtd (or virtqemud) with the QEMU driver, and virtlogd: it keeps the
+//     console logs and bounds them (max_size, max_backups in virtlogd.conf);
+//   - /dev/kvm, if present, readable and writable by the user that QEMU runs as
+//     (Debian: mode 0660, group kvm). Otherwise libvirt probes QEMU anew before
+//     each start, which costs seconds;
+//   - an init that reaps orphans at once: libvirt waits for the zombies of QEMU;
+//   - in a container without usable cgroups: cgroup_controllers = [] in qemu.conf;
+//   - qemu-block-extra for iSCSI volumes.
+package libvirt

@@ -1,0 +1,136 @@
+package compute
+
+import (
+	"context"
+	"io"
+	"net/netip"
+)
+
+// Image is all that compute knows of an image.
+type Image struct {
+	ID              string
+	Name            string
+	Status          string
+	Owner           string
+	DiskFormat      string
+	ContainerFormat string
+	Checksum        string // MD5, hexadecimal
+	SHA512          string // if the image service knows it
+	Size            int64
+	MinDiskGB       int
+	MinRAMMB        int
+	Properties      map[string]string // all further properties, as text
+}
+
+// Images is what compute asks of the image service.
+type Images interface {
+	// Image returns an image that the caller may use; fault.NotFound otherwise.
+	Image(ctx context.Context, id string) (Image, error)
+	// Open streams an image's data, as this service's own user.
+	Open(ctx context.Context, id string) (io.ReadCloser, error)
+}
+
+// Network is a network that a server may be put on.
+type Network struct {
+	ID        string
+	Name      string
+	ProjectID string
+	Shared    bool
+	External  bool
+	MTU       int
+	HasSubnet bool
+}
+
+// PortSpec describes a port to be made for a server.
+type PortSpec struct {
+	ServerID       string
+	ProjectID      string
+	NetworkID      string
+	FixedIP        string // "" any
+	SecurityGroups []string
+	Host           string
+	Zone           string
+	Hostname       string
+}
+
+// Networks is what compute asks of the network service.
+type Networks interface {
+	// Available lists the networks on which a server of the project is put when
+	// its user names none: the project's own, and else the shared ones.
+	Available(ctx context.Context, projectID string) ([]Network, error)
+	// Network and Port return what the caller may use; fault.NotFound otherwise.
+	Network(ctx context.Context, id string) (Network, error)
+	Port(ctx context.Context, id string) (Port, error)
+	// SecurityGroups turns names or ids into ids, within the project.
+	SecurityGroups(ctx context.Context, projectID string, namesOrIDs []string) ([]string, error)
+	// GroupNames returns the names of the security groups of each port.
+	PortGroups(ctx context.Context, serverID string) ([]SecurityGroupRef, error)
+
+	// Create makes a bound port; a port that the server has on that network for
+	// the same request is the caller's business to find.
+	Create(ctx context.Context, spec PortSpec) (Port, error)
+	// Bind gives an existing port to a server on a host; Unbind takes it back.
+	Bind(ctx context.Context, portID, serverID, host, zone string) error
+	Unbind(ctx context.Context, portID string) error
+	Delete(ctx context.Context, portID string) error
+	// Ports returns the server's ports as its addresses show them.
+	Ports(ctx context.Context, serverID string) ([]Interface, error)
+	// SetGroups replaces the security groups of a port.
+	SetGroups(ctx context.Context, portID string, groupIDs []string) error
+}
+
+// Port is an existing port of a user.
+type Port struct {
+	ID             string
+	NetworkID      string
+	ProjectID      string
+	DeviceID       string
+	MAC            string
+	Addresses      []netip.Addr
+	SecurityGroups []string
+}
+
+// SecurityGroupRef names a security group.
+type SecurityGroupRef struct{ ID, Name string }
+
+// Claim is what a server takes of a host.
+type Claim struct {
+	ServerID  string
+	ProjectID string
+	UserID    string
+	Resources map[string]int // "VCPU", "MEMORY_MB", "DISK_GB"
+}
+
+// Inventory is what a host offers of one resource class.
+type Inventory struct {
+	Total           int     `json:"total"`
+	Reserved        int     `json:"reserved"`
+	MinUnit         int     `json:"min_unit"`
+	MaxUnit         int     `json:"max_unit"`
+	StepSize        int     `json:"step_size"`
+	AllocationRatio float64 `json:"allocation_ratio"`
+}
+
+// Candidate is a host that has room, with what Placement knows of it.
+type Candidate struct {
+	ProviderID string
+	Capacity   map[string]Usage
+}
+
+// Usage is how much of a resource class there is and how much is taken.
+type Usage struct{ Capacity, Used int }
+
+// Placement is what compute asks of the Placement service.
+type Placement interface {
+	// Candidates lists hosts with room for the resources, at most limit.
+	Candidates(ctx context.Context, resources map[string]int, required, forbidden []string, limit int) ([]Candidate, error)
+	// Claim takes a claim on a provider: at once and whole, or fault.Conflict
+	// when there is no room (any more). A claim that stands already is replaced.
+	Claim(ctx context.Context, providerID string, c Claim) error
+	// Release gives back all that a server has claimed.
+	Release(ctx context.Context, serverID string) error
+	// Publish makes a provider with this inventory and these traits, or updates it.
+	Publish(ctx context.Context, providerID, name string, inventory map[string]Inventory, traits []string) error
+	// Withdraw removes a provider that nothing is claimed on.
+	Withdraw(ctx context.Context, providerID string) error
+}

@@ -1,0 +1,119 @@
+package compute
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Server is a virtual machine as users and operators see it. Upstream calls it
+// instance in some places; the word here is server.
+type Server struct {
+	Seq         int64  // counts up; the number in Name
+	ID          string // UUID
+	DisplayName string
+	Description *string
+	Hostname    string
+	ProjectID   string
+	UserID      string
+
+	State State // what it is (vm_state)
+	Task  Task  // what is being done with it (task_state); "" nothing
+	Power Power // what its guest does, as last observed
+
+	Flavor    Flavor // as it was when the server was made
+	ImageID   string // "" when it boots from a volume
+	ImageMeta ImageMeta
+	KeyName   string
+	KeyData   string // the public key, as it was
+	UserData  string // base64, as it came
+	AdminPass string // only until the guest has been told
+	Metadata  map[string]string
+	Tags      []string
+
+	ConfigDrive  bool
+	DiskConfig   string // "MANUAL" or "AUTO"
+	AccessIPv4   string
+	AccessIPv6   string
+	Locked       bool
+	LockedReason string
+
+	AvailabilityZone string // as asked for; "" any
+	Host             string // the agent that has it; "" none yet
+	Node             string // the hypervisor's own name
+	ReservationID    string
+	LaunchIndex      int
+	RootDevice       string
+	Progress         int
+
+	// Wanted is what the user asked for of networks, until it has been made.
+	Wanted []NetworkRequest
+	// Groups are the security groups asked for by name or id.
+	SecurityGroups []string
+	// Hints are the scheduler hints as they came.
+	Hints map[string]any
+	// Networks is what is known of the server's ports, cached from the network
+	// service.
+	Networks []Interface
+	Fault    *ServerFault
+
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	LaunchedAt   time.Time
+	TerminatedAt time.Time
+	DeletedAt    time.Time // zero while it exists
+}
+
+// GuestName is the name of the server's guest at its hypervisor.
+func (s *Server) GuestName() string { return guestName(s.Seq) }
+
+// ServerFault is why a server is in error.
+type ServerFault struct {
+	Code    int       `json:"code"`
+	Created time.Time `json:"created"`
+	Message string    `json:"message"`
+	Details string    `json:"details,omitempty"` // for operators
+}
+
+// ImageMeta is what compute keeps of an image: what the guest needs to know.
+type ImageMeta struct {
+	Name            string            `json:"name,omitempty"`
+	DiskFormat      string            `json:"disk_format,omitempty"`
+	ContainerFormat string            `json:"container_format,omitempty"`
+	Checksum        string            `json:"checksum,omitempty"`
+	MinDiskGB       int               `json:"min_disk,omitempty"`
+	MinRAMMB        int               `json:"min_ram,omitempty"`
+	Properties      map[string]string `json:"properties,omitempty"`
+}
+
+// NetworkRequest is one element of "networks" of a create request. With none of
+// the three ids it means "auto" or "none" by Special.
+type NetworkRequest struct {
+	NetworkID string `json:"network_id,omitempty"`
+	PortID    string `json:"port_id,omitempty"`
+	FixedIP   string `json:"fixed_ip,omitempty"`
+	Tag       string `json:"tag,omitempty"`
+}
+
+// Interface is a server's port as the server's addresses show it.
+type Interface struct {
+	PortID      string    `json:"port_id"`
+	MAC         string    `json:"mac"`
+	NetworkID   string    `json:"network_id"`
+	NetworkName string    `json:"network_name"`
+	MTU         int       `json:"mtu"`
+	Tag         string    `json:"tag,omitempty"`
+	Active      bool      `json:"active"`
+	Owned       bool      `json:"owned"` // made by compute, to be deleted with the server
+	FixedIPs    []FixedIP `json:"fixed_ips"`
+}
+
+// FixedIP is an address of a port, with the floating ones that lead to it.
+type FixedIP struct {
+	Address  netip.Addr   `json:"address"`
+	SubnetID string       `json:"subnet_id"`
+	Prefix   int          `json:"prefix"`
+	Gateway  netip.Addr   `json:"gateway,omitzero"`
+	DNS      []netip.Addr `json:"dns,omitempty"`
+	DHCP     bool         `json:"dhcp"`
+	Floating []netip.Addr `json:"floating,omitempty"`
+}

@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+	"kilonova/service/compute/hypervisor"
+)
+
+type hostRow struct {
+	Seq            int64                         `db:"seq"`
+	ID             string                        `db:"id"`
+	Binary         string                        `db:"binary_name"`
+	Name           string                        `db:"name"`
+	NodeID         string                        `db:"node_id"`
+	Disabled       bool                          `db:"disabled"`
+	DisabledReason string                        `db:"disabled_reason"`
+	ForcedDown     bool                          `db:"forced_down"`
+	LastSeen       db.Time                       `db:"last_seen"`
+	CreatedAt      db.Time                       `db:"created_at"`
+	UpdatedAt      db.Time                       `db:"updated_at"`
+	Resources      db.JSON[hypervisor.Resources] `db:"resources"`
+	Traits         db.JSON[[]string]             `db:"traits"`
+	Methods        db.JSON[[]string]             `db:"methods"`
+	Published      string                        `db:"published"`
+}
+
+type newHostRow struct {
+	hostRow
+	Seq int64 `db:"-"`
+}
+
+func (r *hostRow) host() *compute.Host {
+	return &compute.Host{Seq: r.Seq, ID: r.ID, Binary: r.Binary, Name: r.Name, NodeID: r.NodeID, Disabled: r.Disabled, DisabledReason: r.DisabledReason,
+		ForcedDown: r.ForcedDown, LastSeen: r.LastSeen.Time, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time, Resources: r.Resources.V,
+		Traits: r.Traits.V, Methods: r.Methods.V, Published: r.Published}
+}
+
+// InsertHost writes a host that was not known.
+func (s *Store) InsertHost(ctx context.Context, tx *db.Tx, h *compute.Host) error {
+	return db.Insert(ctx, tx, "hosts", newHostRow{hostRow: hostRow{ID: h.ID, Binary: h.Binary, Name: h.Name, NodeID: h.NodeID, Disabled: h.Disabled,
+		DisabledReason: h.DisabledReason, ForcedDown: h.ForcedDown, LastSeen: db.At(h.LastSeen), CreatedAt: db.At(h.CreatedAt), UpdatedAt: db.At(h.UpdatedAt),
+		Resources: db.AsJSON(h.Resources), Traits: db.AsJSON(h.Traits), Methods: db.AsJSON(h.Methods), Published: h.Published}})
+}
+
+// Host returns a host by its binary and name; fault.NotFound if there is none.
+func (s *Store) Host(ctx context.Context, q db.Querier, binary, name string) (*compute.Host, error) {
+	return s.hostWhere(ctx, q, fault.NotFoundf("Compute host %s could not be found.", name), `binary_name = ? AND name = ?`, binary, name)
+}
+
+// HostByID returns a host by its service id.
+func (s *Store) HostByID(ctx context.Context, q db.Querier, id string) (*compute.Host, error) {
+	return s.hostWhere(ctx, q, fault.NotFoundf("Service %s could not be found.", id), `id = ?`, id)
+}
+
+func (s *Store) hostWhere(ctx context.Context, q db.Querier, missing error, where string, args ...any) (*compute.Host, error) {
+	row, err := db.Get[hostRow](ctx, q, `SELECT * FROM hosts WHERE `+where, args...)
+	if errors.Is(err, db.ErrNoRow) {
+		return nil, missing
+	}
+	if err != nil {
+		return nil, err
+	}
+	return row.host(), nil
+}
+
+// Hosts returns all hosts of a binary, "" of all, in the order of their arrival.
+func (s *Store) Hosts(ctx context.Context, q db.Querier, binary string) ([]*compute.Host, error) {
+	query, args := `SELECT * FROM hosts`, []any(nil)
+	if binary != "" {
+		query, args = query+` WHERE binary_name = ?`, []any{binary}
+	}
+	var all []*compute.Host
+	for row, err := range db.Each[hostRow](ctx, q, query+` ORDER BY seq`, args...) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, row.host())
+	}
+	return all, nil
+}
+
+// SeeHost notes that a host has been heard of.
+func (s *Store) SeeHost(ctx context.Context, tx *db.Tx, seq int64, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE hosts SET last_seen = ? WHERE seq = ?`, db.At(now), seq)
+	return err
+}
+
+// UpdateHost writes what a host said of itself, and what an operator said of it.
+func (s *Store) UpdateHost(ctx context.Context, tx *db.Tx, h *compute.Host) error {
+	_, err := tx.Exec(ctx, `UPDATE hosts SET disabled = ?, disabled_reason = ?, forced_down = ?, last_seen = ?, updated_at = ?, resources = ?,
+		traits = ?, methods = ?, published = ? WHERE seq = ?`, h.Disabled, h.DisabledReason, h.ForcedDown, db.At(h.LastSeen), db.At(h.UpdatedAt),
+		db.AsJSON(h.Resources), db.AsJSON(h.Traits), db.AsJSON(h.Methods), h.Published, h.Seq)
+	return err
+}
+
+// DeleteHost forgets a host.
+func (s *Store) DeleteHost(ctx context.Context, tx *db.Tx, seq int64) error {
+	_, err := tx.Exec(ctx, `DELETE FROM hosts WHERE seq = ?`, seq)
+	return err
+}
+
+// HostLoad is what the servers of a host amount to.
+type HostLoad struct {
+	Host     string `db:"host"`
+	Servers  int    `db:"servers"`
+	VCPUs    int    `db:"vcpus"`
+	MemoryMB int    `db:"memory_mb"`
+	Busy     int    `db:"busy"` // servers with something under way
+}
+
+// HostLoads sums up the existing servers by host.
+func (s *Store) HostLoads(ctx context.Context, q db.Querier) (map[string]HostLoad, error) {
+	all := map[string]HostLoad{}
+	for row, err := range db.Each[HostLoad](ctx, q, `SELECT host, COUNT(*) AS servers, SUM(vcpus) AS vcpus, SUM(memory_mb) AS memory_mb,
+		SUM(CASE WHEN task_state <> '' THEN 1 ELSE 0 END) AS busy FROM servers WHERE deleted_at IS NULL AND host <> '' GROUP BY host`) {
+		if err != nil {
+			return nil, err
+		}
+		all[row.Host] = *row
+	}
+	return all, nil
+}
+
+type aggregateRow struct {
+	Seq       int64                      `db:"seq"`
+	ID        string                     `db:"id"`
+	Name      string                     `db:"name"`
+	Hosts     db.JSON[[]string]          `db:"hosts"`
+	Metadata  db.JSON[map[string]string] `db:"metadata"`
+	CreatedAt db.Time                    `db:"created_at"`
+	UpdatedAt db.Time                    `db:"updated_at"`
+}
+
+// Aggregates returns all aggregates.
+func (s *Store) Aggregates(ctx context.Context, q db.Querier) ([]compute.Aggregate, error) {
+	var all []compute.Aggregate
+	for row, err := range db.Each[aggregateRow](ctx, q, `SELECT * FROM aggregates ORDER BY seq`) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, compute.Aggregate{Seq: row.Seq, ID: row.ID, Name: row.Name, Hosts: row.Hosts.V, Metadata: row.Metadata.V,
+			CreatedAt: row.CreatedAt.Time, UpdatedAt: row.UpdatedAt.Time})
+	}
+	return all, nil
+}

@@ -1,0 +1,251 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"time"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+)
+
+type serverRow struct {
+	Seq          int64                             `db:"seq"`
+	ID           string                            `db:"id"`
+	DisplayName  string                            `db:"display_name"`
+	Description  *string                           `db:"description"`
+	Hostname     string                            `db:"hostname"`
+	ProjectID    string                            `db:"project_id"`
+	UserID       string                            `db:"user_id"`
+	State        compute.State                     `db:"vm_state"`
+	Task         compute.Task                      `db:"task_state"`
+	Power        compute.Power                     `db:"power_state"`
+	Flavor       db.JSON[compute.Flavor]           `db:"flavor"`
+	VCPUs        int                               `db:"vcpus"`
+	MemoryMB     int                               `db:"memory_mb"`
+	ImageID      string                            `db:"image_id"`
+	ImageMeta    db.JSON[compute.ImageMeta]        `db:"image_meta"`
+	KeyName      string                            `db:"key_name"`
+	KeyData      string                            `db:"key_data"`
+	UserData     string                            `db:"user_data"`
+	AdminPass    string                            `db:"admin_pass"`
+	Metadata     db.JSON[map[string]string]        `db:"metadata"`
+	Tags         db.JSON[[]string]                 `db:"tags"`
+	ConfigDrive  bool                              `db:"config_drive"`
+	DiskConfig   string                            `db:"disk_config"`
+	AccessIPv4   string                            `db:"access_ip_v4"`
+	AccessIPv6   string                            `db:"access_ip_v6"`
+	Locked       bool                              `db:"locked"`
+	LockedReason string                            `db:"locked_reason"`
+	Zone         string                            `db:"availability_zone"`
+	Host         string                            `db:"host"`
+	Node         string                            `db:"node"`
+	Reservation  string                            `db:"reservation_id"`
+	LaunchIndex  int                               `db:"launch_index"`
+	RootDevice   string                            `db:"root_device"`
+	Progress     int                               `db:"progress"`
+	Wanted       db.JSON[[]compute.NetworkRequest] `db:"wanted_networks"`
+	Groups       db.JSON[[]string]                 `db:"security_groups"`
+	Hints        db.JSON[map[string]any]           `db:"hints"`
+	Networks     db.JSON[[]compute.Interface]      `db:"networks"`
+	Fault        db.JSON[*compute.ServerFault]     `db:"fault"`
+	CreatedAt    db.Time                           `db:"created_at"`
+	UpdatedAt    db.Time                           `db:"updated_at"`
+	LaunchedAt   db.Time                           `db:"launched_at"`
+	TerminatedAt db.Time                           `db:"terminated_at"`
+	DeletedAt    db.Time                           `db:"deleted_at"`
+}
+
+// newServerRow is serverRow without the number, which the database gives.
+type newServerRow struct {
+	serverRow
+	Seq int64 `db:"-"`
+}
+
+func (r *serverRow) server() *compute.Server {
+	return &compute.Server{Seq: r.Seq, ID: r.ID, DisplayName: r.DisplayName, Description: r.Description, Hostname: r.Hostname,
+		ProjectID: r.ProjectID, UserID: r.UserID, State: r.State, Task: r.Task, Power: r.Power, Flavor: r.Flavor.V, ImageID: r.ImageID,
+		ImageMeta: r.ImageMeta.V, KeyName: r.KeyName, KeyData: r.KeyData, UserData: r.UserData, AdminPass: r.AdminPass,
+		Metadata: r.Metadata.V, Tags: r.Tags.V, ConfigDrive: r.ConfigDrive, DiskConfig: r.DiskConfig, AccessIPv4: r.AccessIPv4,
+		AccessIPv6: r.AccessIPv6, Locked: r.Locked, LockedReason: r.LockedReason, AvailabilityZone: r.Zone, Host: r.Host, Node: r.Node,
+		ReservationID: r.Reservation, LaunchIndex: r.LaunchIndex, RootDevice: r.RootDevice, Progress: r.Progress, Wanted: r.Wanted.V,
+		SecurityGroups: r.Groups.V, Hints: r.Hints.V, Networks: r.Networks.V, Fault: r.Fault.V, CreatedAt: r.CreatedAt.Time,
+		UpdatedAt: r.UpdatedAt.Time, LaunchedAt: r.LaunchedAt.Time, TerminatedAt: r.TerminatedAt.Time, DeletedAt: r.DeletedAt.Time}
+}
+
+// InsertServers writes new servers.
+func (s *Store) InsertServers(ctx context.Context, tx *db.Tx, servers ...*compute.Server) error {
+	rows := make([]newServerRow, len(servers))
+	for i, v := range servers {
+		rows[i].serverRow = serverRow{ID: v.ID, DisplayName: v.DisplayName, Description: v.Description, Hostname: v.Hostname,
+			ProjectID: v.ProjectID, UserID: v.UserID, State: v.State, Task: v.Task, Power: v.Power, Flavor: db.AsJSON(v.Flavor),
+			FlavorID: v.Flavor.ID, VCPUs: v.Flavor.VCPUs, MemoryMB: v.Flavor.MemoryMB, ImageID: v.ImageID, ImageMeta: db.AsJSON(v.ImageMeta), KeyName: v.KeyName,
+			KeyData: v.KeyData, UserData: v.UserData, AdminPass: v.AdminPass, Metadata: db.AsJSON(v.Metadata), Tags: db.AsJSON(v.Tags),
+			ConfigDrive: v.ConfigDrive, DiskConfig: v.DiskConfig, AccessIPv4: v.AccessIPv4, AccessIPv6: v.AccessIPv6, Locked: v.Locked,
+			LockedReason: v.LockedReason, Zone: v.AvailabilityZone, Host: v.Host, Node: v.Node, Reservation: v.ReservationID,
+			LaunchIndex: v.LaunchIndex, RootDevice: v.RootDevice, Progress: v.Progress, Wanted: db.AsJSON(v.Wanted), Groups: db.AsJSON(v.SecurityGroups),
+			Hints: db.AsJSON(v.Hints), Networks: db.AsJSON(v.Networks), Fault: db.AsJSON(v.Fault), CreatedAt: db.At(v.CreatedAt), UpdatedAt: db.At(v.UpdatedAt)}
+	}
+	return db.Insert(ctx, tx, "servers", rows...)
+}
+
+// Server returns a server, also a deleted one; fault.NotFound if there never was.
+func (s *Store) Server(ctx context.Context, q db.Querier, id string) (*compute.Server, error) {
+	row, err := db.Get[serverRow](ctx, q, `SELECT * FROM servers WHERE id = ?`, id)
+	if errors.Is(err, db.ErrNoRow) {
+		return nil, fault.NotFoundf("Instance %s could not be found.", id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return row.server(), nil
+}
+
+// ServerPatch changes some of a server's columns; nil leaves one as it is.
+type ServerPatch struct {
+	State        *compute.State
+	Task         *compute.Task
+	Power        *compute.Power
+	Host, Node   *string
+	Zone         *string
+	DisplayName  *string
+	Description  **string
+	Hostname     *string
+	AccessIPv4   *string
+	AccessIPv6   *string
+	DiskConfig   *string
+	AdminPass    *string
+	Metadata     *map[string]string
+	Networks     *[]compute.Interface
+	Fault        **compute.ServerFault
+	Progress     *int
+	LaunchedAt   *time.Time
+	TerminatedAt *time.Time
+	DeletedAt    *time.Time
+	Locked       *bool
+	LockedReason *string
+}
+
+// Expect is what a server must be for a patch to be made: a compare-and-swap.
+// Empty fields expect nothing.
+type Expect struct {
+	States   []compute.State
+	Tasks    []compute.Task
+	Host     *string
+	Existing bool // not deleted
+}
+
+// UpdateServer makes a patch and reports whether it was made: false when the
+// server was not as expected. touch is the new time of change; zero leaves it.
+func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p ServerPatch, e Expect, touch time.Time) (bool, error) {
+	var set []string
+	var args []any
+	add := func(column string, value any) { set, args = append(set, column+" = ?"), append(args, value) }
+	if p.State != nil {
+		add("vm_state", string(*p.State))
+	}
+	if p.Task != nil {
+		add("task_state", string(*p.Task))
+	}
+	if p.Power != nil {
+		add("power_state", int(*p.Power))
+	}
+	for column, v := range map[string]*string{"host": p.Host, "node": p.Node, "availability_zone": p.Zone, "display_name": p.DisplayName,
+		"hostname": p.Hostname, "access_ip_v4": p.AccessIPv4, "access_ip_v6": p.AccessIPv6, "disk_config": p.DiskConfig, "admin_pass": p.AdminPass,
+		"locked_reason": p.LockedReason} {
+		if v != nil {
+			add(column, *v)
+		}
+	}
+	if p.Description != nil {
+		add("description", *p.Description)
+	}
+	if p.Metadata != nil {
+		add("metadata", db.AsJSON(*p.Metadata))
+	}
+	if p.Networks != nil {
+		add("networks", db.AsJSON(*p.Networks))
+	}
+	if p.Fault != nil {
+		add("fault", db.AsJSON(*p.Fault))
+	}
+	if p.Progress != nil {
+		add("progress", *p.Progress)
+	}
+	if p.Locked != nil {
+		add("locked", *p.Locked)
+	}
+	for column, v := range map[string]*time.Time{"launched_at": p.LaunchedAt, "terminated_at": p.TerminatedAt, "deleted_at": p.DeletedAt} {
+		if v != nil {
+			add(column, db.At(*v))
+		}
+	}
+	if !touch.IsZero() {
+		add("updated_at", db.At(touch))
+	}
+	if len(set) == 0 {
+		return true, nil
+	}
+	query := `UPDATE servers SET ` + strings.Join(set, ", ") + ` WHERE id = ?`
+	args = append(args, id)
+	if len(e.States) > 0 {
+		in, values := db.In(e.States)
+		query, args = query+` AND vm_state IN `+in, append(args, texts(values)...)
+	}
+	if len(e.Tasks) > 0 {
+		in, values := db.In(e.Tasks)
+		query, args = query+` AND task_state IN `+in, append(args, texts(values)...)
+	}
+	if e.Host != nil {
+		query, args = query+` AND host = ?`, append(args, *e.Host)
+	}
+	if e.Existing {
+		query += ` AND deleted_at IS NULL`
+	}
+	n, err := tx.Exec(ctx, query, args...)
+	return n == 1, err
+}
+
+// texts turns values of string types into strings, which every driver takes.
+func texts(values []any) []any {
+	for i, v := range values {
+		switch v := v.(type) {
+		case compute.State:
+			values[i] = string(v)
+		case compute.Task:
+			values[i] = string(v)
+		}
+	}
+	return values
+}
+
+// ServersOn returns the servers that a host has, without the deleted ones.
+func (s *Store) ServersOn(ctx context.Context, q db.Querier, host string) ([]*compute.Server, error) {
+	return collect(db.Each[serverRow](ctx, q, `SELECT * FROM servers WHERE host = ? AND deleted_at IS NULL ORDER BY seq`, host))
+}
+
+// DeletedAmong returns which of the ids are known to be deleted.
+func (s *Store) DeletedAmong(ctx context.Context, q db.Querier, ids []string) ([]string, error) {
+	in, args := db.In(ids)
+	return db.Select[string](ctx, q, `SELECT id FROM servers WHERE deleted_at IS NOT NULL AND id IN `+in, args...)
+}
+
+// Elsewhere returns which of the ids exist on other hosts than host.
+func (s *Store) Elsewhere(ctx context.Context, q db.Querier, host string, ids []string) ([]string, error) {
+	in, args := db.In(ids)
+	return db.Select[string](ctx, q, `SELECT id FROM servers WHERE deleted_at IS NULL AND host <> ? AND host <> '' AND id IN `+in, append([]any{host}, args...)...)
+}
+
+func collect(rows iter.Seq2[*serverRow, error]) ([]*compute.Server, error) {
+	var all []*compute.Server
+	for row, err := range rows {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, row.server())
+	}
+	return all, nil
+}

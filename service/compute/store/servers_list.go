@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+)
+
+// ServerQuery selects and orders servers. Zero fields select nothing away.
+type ServerQuery struct {
+	ProjectID   string
+	UserID      string
+	Host        string
+	Node        string
+	Zone        string
+	ImageID     string
+	FlavorID    string
+	KeyName     string
+	IDs         []string
+	Reservation string
+	States      []compute.State
+	Tasks       []compute.Task
+	Power       *compute.Power
+	Locked      *bool
+	ConfigDrive *bool
+	// Deleted selects deleted servers only (true) or existing ones only (false);
+	// nil both.
+	Deleted       *bool
+	ChangesSince  time.Time
+	ChangesBefore time.Time
+	CreatedAt     time.Time
+
+	Sort   []Order // then by id
+	Marker string  // begin after this server
+	// Match is asked of each row after SQL has had its say; nil takes all.
+	Match func(*compute.Server) bool
+	Limit int // 0: all
+}
+
+// Order is one key to sort by.
+type Order struct {
+	Column string // one of ServerColumns
+	Desc   bool
+}
+
+// ServerColumns maps the API's sort keys to columns.
+var ServerColumns = map[string]string{"access_ip_v4": "access_ip_v4", "access_ip_v6": "access_ip_v6", "auto_disk_config": "disk_config",
+	"availability_zone": "availability_zone", "config_drive": "config_drive", "created_at": "created_at", "display_description": "description",
+	"display_name": "display_name", "host": "host", "hostname": "hostname", "image_ref": "image_id", "instance_type_id": "flavor_id",
+	"kernel_id": "image_id", "key_name": "key_name", "launch_index": "launch_index", "launched_at": "launched_at", "locked_by": "locked", "locked": "locked",
+	"node": "node", "power_state": "power_state", "progress": "progress", "project_id": "project_id", "ramdisk_id": "image_id",
+	"root_device_name": "root_device", "task_state": "task_state", "terminated_at": "terminated_at", "updated_at": "updated_at",
+	"user_id": "user_id", "uuid": "id", "vm_state": "vm_state"}
+
+// numeric are the columns that sort as numbers.
+var numeric = []string{"config_drive", "created_at", "launch_index", "launched_at", "locked", "power_state", "progress", "terminated_at", "updated_at"}
+
+// Servers yields the servers that q selects, in its order.
+func (s *Store) Servers(ctx context.Context, query db.Querier, q ServerQuery) iter.Seq2[*compute.Server, error] {
+	return func(yield func(*compute.Server, error) bool) {
+		where, args := q.where()
+		order := q.Sort
+		if len(order) == 0 {
+			order = []Order{{"created_at", true}}
+		}
+		if !slices.ContainsFunc(order, func(o Order) bool { return o.Column == "id" }) {
+			order = append(order[:len(order):len(order)], Order{"id", order[len(order)-1].Desc})
+		}
+		if q.Marker != "" {
+			after, values, err := s.after(ctx, query, q.Marker, order)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			where, args = append(where, after), append(args, values...)
+		}
+		text := `SELECT * FROM servers`
+		if len(where) > 0 {
+			text += ` WHERE ` + strings.Join(where, ` AND `)
+		}
+		var keys []string
+		for _, o := range order {
+			keys = append(keys, o.expr()+map[bool]string{true: " DESC", false: " ASC"}[o.Desc])
+		}
+		text += ` ORDER BY ` + strings.Join(keys, ", ")
+		if q.Limit > 0 && q.Match == nil {
+			text, args = text+` LIMIT ?`, append(args, q.Limit)
+		}
+		n := 0
+		for row, err := range db.Each[serverRow](ctx, query, text, args...) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			server := row.server()
+			if q.Match != nil && !q.Match(server) {
+				continue
+			}
+			if n++; !yield(server, nil) || n == q.Limit {
+				return
+			}
+		}
+	}
+}
+
+// expr is the column as it sorts: NULL like the smallest value, in every
+// database.
+func (o Order) expr() string {
+	switch {
+	case o.Column == "created_at" || o.Column == "id" || o.Column == "updated_at":
+		return o.Column // never NULL, and the index serves
+	case slices.Contains(numeric, o.Column):
+		return "COALESCE(" + o.Column + ", -1)"
+	}
+	return "COALESCE(" + o.Column + ", '')"
+}
+
+// after is the condition "comes after the marker": for keys a, b, c it is
+// a>A OR (a=A AND (b>B OR (b=B AND c>C))). The marker's values are read by
+// sub-queries, so that they need no types here.
+func (s *Store) after(ctx context.Context, q db.Querier, marker string, order []Order) (string, []any, error) {
+	if _, err := db.Get[int64](ctx, q, `SELECT seq FROM servers WHERE id = ?`, marker); errors.Is(err, db.ErrNoRow) {
+		return "", nil, fault.Invalidf("marker [%s] not found", marker)
+	} else if err != nil {
+		return "", nil, err
+	}
+	var args []any
+	condition := ""
+	for i := len(order) - 1; i >= 0; i-- {
+		o := order[i]
+		value := `(SELECT ` + o.expr() + ` FROM servers WHERE id = ?)`
+		compare := map[bool]string{true: " < ", false: " > "}[o.Desc]
+		if condition == "" {
+			condition, args = o.expr()+compare+value, []any{marker}
+			continue
+		}
+		condition = `(` + o.expr() + compare + value + ` OR (` + o.expr() + ` = ` + value + ` AND ` + condition + `))`
+		args = append([]any{marker, marker}, args...)
+	}
+	return condition, args, nil
+}
+
+func (q *ServerQuery) where() (where []string, args []any) {
+	add := func(condition string, values ...any) { where, args = append(where, condition), append(args, values...) }
+	for _, c := range []struct{ column, v string }{{"project_id", q.ProjectID}, {"user_id", q.UserID}, {"host", q.Host}, {"node", q.Node},
+		{"image_id", q.ImageID}, {"key_name", q.KeyName}, {"availability_zone", q.Zone}, {"reservation_id", q.Reservation}, {"flavor_id", q.FlavorID}} {
+		if c.v != "" {
+			add(c.column+" = ?", c.v)
+		}
+	}
+	if q.IDs != nil {
+		in, values := db.In(q.IDs)
+		add("id IN "+in, values...)
+	}
+	if q.States != nil {
+		in, values := db.In(q.States)
+		add("vm_state IN "+in, texts(values)...)
+	}
+	if q.Tasks != nil {
+		in, values := db.In(q.Tasks)
+		add("task_state IN "+in, texts(values)...)
+	}
+	if q.Power != nil {
+		add("power_state = ?", int(*q.Power))
+	}
+	if q.Locked != nil {
+		add("locked = ?", *q.Locked)
+	}
+	if q.ConfigDrive != nil {
+		add("config_drive = ?", *q.ConfigDrive)
+	}
+	if q.Deleted != nil {
+		add(map[bool]string{true: "deleted_at IS NOT NULL", false: "deleted_at IS NULL"}[*q.Deleted])
+	}
+	if !q.ChangesSince.IsZero() {
+		add("updated_at >= ?", db.At(q.ChangesSince))
+	}
+	if !q.ChangesBefore.IsZero() {
+		add("updated_at <= ?", db.At(q.ChangesBefore))
+	}
+	if !q.CreatedAt.IsZero() {
+		add("created_at = ?", db.At(q.CreatedAt))
+	}
+	return where, args
+}
+
+// Usage is what a project (and, with a user, that user in it) has in use.
+type Usage struct {
+	Servers  int `db:"servers"`
+	VCPUs    int `db:"vcpus"`
+	MemoryMB int `db:"memory_mb"`
+}
+
+// Usage sums up the existing servers of a project.
+func (s *Store) Usage(ctx context.Context, q db.Querier, projectID string) (Usage, error) {
+	return db.Get[Usage](ctx, q, `SELECT COUNT(*) AS servers, COALESCE(SUM(vcpus), 0) AS vcpus, COALESCE(SUM(memory_mb), 0) AS memory_mb
+		FROM servers WHERE project_id = ? AND deleted_at IS NULL`, projectID)
+}
