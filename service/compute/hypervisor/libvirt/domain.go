@@ -50,7 +50,6 @@ type osBoot struct {
 	Initrd  string  `xml:"initrd,omitempty"`
 	Cmdline string  `xml:"cmdline,omitempty"`
 	SMBIOS  *smbios `xml:"smbios"`
-	Loader  *loader `xml:"loader"`
 }
 
 type osType struct {
@@ -61,10 +60,6 @@ type osType struct {
 
 type smbios struct {
 	Mode string `xml:"mode,attr"`
-}
-
-type loader struct {
-	Stateless string `xml:"stateless,attr,omitempty"`
 }
 
 type features struct {
@@ -129,7 +124,6 @@ type disk struct {
 type diskDriver struct {
 	Name    string `xml:"name,attr"`
 	Type    string `xml:"type,attr"`
-	Cache   string `xml:"cache,attr,omitempty"`
 	Discard string `xml:"discard,attr,omitempty"`
 }
 

@@ -98,6 +98,12 @@ func parseDomain(text string) (seen, error) {
 	return s, err
 }
 
+func parseMark(text string) (seenMark, error) {
+	var m seenMark
+	err := xml.Unmarshal([]byte(text), &m)
+	return m, err
+}
+
 // volume finds a volume's disk, by the serial number that is the volume's id.
 func (s seen) volume(id string) (disk, bool) {
 	i := slices.IndexFunc(s.Devices.Disks, func(d disk) bool { return d.Serial == id })

@@ -215,7 +215,7 @@ func (b builder) nic(nic hypervisor.NIC, model string) iface {
 func volumeDisk(v hypervisor.Volume, bus, dev string) (disk, error) {
 	d := disk{
 		Type: "network", Device: "disk", Serial: v.ID,
-		Driver: &diskDriver{Name: "qemu", Type: "raw", Cache: "none", Discard: "unmap"},
+		Driver: &diskDriver{Name: "qemu", Type: "raw", Discard: "unmap"},
 		Target: diskTarget{Dev: dev, Bus: bus},
 	}
 	if v.ReadOnly {
@@ -226,10 +226,8 @@ func volumeDisk(v hypervisor.Volume, bus, dev string) (disk, error) {
 		d.Type, d.Driver.Type = "file", v.Format
 		d.Source = &diskSource{File: v.Path}
 	case "nbd":
-		d.Driver.Cache = "" // there is no host cache to bypass
 		d.Source = &diskSource{Protocol: "nbd", Host: &diskHost{Transport: "unix", Socket: v.Path}}
 	case "iscsi":
-		d.Driver.Cache = ""
 		name, port, err := net.SplitHostPort(v.Portal)
 		if err != nil {
 			name, port = strings.Trim(v.Portal, "[]"), "3260"
