@@ -26,7 +26,8 @@ type Driver interface {
 
 	// EnsurePort wires the port's device into its network's bridge and puts its
 	// filters in place before any packet can pass. wired is false, without an
-	// error, while the device does not exist yet: it is then tried again.
+	// error, while the device does not exist yet: it is then tried again. Some of
+	// the port, such as its filters, may be on the host already.
 	EnsurePort(ctx context.Context, p network.HostPort) (wired bool, err error)
 	// RemovePort takes the bridge membership and the filters away. The device
 	// itself belongs to the compute agent. id may be what Observe gave.

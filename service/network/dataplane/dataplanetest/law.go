@@ -115,7 +115,9 @@ func testPort(t *testing.T, h Harness, d dataplane.Driver) {
 	n, p := Network(1), Port(1, 10)
 	must(t, d.EnsureNetwork(t.Context(), n))
 	wire(t, d, p, false)
+	must(t, d.RemovePort(t.Context(), p.ID))
 	observe(t, d, dataplane.Observed{Networks: []string{n.ID}})
+	wire(t, d, p, false)
 
 	plug(t, h, p)
 	want := dataplane.Observed{Networks: []string{n.ID}, Ports: []string{p.ID[:11]}}
