@@ -70,6 +70,10 @@ type Service struct {
 	MaxBody int64
 	// Lenient services ignore unknown fields of bodies.
 	Lenient bool
+	// StrictSlash services take a path that ends with a slash, below a version's
+	// root, as one whose last part is empty: DELETE /v2/images/ is about an image
+	// without a name, and not about the list.
+	StrictSlash bool
 	Log     *slog.Logger
 	Now     func() time.Time
 	// Observe is told of every request that ended, for metrics. May be nil.
@@ -269,6 +273,9 @@ func (s *Service) find(r *Request) ([]*Route, error) {
 			}
 			break
 		}
+	}
+	if s.StrictSlash && strings.HasSuffix(p, "/") && strings.Count(p, "/") > 2 {
+		return nil, notFound
 	}
 	if len(p) > 1 {
 		p = strings.TrimSuffix(p, "/")
@@ -499,6 +506,11 @@ func (w *recorder) WriteHeader(status int) {
 		w.status = status
 		w.ResponseWriter.WriteHeader(status)
 	}
+}
+
+// ReadFrom lets a stream that is copied from a file go out by sendfile.
+func (w *recorder) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(w.ResponseWriter, r)
 }
 
 // Flush lets streams push what they have.

@@ -141,3 +141,18 @@ func TestFaultOfReadsEveryEnvelope(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 }
+
+func TestStrictSlashHasNoNamelessThings(t *testing.T) {
+	s := testService()
+	s.StrictSlash = true
+	h := s.Handler()
+	for path, want := range map[string]int{"/v2.1/servers/x/": 404, "/v2.1/servers/x": 200, "/v2.1/": 200, "/": 200} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("X-Auth-Token", "good")
+		h.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", path, w.Code, want)
+		}
+	}
+}
