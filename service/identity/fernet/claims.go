@@ -1,0 +1,288 @@
+package fernet
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"kilonova/service/identity"
+)
+
+// The versions of the list in a token: what it is scoped to says which.
+const (
+	unscoped = 0
+	domain   = 1
+	project  = 2
+	trust    = 3
+	system   = 8
+	appCred  = 9
+)
+
+// methods are bits in the order of Keystone's option [auth] methods; totp comes
+// after its default ones.
+var methods = []string{identity.MethodExternal, identity.MethodPassword, identity.MethodToken, identity.MethodOAuth1,
+	identity.MethodMapped, identity.MethodAppCred, identity.MethodTOTP}
+
+// Issue makes the text of a token. Behind what Keystone puts into the list come
+// the microseconds of IssuedAt, which Keystone passes over: they tell a log-in
+// after a revocation from one before it in the same second.
+func Issue(k Key, c *identity.Claims, random io.Reader) (string, error) {
+	var buf bytes.Buffer
+	w := &listWriter{enc: msgpack.NewEncoder(&buf)}
+	mask := 0
+	for i, m := range methods {
+		for _, used := range c.Methods {
+			if used == m {
+				mask |= 1 << i
+			}
+		}
+	}
+	begin := func(version, length int) {
+		w.try(w.enc.EncodeArrayLen(length))
+		w.integer(version)
+		w.id(c.UserID)
+		w.integer(mask)
+	}
+	end := func() {
+		w.try(w.enc.EncodeFloat64(float64(c.Expires.UnixMicro()) / 1e6))
+		w.try(w.enc.EncodeArrayLen(len(c.AuditIDs)))
+		for _, id := range c.AuditIDs {
+			raw, err := base64.RawURLEncoding.DecodeString(id)
+			w.try(err)
+			w.try(w.enc.EncodeBytes(raw))
+		}
+	}
+	switch {
+	case c.TrustID != "":
+		begin(trust, 8)
+		w.id(c.ProjectID)
+		end()
+		w.bareID(c.TrustID)
+	case c.AppCredID != "":
+		begin(appCred, 8)
+		w.id(c.ProjectID)
+		end()
+		w.id(c.AppCredID)
+	case c.ProjectID != "":
+		begin(project, 7)
+		w.id(c.ProjectID)
+		end()
+	case c.DomainID != "":
+		begin(domain, 7)
+		w.bareID(c.DomainID)
+		end()
+	case c.System:
+		begin(system, 7)
+		w.try(w.enc.EncodeString("all"))
+		end()
+	default:
+		begin(unscoped, 6)
+		end()
+	}
+	w.integer(c.IssuedAt.Nanosecond() / 1000)
+	if w.err != nil {
+		return "", fmt.Errorf("fernet: %w", w.err)
+	}
+	return Seal(k, buf.Bytes(), c.IssuedAt, random)
+}
+
+type listWriter struct {
+	enc *msgpack.Encoder
+	err error
+}
+
+func (w *listWriter) try(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
+func (w *listWriter) integer(n int) { w.try(w.enc.EncodeInt(int64(n))) }
+
+// id writes a pair: whether the id is kept as 16 bytes, and the id.
+func (w *listWriter) id(id string) {
+	raw, ok := compact(id)
+	w.try(w.enc.EncodeArrayLen(2))
+	w.try(w.enc.EncodeBool(ok))
+	if ok {
+		w.try(w.enc.EncodeBytes(raw))
+	} else {
+		w.try(w.enc.EncodeString(id))
+	}
+}
+
+// bareID writes an id as 16 bytes where it can be, and as text where not.
+func (w *listWriter) bareID(id string) {
+	if raw, ok := compact(id); ok {
+		w.try(w.enc.EncodeBytes(raw))
+	} else {
+		w.try(w.enc.EncodeString(id))
+	}
+}
+
+func compact(id string) ([]byte, bool) {
+	if len(id) != 32 {
+		return nil, false
+	}
+	raw, err := hex.DecodeString(id)
+	return raw, err == nil && hex.EncodeToString(raw) == id
+}
+
+// Parse reads a token's text. Exact is false for tokens made elsewhere, whose
+// IssuedAt is known to the second only. An error is ErrInvalid, or says what is
+// wrong inside of a text that was made with one of keys.
+func Parse(keys []Key, text string) (c *identity.Claims, exact bool, err error) {
+	data, at, err := Open(keys, text)
+	if err != nil {
+		return nil, false, err
+	}
+	var list []any
+	if err := msgpack.Unmarshal(data, &list); err != nil {
+		return nil, false, fmt.Errorf("fernet: %w", err)
+	}
+	r := &listReader{list: list}
+	c = &identity.Claims{IssuedAt: at}
+	version := r.integer()
+	c.UserID = r.id()
+	mask := r.integer()
+	for i, m := range methods {
+		if mask&(1<<i) != 0 {
+			c.Methods = append(c.Methods, m)
+		}
+	}
+	switch version {
+	case unscoped:
+	case domain:
+		c.DomainID = r.id()
+	case project, trust, appCred:
+		c.ProjectID = r.id()
+	case system:
+		c.System = r.id() != ""
+	default:
+		return nil, false, fmt.Errorf("fernet: tokens of version %d are not supported", version)
+	}
+	c.Expires = r.instant()
+	c.AuditIDs = r.auditIDs()
+	switch version {
+	case trust:
+		c.TrustID = r.id()
+	case appCred:
+		c.AppCredID = r.id()
+	}
+	if exact = len(r.list) > 0 && r.err == nil; exact {
+		c.IssuedAt = c.IssuedAt.Add(time.Duration(r.integer()) * time.Microsecond)
+	}
+	if r.err != nil {
+		return nil, false, r.err
+	}
+	return c, exact, nil
+}
+
+type listReader struct {
+	list []any
+	err  error
+}
+
+func (r *listReader) next() any {
+	if len(r.list) == 0 {
+		if r.err == nil {
+			r.err = fmt.Errorf("fernet: the token's list is too short")
+		}
+		return nil
+	}
+	v := r.list[0]
+	r.list = r.list[1:]
+	return v
+}
+
+func (r *listReader) wrong(v any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("fernet: the token's list has an unexpected %T", v)
+	}
+}
+
+func (r *listReader) integer() int {
+	switch n := r.next().(type) {
+	case int8:
+		return int(n)
+	case int16:
+		return int(n)
+	case int32:
+		return int(n)
+	case int64:
+		return int(n)
+	case uint8:
+		return int(n)
+	case uint16:
+		return int(n)
+	case uint32:
+		return int(n)
+	default:
+		r.wrong(n)
+		return 0
+	}
+}
+
+// id reads an id in any of its forms: bytes, text, or a pair.
+func (r *listReader) id() string { return r.asID(r.next()) }
+
+func (r *listReader) asID(v any) string {
+	switch v := v.(type) {
+	case []byte:
+		if len(v) == 16 {
+			return hex.EncodeToString(v)
+		}
+		return string(v)
+	case string:
+		return v
+	case []any:
+		if len(v) == 2 {
+			if text, ok := v[1].([]byte); ok && v[0] == false {
+				return string(text)
+			}
+			return r.asID(v[1])
+		}
+	}
+	r.wrong(v)
+	return ""
+}
+
+func (r *listReader) instant() time.Time {
+	v := r.next()
+	switch n := v.(type) {
+	case float64:
+		if n > 0 && n < 1e11 {
+			return time.UnixMicro(int64(math.Round(n * 1e6))).UTC()
+		}
+	case int64:
+		return time.Unix(n, 0).UTC()
+	case uint32:
+		return time.Unix(int64(n), 0).UTC()
+	}
+	r.wrong(v)
+	return time.Time{}
+}
+
+func (r *listReader) auditIDs() []string {
+	v := r.next()
+	list, ok := v.([]any)
+	if !ok {
+		r.wrong(v)
+	}
+	var ids []string
+	for _, e := range list {
+		raw, ok := e.([]byte)
+		if !ok {
+			r.wrong(e)
+			continue
+		}
+		ids = append(ids, base64.RawURLEncoding.EncodeToString(raw))
+	}
+	return ids
+}
