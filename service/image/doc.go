@@ -1,0 +1,8 @@
+// Package image is the vocabulary of the image service: images with their
+// states and the one table of how these follow each other, members, locations
+// and tasks, as this service speaks of them. It does no I/O.
+//
+// Its rooms: api (HTTP), control (use cases: who may, what follows, uploads and
+// imports), store (SQL) and blob (where the bytes lie, one driver a folder).
+// What a disk image is by its content is internal/diskimage's.
+package image
