@@ -28,8 +28,13 @@ func (d *Driver) dir(id string) string { return filepath.Join(d.cfg.InstancesPat
 // makeDisks brings a guest's folder to what g says. What is there already is
 // kept, except that the config drive is written anew; nothing is ever there by
 // its final name before it is complete.
-func (d *Driver) makeDisks(ctx context.Context, g hypervisor.Guest) error {
+func (d *Driver) makeDisks(ctx context.Context, g hypervisor.Guest) (err error) {
 	dir := d.dir(g.ID)
+	defer func() {
+		if err != nil {
+			_ = os.Remove(dir) // if nothing is in it
+		}
+	}()
 	// QEMU runs as another user and must be able to enter, but not to list.
 	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fault.New(fault.Unavailable, "The folder of guest %s cannot be made: %w", g.ID, err)

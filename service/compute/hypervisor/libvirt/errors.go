@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 
 	lv "github.com/digitalocean/go-libvirt"
@@ -33,6 +34,10 @@ var kinds = map[lv.ErrorNumber]fault.Kind{
 	lv.ErrAgentUnresponsive:    fault.Unavailable,
 }
 
+// noSlots is how libvirt says that a guest's buses are full, a fact for which it
+// has no number of its own.
+const noSlots = "No more available PCI"
+
 // explain gives an error of a call a kind and a sentence: what could not be
 // done, and what libvirt says about it.
 func explain(err error, what string) error {
@@ -45,6 +50,9 @@ func explain(err error, what string) error {
 	kind := fault.Internal
 	if answer, ok := errors.AsType[lv.Error](err); ok {
 		kind = kinds[lv.ErrorNumber(answer.Code)]
+		if strings.Contains(answer.Message, noSlots) {
+			kind = fault.OverLimit
+		}
 	} else if lost(err) {
 		kind = fault.Unavailable
 	} else if errors.Is(err, lv.ErrUnsupported) {

@@ -73,12 +73,12 @@ type mark struct {
 	VIFModel      string `xml:"vif_model,attr"`
 }
 
-// seenMark is mark as libvirt gives it back.
+// seenMark is mark as libvirt gives it back: with its namespace as part of a
+// domain, without it when asked for alone.
 type seenMark struct {
-	XMLName       xml.Name `xml:"urn:kilonova:guest:1 guest"`
-	InstancesPath string   `xml:"instances_path,attr"`
-	DiskBus       string   `xml:"disk_bus,attr"`
-	VIFModel      string   `xml:"vif_model,attr"`
+	InstancesPath string `xml:"instances_path,attr"`
+	DiskBus       string `xml:"disk_bus,attr"`
+	VIFModel      string `xml:"vif_model,attr"`
 }
 
 // seen is what the driver reads of a domain that it finds.

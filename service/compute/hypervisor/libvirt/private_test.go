@@ -156,19 +156,21 @@ func (p *private) uri() string {
 func (p *private) restart(t *testing.T) {
 	t.Helper()
 	socket := filepath.Join(p.dir, "run", "libvirt-sock")
-	before := inode(socket)
+	before := born(socket)
 	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 20*time.Second, "libvirtd starts again", func() bool { return inode(socket) != before && answers(socket) })
+	within(t, 20*time.Second, "libvirtd starts again", func() bool { return born(socket) != before && answers(socket) })
 }
 
-func inode(path string) uint64 {
+// born tells one socket from the next of the same name; an inode's number may be
+// used again at once.
+func born(path string) syscall.Timespec {
 	var st syscall.Stat_t
 	if syscall.Stat(path, &st) != nil {
-		return 0
+		return syscall.Timespec{}
 	}
-	return st.Ino
+	return st.Ctim
 }
 
 func answers(socket string) bool {
