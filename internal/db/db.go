@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	// The drivers that Open may be asked for, by name.
@@ -27,7 +28,13 @@ type DB struct {
 
 	write, read *sql.DB
 	stmts       sync.Map // query text -> *sql.Stmt of the read pool
+	prepared    atomic.Int32
 }
+
+// maxPrepared bounds the statements that are kept prepared: texts that depend on
+// what a client filters by are without number. Those that come later are run
+// unprepared.
+const maxPrepared = 1000
 
 // Querier runs queries: a *DB outside of transactions, a *Tx inside.
 type Querier interface {
@@ -156,6 +163,9 @@ func (d *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, er
 	if s, ok := d.stmts.Load(query); ok {
 		return s.(*sql.Stmt).QueryContext(ctx, args...)
 	}
+	if d.prepared.Load() >= maxPrepared {
+		return d.read.QueryContext(ctx, d.Dialect.bind(query), args...)
+	}
 	s, err := d.read.PrepareContext(ctx, d.Dialect.bind(query))
 	if err != nil {
 		return nil, err
@@ -163,6 +173,8 @@ func (d *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, er
 	if other, loaded := d.stmts.LoadOrStore(query, s); loaded {
 		s.Close()
 		s = other.(*sql.Stmt)
+	} else {
+		d.prepared.Add(1)
 	}
 	return s.QueryContext(ctx, args...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -173,6 +174,23 @@ func TestEachEndsEarly(t *testing.T) {
 					}
 					break
 				}
+			}
+		})
+	}
+}
+
+func TestPreparedStatementsAreBounded(t *testing.T) {
+	for name, d := range databases(t) {
+		t.Run(name, func(t *testing.T) {
+			for i := range maxPrepared + 20 {
+				if n, err := Get[int](t.Context(), d, `SELECT `+strconv.Itoa(i)+` AS n`); err != nil || n != i {
+					t.Fatal(n, err)
+				}
+			}
+			kept := 0
+			d.stmts.Range(func(any, any) bool { kept++; return true })
+			if kept > maxPrepared {
+				t.Errorf("%d statements are kept", kept)
 			}
 		})
 	}
