@@ -51,9 +51,12 @@ type HostDHCP struct {
 	Reservations []Reservation  `json:"reservations"`
 }
 
-// Reservation ties a MAC address to the fixed IPs that DHCP gives it.
+// Reservation ties a MAC address to the fixed IPs that DHCP gives it. Device and
+// project are for the metadata proxy, which knows a guest by its address.
 type Reservation struct {
 	PortID    string       `json:"port_id"`
+	DeviceID  string       `json:"device_id,omitempty"`
+	ProjectID string       `json:"project_id,omitempty"`
 	MAC       string       `json:"mac"`
 	Hostname  string       `json:"hostname"`
 	Addresses []netip.Addr `json:"addresses"`
