@@ -1,0 +1,95 @@
+package schedule
+
+// Request is what a server needs of its host and what its user and the operator
+// said about the place.
+type Request struct {
+	// ServerID is the server to be placed. A host that has it already (a resize
+	// in place, say) is not refused by its own anti-affinity.
+	ServerID  string
+	ProjectID string
+	Flavor    Flavor
+	Image     Image
+	Zone      string // availability zone; "" any
+
+	// Destination, if its Host is set, is the only place that is considered;
+	// filters still have their say (microversion 2.74, moves to a given host).
+	Destination Place
+	// ForceHosts and ForceNodes are an administrator's choice of old (zone:host:
+	// node): filters are not asked.
+	ForceHosts []string
+	ForceNodes []string
+	// IgnoreHosts are not considered, as the host that is being evacuated.
+	IgnoreHosts []string
+	// Tried are places where building this server has failed.
+	Tried []Place
+
+	Hints Hints
+	Group *Group
+	// Located says on which host each server is that Hints or Group name. One
+	// that is not in it is nowhere.
+	Located map[string]string
+
+	PCI []PCIRequest
+
+	// Count is how many servers SelectMany places; 0 and 1 are one.
+	Count int
+	// Choices bounds how many hosts a result lists, best first; 0: all.
+	Choices int
+}
+
+// Place is a host and one of its nodes; an empty Node is any.
+type Place struct{ Host, Node string }
+
+// Flavor is what the server takes.
+type Flavor struct {
+	Name        string
+	VCPUs       int
+	MemoryMB    int
+	RootGB      int
+	EphemeralGB int
+	SwapMB      int
+	ExtraSpecs  map[string]string
+}
+
+// Image is the image it boots from; the zero value when there is none.
+type Image struct {
+	ID         string
+	Properties map[string]string
+}
+
+// Hints are what the user asked of the scheduler (os:scheduler_hints).
+type Hints struct {
+	SameHost      []string // servers
+	DifferentHost []string // servers
+	// BuildNearHostIP and CIDR ("/24") bound the host's address.
+	BuildNearHostIP string
+	CIDR            string
+	// Query is JsonFilter's expression, as JSON text.
+	Query string
+}
+
+// Group is the server group that the server is in.
+type Group struct {
+	ID string
+	// Policy is one of the constants below.
+	Policy string
+	// MaxServerPerHost is the rule of that name for anti-affinity; 0 stands for 1.
+	MaxServerPerHost int
+	// Members are the group's servers; Request.Located knows their hosts.
+	Members []string
+}
+
+// The policies of server groups.
+const (
+	Affinity         = "affinity"
+	AntiAffinity     = "anti-affinity"
+	SoftAffinity     = "soft-affinity"
+	SoftAntiAffinity = "soft-anti-affinity"
+)
+
+// PCIRequest asks for devices that have all tags of one of the alternatives.
+type PCIRequest struct {
+	Alias        string // for the explanation
+	Count        int
+	Alternatives []map[string]string
+}
