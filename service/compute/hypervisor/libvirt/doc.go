@@ -16,6 +16,7 @@
 //     (Debian: mode 0660, group kvm). Otherwise libvirt probes QEMU anew before
 //     each start, which costs seconds;
 //   - an init that reaps orphans at once: libvirt waits for the zombies of QEMU;
-//   - in a container without usable cgroups: cgroup_controllers = [] in qemu.conf;
+//   - qemu.conf as the distribution ships it will do; in a container whose
+//     cgroups cannot be written, cgroup_controllers = [];
 //   - qemu-block-extra for iSCSI volumes.
 package libvirt

@@ -57,7 +57,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, now func() time.Time
 	if err != nil {
 		return nil, err
 	}
-	if d.static, err = d.readStatic(ctx, v.VirtType); err != nil {
+	if d.static, err = d.readStatic(ctx, &v); err != nil {
 		d.conn.close()
 		return nil, err
 	}

@@ -36,6 +36,7 @@ func TestHost(t *testing.T) {
 			{"LibvirtRestarts", testLibvirtRestarts}, {"Schema", testSchema}, {"Buses", testBuses},
 			{"HotplugQ35", testHotplugQ35}, {"NBD", testNBD}, {"Secret", testSecret}, {"Clean", testClean},
 			{"Taps", testTaps}, {"HungLibvirt", testHungLibvirt}, {"CreateTime", testCreateTime},
+			{"AutoVirtType", testAutoVirtType},
 		} {
 			t.Run(tt.name, func(t *testing.T) { tt.test(t, p) })
 		}
@@ -453,4 +454,16 @@ func testCreateTime(t *testing.T, p *private) {
 	if took[n/2] > 5*time.Second {
 		t.Errorf("the median of %d creates is %v", n, took[n/2])
 	}
+}
+
+// testAutoVirtType: whatever the trial finds out on this host, guests run under it.
+func testAutoVirtType(t *testing.T, p *private) {
+	began := time.Now()
+	d, g := p.driver(t, func(c *Config) { c.VirtType = "auto" }), tinyGuest(tinyImage(t, p.dir, obedientCode))
+	v, err := chooseVirtType(t.Context(), d.cfg)
+	must(t, err)
+	t.Logf("%s, because %s; ready after %v", v.VirtType, v.Why, time.Since(began))
+	g.PowerOn = true
+	must(t, d.Create(t.Context(), g))
+	greeted(t, d, g.ID)
 }

@@ -43,9 +43,9 @@ var libvirtFolders = map[string]string{
 	"run": "/run/libvirt", "lib": "/var/lib/libvirt", "etc": "/etc/libvirt", "log": "/var/log/libvirt", "cache": "/var/cache/libvirt",
 }
 
-// privateQEMU is the least that qemu.conf must say in a container without usable
-// cgroups or a security module. QEMU's user stays Debian's unprivileged one.
-const privateQEMU = "cgroup_controllers = []\nsecurity_driver = \"none\"\n"
+// privateQEMU is qemu.conf: guests work with an empty one too, but would then
+// leave control groups on the host. QEMU's user stays Debian's unprivileged one.
+const privateQEMU = "cgroup_controllers = []\n"
 
 // privateInit is process 1 of the private libvirt's namespaces: it puts the
 // folders in place, starts the daemons and reaps every orphan, as libvirt needs

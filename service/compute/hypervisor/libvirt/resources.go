@@ -21,8 +21,9 @@ type static struct {
 	uid, gid int // of QEMU's user; -1: not known
 }
 
-// readStatic asks libvirt what the host is.
-func (d *Driver) readStatic(ctx context.Context, virtType string) (static, error) {
+// readStatic asks libvirt what the host is. A verdict for KVM that QEMU's user
+// cannot make use of is changed, unless the option asked for KVM.
+func (d *Driver) readStatic(ctx context.Context, v *verdict) (static, error) {
 	s := static{uid: -1, gid: -1}
 	text, err := ask(ctx, d.conn, nil, "describe the host", func(l *lv.Libvirt) (string, error) { return l.ConnectGetCapabilities() })
 	if err != nil {
@@ -48,6 +49,14 @@ func (d *Driver) readStatic(ctx context.Context, virtType string) (static, error
 		return s, err
 	}
 	s.uid, s.gid = c.qemuUser()
+	if why := closedTo(kvmDevice, s.uid, s.gid); why != "" {
+		d.log.Warn("libvirt cannot keep what it knows of QEMU and asks it anew before each start, which takes seconds; "+
+			"give the device to group kvm with mode 0660", "why", why)
+		if v.VirtType == "kvm" && d.cfg.VirtType == "auto" {
+			v.VirtType, v.Why = "qemu", why
+		}
+	}
+	virtType := v.VirtType
 	s.Resources = hypervisor.Resources{
 		HypervisorType: "QEMU", HypervisorVersion: int(version), HypervisorName: name, HostIP: d.cfg.HostIP,
 		VCPUs: node.cpus, MemoryMB: node.memoryMB, CPU: c.cpu(), Supported: c.supported(virtType),

@@ -167,28 +167,60 @@ func TestConsoleTail(t *testing.T) {
 
 // TestTrial holds the reading of QEMU's exit against every way a trial can end.
 func TestTrial(t *testing.T) {
-	device := filepath.Join(t.TempDir(), "kvm")
-	if err := os.WriteFile(device, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for name, tt := range map[string]struct {
 		err  error
 		want string
 	}{
-		"runs":         {&host.ExitError{Code: trialExit}, ""},
-		"refused":      {&host.ExitError{Code: 1, Stderr: "no KVM"}, "no KVM"},
-		"ends":         {nil, "without its sign"},
-		"no emulator":  {errors.New("not installed"), "not installed"},
-		"other device": {&host.ExitError{Code: trialByte}, "did not run"},
+		"runs":        {&host.ExitError{Code: trialExit}, ""},
+		"refused":     {&host.ExitError{Code: 1, Stderr: "no KVM"}, "no KVM"},
+		"ends":        {nil, "without its sign"},
+		"no emulator": {errors.New("not installed"), "not installed"},
+		"other code":  {&host.ExitError{Code: trialByte}, "did not run"},
+		"talkative":   {&host.ExitError{Code: 1, Stderr: strings.Repeat("x", 9000) + "the reason"}, "the reason"},
 	} {
 		run := &host.Recorder{Answer: func(string) ([]byte, error) { return nil, tt.err }}
-		why, err := tryKVM(t.Context(), run, device)
-		if err != nil || (why == "") != (tt.want == "") || !strings.Contains(why, tt.want) {
+		why, err := tryGuest(t.Context(), run, "kvm")
+		if err != nil || (why == "") != (tt.want == "") || len(why) > 2*maxWhy || !strings.Contains(why, tt.want) {
 			t.Errorf("%s: got %q, %v; want %q", name, why, err, tt.want)
 		}
 	}
-	if why, err := tryKVM(t.Context(), &host.Recorder{}, device+"-none"); why == "" || err != nil {
-		t.Errorf("without a device: got %q, %v", why, err)
+}
+
+// TestTrialGuestGivesItsSign runs the guest for real, where it surely runs.
+func TestTrialGuestGivesItsSign(t *testing.T) {
+	if _, err := host.Find(emulator); err != nil {
+		t.Skipf("needs the program %s: %v", emulator, err)
+	}
+	if why, err := tryGuest(t.Context(), host.Local{}, "tcg"); why != "" || err != nil {
+		t.Errorf("the trial guest under emulation: %q, %v", why, err)
+	}
+}
+
+func TestClosedTo(t *testing.T) {
+	device := filepath.Join(t.TempDir(), "kvm")
+	if err := os.WriteFile(device, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const stranger = 54321
+	owner, group := os.Geteuid(), os.Getegid()
+	for _, tt := range []struct {
+		mode     os.FileMode
+		uid, gid int
+		open     bool
+	}{
+		{0o600, stranger, stranger, false}, {0o660, stranger, stranger, false}, {0o606, stranger, stranger, true},
+		{0o660, stranger, group, true}, {0o640, stranger, group, false}, {0o000, 0, 0, true}, {0o000, -1, -1, true},
+		{0o666, owner, group, true},
+	} {
+		if err := os.Chmod(device, tt.mode); err != nil {
+			t.Fatal(err)
+		}
+		if why := closedTo(device, tt.uid, tt.gid); (why == "") != tt.open {
+			t.Errorf("mode %o for %d:%d: %q", tt.mode, tt.uid, tt.gid, why)
+		}
+	}
+	if why := closedTo(device+"-none", stranger, stranger); why != "" {
+		t.Errorf("a device that is not there: %q", why)
 	}
 }
 
