@@ -72,9 +72,10 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Reason }
 
-// uninspectable formats have no sign by which they could be known: kernels,
-// RAM disks and file systems.
-var uninspectable = map[string]bool{"raw": true, "ami": true, "ari": true, "aki": true}
+// inspectable formats have a sign by which they are known. Others (raw disks,
+// kernels, file systems, whatever a site adds) may be anything that has none.
+var inspectable = map[string]bool{"qcow2": true, "qed": true, "vhd": true, "vhdx": true, "vmdk": true, "vdi": true,
+	"ploop": true, "iso": true, "luks": true, "gpt": true}
 
 // Verify returns a *Refusal unless the image is what claimed says, and nothing
 // else at the same time, and reaches for no file but itself. With claimed "" any
@@ -104,7 +105,7 @@ func (i *Info) Verify(claimed string) error {
 	case claimed == "" && len(i.found) > 0:
 		own = i.found[0]
 	case own == nil && len(structured) > 0,
-		own == nil && claimed != "" && !uninspectable[claimed]:
+		own == nil && inspectable[claimed]:
 		return &Refusal{Mismatch: true, Reason: fmt.Sprintf("Image disk_format %.32s does not match stream data %s.", claimed, i.Format)}
 	}
 	if own == nil || len(own.flaws) == 0 {
