@@ -36,7 +36,7 @@ func TestHost(t *testing.T) {
 			{"LibvirtRestarts", testLibvirtRestarts}, {"Schema", testSchema}, {"Buses", testBuses},
 			{"HotplugQ35", testHotplugQ35}, {"NBD", testNBD}, {"Secret", testSecret}, {"Clean", testClean},
 			{"Taps", testTaps}, {"HungLibvirt", testHungLibvirt}, {"CreateTime", testCreateTime},
-			{"AutoVirtType", testAutoVirtType},
+			{"AutoVirtType", testAutoVirtType}, {"TalkativeGuest", testTalkativeGuest},
 		} {
 			t.Run(tt.name, func(t *testing.T) { tt.test(t, p) })
 		}
@@ -453,6 +453,29 @@ func testCreateTime(t *testing.T, p *private) {
 	t.Logf("create of a running guest: %v", took)
 	if took[n/2] > 5*time.Second {
 		t.Errorf("the median of %d creates is %v", n, took[n/2])
+	}
+}
+
+// testTalkativeGuest: a guest that writes without end fills no disk, and the end
+// of what it wrote can be read.
+func testTalkativeGuest(t *testing.T, p *private) {
+	d, g := p.driver(t), tinyGuest(tinyImage(t, p.dir, []byte{
+		0xba, 0xf8, 0x03, 0xb0, 'x', // mov dx, 0x3f8; mov al, 'x'
+		0xee, 0xeb, 0xfd, // loop: out dx, al; jmp loop
+	}))
+	g.PowerOn = true
+	must(t, d.Create(t.Context(), g))
+	oldest := fmt.Sprintf("%s.%d", consolePath(d.dir(g.ID)), logBackups-1)
+	within(t, 30*time.Second, "the log has been put aside often enough", func() bool {
+		_, err := os.Stat(oldest)
+		return err == nil
+	})
+	must(t, d.Power(t.Context(), g.ID, hypervisor.PowerOff))
+	log, size, err := d.ConsoleLog(t.Context(), g.ID)
+	must(t, err)
+	must(t, log.Close())
+	if size < logSize || size > (logBackups+1)*logSize {
+		t.Errorf("the log has %d bytes; %d files of %d are kept", size, logBackups+1, logSize)
 	}
 }
 

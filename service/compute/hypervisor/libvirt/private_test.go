@@ -47,6 +47,14 @@ var libvirtFolders = map[string]string{
 // leave control groups on the host. QEMU's user stays Debian's unprivileged one.
 const privateQEMU = "cgroup_controllers = []\n"
 
+// privateLog is virtlogd.conf: its bounds are small, so that a test reaches them.
+const (
+	logSize    = 64 << 10
+	logBackups = 2
+)
+
+var privateLog = fmt.Sprintf("max_size = %d\nmax_backups = %d\n", logSize, logBackups)
+
 // privateInit is process 1 of the private libvirt's namespaces: it puts the
 // folders in place, starts the daemons and reaps every orphan, as libvirt needs
 // it. When it ends, the kernel ends all guests with it.
@@ -65,8 +73,10 @@ func privateInit(dir string) error {
 			return fmt.Errorf("mount %s: %w", path, err)
 		}
 	}
-	if err := os.WriteFile("/etc/libvirt/qemu.conf", []byte(privateQEMU), 0o644); err != nil {
-		return err
+	for name, text := range map[string]string{"qemu.conf": privateQEMU, "virtlogd.conf": privateLog} {
+		if err := os.WriteFile(filepath.Join("/etc/libvirt", name), []byte(text), 0o644); err != nil {
+			return err
+		}
 	}
 	if err := openKVM(dir); err != nil {
 		return err
