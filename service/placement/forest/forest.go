@@ -1,0 +1,214 @@
+package forest
+
+import (
+	"slices"
+	"sync"
+
+	"kilonova/service/placement"
+)
+
+// Forest is the current picture. It is safe for concurrent use.
+type Forest struct {
+	mu    sync.RWMutex
+	nodes map[string]*placement.ProviderState // by UUID
+	root  map[string]string                   // UUID of a provider -> of its root
+	place map[string]int                      // UUID of a root -> index in trees
+	view  View
+}
+
+// View is the picture at one moment. It does not change.
+type View struct {
+	trees   []*tree
+	sharing map[string][]*node // by aggregate: who shares with it
+	nested  bool               // some tree has more than one provider
+}
+
+// tree is a root and all below it.
+type tree struct {
+	nodes      []*node  // parents before children; nodes[0] is the root
+	aggregates []string // of any node
+}
+
+// node is a provider in its tree.
+type node struct {
+	*placement.ProviderState
+	tree   *tree
+	parent *node
+	shares bool
+}
+
+// New returns an empty forest.
+func New() *Forest {
+	f := &Forest{}
+	f.clear()
+	return f
+}
+
+func (f *Forest) clear() {
+	f.nodes, f.root, f.place = map[string]*placement.ProviderState{}, map[string]string{}, map[string]int{}
+	f.view = View{sharing: map[string][]*node{}}
+}
+
+// Replace makes all what there is.
+func (f *Forest) Replace(all []*placement.ProviderState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.clear()
+	f.apply(all, nil)
+}
+
+// Apply brings in providers that are new or have changed, and removes those that
+// are gone.
+func (f *Forest) Apply(changed []*placement.ProviderState, deleted []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.apply(changed, deleted)
+}
+
+// View returns the picture as it is now.
+func (f *Forest) View() View {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.view
+}
+
+// Root returns the UUID of the root of a provider's tree, "" if there is no such
+// provider.
+func (f *Forest) Root(uuid string) string {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.root[uuid]
+}
+
+func (f *Forest) apply(changed []*placement.ProviderState, deleted []string) {
+	members := map[string][]*placement.ProviderState{} // of the trees to make anew, by root
+	mark := func(root string) {
+		if _, marked := members[root]; !marked && root != "" {
+			members[root] = nil
+			if i, ok := f.place[root]; ok && f.view.trees[i] != nil {
+				for _, n := range f.view.trees[i].nodes {
+					members[root] = append(members[root], n.ProviderState)
+				}
+			}
+		}
+	}
+	for _, uuid := range deleted {
+		mark(f.root[uuid])
+		delete(f.nodes, uuid)
+		delete(f.root, uuid)
+	}
+	for _, p := range changed {
+		mark(f.root[p.UUID])
+		mark(p.RootUUID)
+		if f.root[p.UUID] != p.RootUUID { // not yet a member where it belongs
+			members[p.RootUUID] = append(members[p.RootUUID], p)
+		}
+		f.nodes[p.UUID], f.root[p.UUID] = p, p.RootUUID
+	}
+	sharingBefore := f.sharingIn(members)
+	trees := slices.Clone(f.view.trees)
+	for root, list := range members {
+		trees = f.plant(trees, root, list)
+	}
+	f.view.trees = trees
+	f.compact()
+	if sharingBefore || f.sharingIn(members) {
+		f.collectSharing()
+	}
+	f.view.nested = len(f.nodes) > len(f.view.trees)
+}
+
+// plant puts the tree of root into trees, where its old one was, or at the end.
+// A root without members leaves a hole.
+func (f *Forest) plant(trees []*tree, root string, list []*placement.ProviderState) []*tree {
+	t := f.build(root, list)
+	i, had := f.place[root]
+	switch {
+	case had:
+		trees[i] = t
+	case t != nil:
+		f.place[root] = len(trees)
+		trees = append(trees, t)
+	}
+	return trees
+}
+
+// build makes a tree of those in list that still belong to root.
+func (f *Forest) build(root string, list []*placement.ProviderState) *tree {
+	top := f.nodes[root]
+	if top == nil || f.root[root] != root {
+		return nil
+	}
+	t := &tree{}
+	children := map[string][]string{}
+	for _, p := range list {
+		if now := f.nodes[p.UUID]; now != nil && f.root[p.UUID] == root && p.UUID != root {
+			if !slices.Contains(children[now.ParentUUID], p.UUID) {
+				children[now.ParentUUID] = append(children[now.ParentUUID], p.UUID)
+			}
+		}
+	}
+	t.add(top, nil)
+	for i := 0; i < len(t.nodes); i++ {
+		for _, uuid := range children[t.nodes[i].UUID] {
+			t.add(f.nodes[uuid], t.nodes[i])
+		}
+	}
+	return t
+}
+
+func (t *tree) add(p *placement.ProviderState, parent *node) {
+	t.nodes = append(t.nodes, &node{ProviderState: p, tree: t, parent: parent, shares: has(p.Traits, placement.Sharing)})
+	for _, a := range p.Aggregates {
+		if !slices.Contains(t.aggregates, a) {
+			t.aggregates = append(t.aggregates, a)
+		}
+	}
+}
+
+// compact removes holes.
+func (f *Forest) compact() {
+	if !slices.Contains(f.view.trees, nil) {
+		return
+	}
+	f.view.trees = slices.DeleteFunc(f.view.trees, func(t *tree) bool { return t == nil })
+	clear(f.place)
+	for i, t := range f.view.trees {
+		f.place[t.nodes[0].UUID] = i
+	}
+}
+
+// sharingIn reports whether any of the trees has a provider that shares.
+func (f *Forest) sharingIn(roots map[string][]*placement.ProviderState) bool {
+	for root := range roots {
+		if i, ok := f.place[root]; ok && f.view.trees[i] != nil {
+			for _, n := range f.view.trees[i].nodes {
+				if n.shares {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (f *Forest) collectSharing() {
+	sharing := map[string][]*node{}
+	for _, t := range f.view.trees {
+		for _, n := range t.nodes {
+			if !n.shares {
+				continue
+			}
+			for _, a := range n.Aggregates {
+				sharing[a] = append(sharing[a], n)
+			}
+		}
+	}
+	f.view.sharing = sharing
+}
+
+// has reports whether a sorted list has s.
+func has(sorted []string, s string) bool {
+	_, found := slices.BinarySearch(sorted, s)
+	return found
+}

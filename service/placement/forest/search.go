@@ -1,0 +1,258 @@
+package forest
+
+import (
+	"context"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"kilonova/service/placement"
+)
+
+// Manners are how an operator wants searches to go.
+type Manners struct {
+	// Most bounds the candidates of one search; 0: no bound.
+	Most int
+	// BreadthFirst takes one candidate of each tree before the second of any.
+	BreadthFirst bool
+	// Random visits trees in a random order.
+	Random *rand.Rand
+}
+
+// Candidates searches for ways to satisfy q. All of a request's providers are in
+// one tree, its anchor, or share with it. An empty answer is no error; the
+// search ends early when ctx does.
+func (f *Forest) Candidates(ctx context.Context, q *placement.Query, m Manners) (*placement.Candidates, error) {
+	s := &search{ctx: ctx, q: q, view: f.View(), limit: m.Most, most: m.Most}
+	if q.Limit > 0 && (s.limit == 0 || q.Limit < s.limit) {
+		s.limit = q.Limit
+	}
+	for i := range q.Groups {
+		g := &q.Groups[i]
+		root := ""
+		if g.InTree != "" {
+			if root = f.Root(g.InTree); root == "" {
+				return &placement.Candidates{}, nil
+			}
+		}
+		s.groups = append(s.groups, group{Group: g, inTree: root, conditions: conditions{g.Required, g.Forbidden, g.MemberOf, g.NotMemberOf}})
+	}
+	s.run(s.order(m), m.BreadthFirst)
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return &placement.Candidates{Requests: s.found, Summaries: s.summaries()}, nil
+}
+
+type group struct {
+	*placement.Group
+	conditions
+	inTree string // UUID of a root
+}
+
+// search is one search under way.
+type search struct {
+	ctx    context.Context
+	q      *placement.Query
+	view   View
+	groups []group
+	limit  int // 0: none
+	most   int // the operator's limit; 0: none
+
+	found []placement.Candidate
+	seen  map[string]bool // candidates made of sharing providers only
+	roots []*tree         // of what is in found, each once
+	known map[*tree]bool
+	used  map[*placement.ProviderState]bool
+	steps int
+}
+
+func (s *search) order(m Manners) []*tree {
+	if m.Random == nil {
+		return s.view.trees
+	}
+	trees := slices.Clone(s.view.trees)
+	m.Random.Shuffle(len(trees), func(i, j int) { trees[i], trees[j] = trees[j], trees[i] })
+	return trees
+}
+
+func (s *search) run(trees []*tree, breadthFirst bool) {
+	if !breadthFirst {
+		for _, t := range trees {
+			for c := range s.candidates(t) {
+				if !s.keep(c) {
+					return
+				}
+			}
+		}
+		return
+	}
+	var open []func() (*choice, bool)
+	for _, t := range trees { // the first round
+		next, stop := iter.Pull(s.candidates(t))
+		defer stop()
+		c, ok := next()
+		if !ok {
+			continue
+		}
+		if !s.keep(c) {
+			return
+		}
+		open = append(open, next)
+	}
+	for len(open) > 0 {
+		still := open[:0]
+		for _, next := range open {
+			c, ok := next()
+			if !ok {
+				continue
+			}
+			if !s.keep(c) {
+				return
+			}
+			still = append(still, next)
+		}
+		open = still
+	}
+}
+
+// keep adds a candidate to what was found and reports whether more are wanted.
+func (s *search) keep(c *choice) bool {
+	candidate, onlySharing := c.candidate(s)
+	if onlySharing { // it can turn up below several anchors
+		key := fingerprint(candidate)
+		if s.seen[key] {
+			return true
+		}
+		if s.seen == nil {
+			s.seen = map[string]bool{}
+		}
+		s.seen[key] = true
+	}
+	s.found = append(s.found, candidate)
+	if s.known == nil {
+		s.known, s.used = map[*tree]bool{}, map[*placement.ProviderState]bool{}
+	}
+	for _, t := range c.takes {
+		s.used[t.node.ProviderState] = true
+		if !s.known[t.node.tree] {
+			s.known[t.node.tree] = true
+			s.roots = append(s.roots, t.node.tree)
+		}
+	}
+	return (s.limit == 0 || len(s.found) < s.limit) && s.ctx.Err() == nil
+}
+
+// fingerprint is equal for equal candidates.
+func fingerprint(c placement.Candidate) string {
+	var parts []string
+	for _, a := range c.Allocations {
+		for _, amount := range a.Amounts {
+			parts = append(parts, a.Provider.UUID+amount.Class)
+		}
+	}
+	slices.Sort(parts)
+	for _, m := range c.Mappings {
+		group := []string{"|" + m.Suffix}
+		for _, p := range m.Providers {
+			group = append(group, p.UUID)
+		}
+		slices.Sort(group[1:])
+		parts = append(parts, group...)
+	}
+	return strings.Join(parts, ",")
+}
+
+// summaries returns the providers of all trees that were found, or, for callers
+// that know no trees, just those that are used.
+func (s *search) summaries() []*placement.ProviderState {
+	var list []*placement.ProviderState
+	for _, t := range s.roots {
+		for _, n := range t.nodes {
+			if !s.q.Flat || !s.view.nested || s.used[n.ProviderState] {
+				list = append(list, n.ProviderState)
+			}
+		}
+	}
+	return list
+}
+
+// candidates yields the choices below one anchor.
+func (s *search) candidates(t *tree) iter.Seq[*choice] {
+	return func(yield func(*choice) bool) {
+		root := t.nodes[0].ProviderState
+		for _, trait := range s.q.RootRequired {
+			if !has(root.Traits, trait) {
+				return
+			}
+		}
+		if !noneOf(root.Traits, s.q.RootForbidden, has) {
+			return
+		}
+		helpers := s.helpers(t)
+		options := make([][]option, len(s.groups))
+		for i := range s.groups {
+			if options[i] = s.options(&s.groups[i], t, helpers); len(options[i]) == 0 {
+				return
+			}
+		}
+		c := &choice{picked: make([]*option, 0, len(options))}
+		s.combine(c, options, yield)
+	}
+}
+
+// helpers returns the providers outside of t that share with it.
+func (s *search) helpers(t *tree) []*node {
+	if len(s.view.sharing) == 0 {
+		return nil
+	}
+	var list []*node
+	for _, a := range t.aggregates {
+		for _, n := range s.view.sharing[a] {
+			if n.tree.nodes[0] != t.nodes[0] && !slices.Contains(list, n) {
+				list = append(list, n)
+			}
+		}
+	}
+	return list
+}
+
+// combine picks one option of each further group, as far as they go together,
+// and yields each whole choice. It reports whether to go on.
+func (s *search) combine(c *choice, options [][]option, yield func(*choice) bool) bool {
+	if !s.goOn() {
+		return false
+	}
+	i := len(c.picked)
+	if i == len(options) {
+		if !s.subtrees(c) || s.q.Flat && c.twiceInOneTree() {
+			return true
+		}
+		return yield(c)
+	}
+	for j := range options[i] {
+		o := &options[i][j]
+		if s.q.Isolate && s.groups[i].SameProvider && c.has(s.groups, o.nodes[0]) {
+			continue
+		}
+		before := len(c.takes)
+		c.picked = append(c.picked, o)
+		more := true
+		if c.take(o) {
+			more = s.combine(c, options, yield)
+		}
+		c.undo(before, o)
+		c.picked = c.picked[:i]
+		if !more {
+			return false
+		}
+	}
+	return true
+}
+
+// goOn reports, once in a while, that nobody waits for the answer any more.
+func (s *search) goOn() bool {
+	s.steps++
+	return s.steps%1024 != 0 || s.ctx.Err() == nil
+}
