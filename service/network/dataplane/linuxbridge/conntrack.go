@@ -36,7 +36,7 @@ func (d *Driver) revokeConnections(p network.HostPort, zone uint16, fresh bool) 
 		}
 	}
 	for _, flow := range r.revoked {
-		if err := markFlow(flow, markRevoked); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := d.markFlow(flow, markRevoked); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -125,10 +125,11 @@ func ruleAllows(rule network.SecurityRule, protocol, port int, remote netip.Addr
 	return false
 }
 
-// markFlow sets the mark of a connection of this thread's namespace. (The
-// library's own update does not know zones.)
-func markFlow(flow *netlink.ConntrackFlow, mark uint32) error {
+// markFlow sets the mark of one of the host's connections. (The library's own
+// update does not know zones.)
+func (d *Driver) markFlow(flow *netlink.ConntrackFlow, mark uint32) error {
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_CTNETLINK<<8|nl.IPCTNL_MSG_CT_NEW, unix.NLM_F_ACK)
+	req.Sockets = d.netfilter
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: flow.FamilyType, Version: nl.NFNETLINK_V0})
 
 	source, destination := nl.CTA_IP_V4_SRC, nl.CTA_IP_V4_DST

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/host"
@@ -56,11 +57,12 @@ type Driver struct {
 	run host.Runner
 	log *slog.Logger
 
-	mu       sync.Mutex // holds all but listeners
-	nl       *netlink.Handle
-	prepared bool
-	filters  filters
-	routers  map[string]appliedNAT
+	mu        sync.Mutex // holds all but listeners
+	nl        *netlink.Handle
+	netfilter map[int]*nl.SocketHandle
+	prepared  bool
+	filters   filters
+	routers   map[string]appliedNAT
 
 	listening sync.Mutex
 	listeners map[string]*metadataListener // by network
@@ -130,8 +132,8 @@ func (d *Driver) beginMaking(ctx context.Context) (done func(), err error) {
 // link returns the device of a name, nil if there is none.
 func (d *Driver) link(name string) (netlink.Link, error) { return findLink(d.nl, name) }
 
-func findLink(nl *netlink.Handle, name string) (netlink.Link, error) {
-	link, err := nl.LinkByName(name)
+func findLink(h *netlink.Handle, name string) (netlink.Link, error) {
+	link, err := h.LinkByName(name)
 	if _, absent := errors.AsType[netlink.LinkNotFoundError](err); absent {
 		return nil, nil
 	}
@@ -140,9 +142,9 @@ func findLink(nl *netlink.Handle, name string) (netlink.Link, error) {
 
 // links lists all devices of a namespace. A dump that changed under way is
 // taken again.
-func links(nl *netlink.Handle) (all []netlink.Link, err error) {
+func links(h *netlink.Handle) (all []netlink.Link, err error) {
 	for range 5 {
-		if all, err = nl.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+		if all, err = h.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
 			return all, err
 		}
 	}

@@ -1,8 +1,8 @@
 package linuxbridge
 
 import (
+	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -52,7 +52,7 @@ func newLab(t testing.TB) *lab {
 	l := &lab{t: t, dir: dir}
 	l.Driver = l.open()
 	t.Cleanup(func() {
-		if err := l.Clean(t.Context()); err != nil && t.Context().Err() == nil {
+		if err := l.Clean(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -118,6 +118,15 @@ func (l *lab) plugGuest(name, device, mac string, addresses ...string) *guest {
 	return g
 }
 
+// tap makes a device as QEMU has it.
+func (l *lab) tap(device string) {
+	l.t.Helper()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = device
+	l.must(netlink.LinkAdd(&netlink.Tuntap{LinkAttrs: attrs, Mode: netlink.TUNTAP_MODE_TAP}))
+	l.t.Cleanup(func() { l.unplug(device) })
+}
+
 func (l *lab) unplug(device string) {
 	l.t.Helper()
 	handle, err := netlink.NewHandle()
@@ -155,17 +164,18 @@ func (g *guest) address(addresses ...string) {
 func (n *namespace) ping(to string, wait time.Duration) bool {
 	var answered bool
 	err := n.do(func() error {
-		conn, err := net.Dial("ip4:icmp", to)
+		conn, err := net.ListenPacket("ip4:icmp", "0.0.0.0")
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
+		target := &net.IPAddr{IP: net.ParseIP(to)}
 		deadline := time.Now().Add(wait)
 		if err := conn.SetDeadline(deadline); err != nil {
 			return err
 		}
 		for sequence := uint16(0); time.Now().Before(deadline); sequence++ {
-			if _, err := conn.Write(echo(sequence)); err != nil && !isErrno(err, syscall.EHOSTUNREACH, syscall.ENETUNREACH) {
+			if _, err := conn.WriteTo(echo(sequence), target); err != nil && !isErrno(err, syscall.EHOSTUNREACH, syscall.ENETUNREACH) {
 				return err
 			}
 			if err := conn.SetReadDeadline(minTime(deadline, time.Now().Add(quiet))); err != nil {
@@ -173,11 +183,11 @@ func (n *namespace) ping(to string, wait time.Duration) bool {
 			}
 			buffer := make([]byte, 1500)
 			for !answered {
-				read, err := conn.Read(buffer)
+				read, from, err := conn.ReadFrom(buffer)
 				if err != nil {
 					break
 				}
-				answered = read > 0 && buffer[0] == 0 // echo reply
+				answered = read > 0 && buffer[0] == 0 && from.String() == to // an echo reply
 			}
 			if answered {
 				return nil
@@ -294,8 +304,8 @@ func (g *guest) connects(to string, want bool) {
 	if err == nil {
 		conn.Close()
 	}
-	if timeout, ok := errors.AsType[net.Error](err); err != nil && (want || !ok || !timeout.Timeout()) {
-		g.t.Fatalf("%s connects to %s: %v, want %v", g.name, to, err, want)
+	if err != nil && want {
+		g.t.Fatalf("%s connects to %s: %v", g.name, to, err)
 	}
 	if err == nil && !want {
 		g.t.Fatalf("%s connects to %s and should not", g.name, to)

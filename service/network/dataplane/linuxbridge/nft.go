@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"kilonova/internal/fault"
@@ -44,7 +45,7 @@ func newFilters() filters {
 // as the flush at the start of a firewall service.
 func (d *Driver) look(ctx context.Context) error {
 	f := &d.filters
-	now, err := generation()
+	now, err := d.generation()
 	if err != nil || now == f.generation {
 		return err
 	}
@@ -167,7 +168,7 @@ func (d *Driver) commit(ctx context.Context, text string) error {
 		f.generation = 0
 		return fault.Wrap(err, fault.Unavailable, "The packet filter of this host does not take a change.")
 	}
-	now, err := generation()
+	now, err := d.generation()
 	if err != nil || now != f.generation+1 {
 		now = 0 // somebody else was in between
 	}
@@ -175,11 +176,20 @@ func (d *Driver) commit(ctx context.Context, text string) error {
 	return err
 }
 
-// generation asks the kernel for the number of the present ruleset of the
-// calling thread's namespace.
-func generation() (uint32, error) {
+// generation asks the kernel for the number of the host's present ruleset. The
+// socket is kept: the end of one that speaks of netfilter waits until what the
+// last transaction removed is gone, some fifteen milliseconds.
+func (d *Driver) generation() (uint32, error) {
 	const idAttribute = 1 // NFTA_GEN_ID
+	if d.netfilter == nil {
+		socket, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_NETFILTER)
+		if err != nil {
+			return 0, fault.Wrap(err, fault.Unavailable, "This host's kernel does not answer for nftables.")
+		}
+		d.netfilter = map[int]*nl.SocketHandle{unix.NETLINK_NETFILTER: {Socket: socket}}
+	}
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETGEN, 0)
+	req.Sockets = d.netfilter
 	req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, Version: nl.NFNETLINK_V0})
 	messages, err := req.Execute(unix.NETLINK_NETFILTER, 0)
 	if err != nil {
