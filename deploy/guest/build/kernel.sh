@@ -3,7 +3,8 @@
 
 make_kernel() {
 	kernel_version=$(basename "$(find "$work/packages/usr/lib/modules" -mindepth 1 -maxdepth 1 -type d | sort -V | tail -n 1)")
-	cp "$work/packages/boot/vmlinuz-$kernel_version" "$work/done/vmlinuz" ||
+	# Ubuntu's kernel is readable by root alone; a hypervisor needs to read it.
+	install -m 644 "$work/packages/boot/vmlinuz-$kernel_version" "$work/done/vmlinuz" ||
 		die "the packages ${kernel_packages[*]} hold no kernel."
 	depmod -b "$work/packages" "$kernel_version" || die "the modules of kernel $kernel_version cannot be listed."
 }
