@@ -186,7 +186,7 @@ func (d *Driver) releaseForwarding(ctx context.Context) error {
 		return nil
 	}
 	for _, p := range d.cfg.Physical {
-		if !p.Masquerade || p.Bridge == "" {
+		if !p.Masquerade {
 			continue
 		}
 		bridge, err := d.link(p.Bridge)

@@ -438,3 +438,25 @@ func TestConnectionsAreNotInherited(t *testing.T) {
 		t.Fatal("the heir of an address received on a former connection")
 	}
 }
+
+// Fragments carry no ports; the whole is what the rules are for.
+func TestFragments(t *testing.T) {
+	l := newLab(t)
+	l.must(l.EnsureNetwork(t.Context(), localNetwork(netA, "10.0.0.0/24")))
+	port := 5000
+	client, server := samplePort(netA, 1, "10.0.0.11"), samplePort(netA, 2, "10.0.0.12")
+	server.Rules = append(server.Rules, network.SecurityRule{Direction: "ingress", EtherType: "IPv4", Protocol: 17, Min: &port, Max: &port})
+	gc, gs := l.guestOf(client), l.guestOf(server)
+	l.wire(client)
+	l.wire(server)
+	c, open, closed := gc.udp("10.0.0.11:4000"), gs.udp("10.0.0.12:5000"), gs.udp("10.0.0.12:5001")
+	large := make([]byte, 4000)
+	for to, conn := range map[string]*net.UDPConn{"10.0.0.12:5000": open, "10.0.0.12:5001": closed} {
+		if _, err := c.WriteToUDPAddrPort(large, netip.MustParseAddrPort(to)); err != nil {
+			t.Fatal(err)
+		}
+		if got := heard(conn); got != (conn == open) {
+			t.Errorf("%s received fragments: %v", to, got)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 
+	"kilonova/internal/fault"
 	"kilonova/service/network"
 )
 
@@ -236,4 +237,40 @@ func snapshot(t *testing.T) map[string]bool {
 		seen["sysctl "+path+" = "+strings.TrimSpace(string(value))] = true
 	}
 	return seen
+}
+
+func TestFlatNetworkByInterface(t *testing.T) {
+	l := newLab(t)
+	l.cfg.Physical = map[string]Physical{"wire": {Interface: "up0"}}
+	beyond := l.outside()
+	n := localNetwork(netA, "203.0.113.0/24")
+	n.Type, n.Physical = "flat", "wire"
+	if err := l.EnsureNetwork(t.Context(), n); !fault.Is(err, fault.Conflict) {
+		t.Fatalf("an interface with an address was taken: %v", err)
+	}
+	up, err := netlink.LinkByName("up0")
+	l.must(err)
+	l.must(netlink.AddrDel(up, netlinkAddr(netip.MustParsePrefix("203.0.113.1/24"))))
+	l.must(l.EnsureNetwork(t.Context(), n))
+	p := samplePort(netA, 1, "203.0.113.11", pings)
+	g := l.guestOf(p)
+	l.wire(p)
+	g.reaches("203.0.113.2", true)
+	if !beyond.ping("203.0.113.11", patience) {
+		t.Error("the guest is not reached from the wire")
+	}
+	l.must(l.RemovePort(t.Context(), p.ID))
+	l.must(l.RemoveNetwork(t.Context(), netA))
+	if up, err = netlink.LinkByName("up0"); err != nil || up.Attrs().MasterIndex != 0 {
+		t.Errorf("the interface is not free again: %v", err)
+	}
+
+	n.Physical = "unknown"
+	if err := l.EnsureNetwork(t.Context(), n); !fault.Is(err, fault.Unsupported) {
+		t.Errorf("an unknown physical network: %v", err)
+	}
+	n.Type = "vxlan"
+	if err := l.EnsureNetwork(t.Context(), n); !fault.Is(err, fault.Unsupported) {
+		t.Errorf("a type that bridges do not carry: %v", err)
+	}
 }

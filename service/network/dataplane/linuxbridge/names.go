@@ -73,6 +73,9 @@ func checkPhysical(physical map[string]Physical) error {
 				return fault.Invalidf("Physical network %q has an address that is none.", name)
 			}
 		}
+		if p.Bridge == "" && len(p.Address) > 0 {
+			return fault.Invalidf("The host is to have an address on physical network %q, but its bridge has no name.", name)
+		}
 		if p.Masquerade && len(p.Address) == 0 {
 			return fault.Invalidf("Physical network %q is to be masqueraded but the host has no address on it.", name)
 		}

@@ -177,8 +177,8 @@ func (d *Driver) commit(ctx context.Context, text string) error {
 }
 
 // generation asks the kernel for the number of the host's present ruleset. The
-// socket is kept: the end of one that speaks of netfilter waits until what the
-// last transaction removed is gone, some fifteen milliseconds.
+// socket is kept: the end of one that speaks of netfilter waits until the kernel
+// has let go of what the last transaction removed, for milliseconds.
 func (d *Driver) generation() (uint32, error) {
 	const idAttribute = 1 // NFTA_GEN_ID
 	if d.netfilter == nil {
