@@ -34,7 +34,7 @@ type Query struct {
 // anywhere.
 type Condition struct {
 	Column string
-	Op     string // = <> < <= > >= IN
+	Op     string // = < <= > >= IN BETWEEN NOT BETWEEN
 	Values []any
 }
 
@@ -73,12 +73,15 @@ func (s *Store) List(ctx context.Context, q Query) ([]image.Image, error) {
 		if !ok {
 			return nil, fmt.Errorf("image store: no column %s", c.Column)
 		}
-		if c.Op == "IN" {
+		switch c.Op {
+		case "IN":
 			in, args := db.In(c.Values)
 			l.and(column+` IN `+in, args...)
-			continue
+		case "BETWEEN", "NOT BETWEEN":
+			l.and(column+` `+c.Op+` ? AND ?`, c.Values...)
+		default:
+			l.and(column+` `+c.Op+` ?`, c.Values...)
 		}
-		l.and(column+` `+c.Op+` ?`, c.Values...)
 	}
 	for _, p := range q.Properties {
 		l.and(`EXISTS (SELECT 1 FROM image_properties AS p WHERE p.image_id = i.id AND p.name = ? AND p.value = ?)`, p[0], p[1])

@@ -39,7 +39,9 @@ func (s *Store) Uploads(ctx context.Context, q db.Querier, imageID string) ([]Up
 	return db.Select[Upload](ctx, q, `SELECT * FROM uploads WHERE image_id = ?`, imageID)
 }
 
-// Expired lists uploads whose lease ended before now.
+// Expired lists uploads whose lease ended before now, but for those of images
+// that a task is about.
 func (s *Store) Expired(ctx context.Context, now time.Time) ([]Upload, error) {
-	return db.Select[Upload](ctx, s.DB, `SELECT * FROM uploads WHERE lease_until < ? ORDER BY lease_until LIMIT 100`, db.At(now))
+	return db.Select[Upload](ctx, s.DB, `SELECT u.* FROM uploads AS u WHERE u.lease_until < ?
+		AND NOT EXISTS (SELECT 1 FROM tasks AS t WHERE t.subject = u.image_id) ORDER BY u.lease_until LIMIT 100`, db.At(now))
 }

@@ -1,0 +1,114 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Options are the image service's, by upstream's names and in its sections.
+type Options struct {
+	ImageSizeCap       int64  `toml:"image_size_cap"`       // bytes that one image may have
+	UserStorageQuota   string `toml:"user_storage_quota"`   // of one project's images: "500 GB"; "0" none
+	ImageMemberQuota   int    `toml:"image_member_quota"`   // per image; negative: none. So the next three.
+	ImagePropertyQuota int    `toml:"image_property_quota"` //
+	ImageTagQuota      int    `toml:"image_tag_quota"`      //
+	ImageLocationQuota int    `toml:"image_location_quota"` //
+	LimitParamDefault  int    `toml:"limit_param_default"`  // images of a list where the client does not say
+	APILimitMax        int    `toml:"api_limit_max"`        // images of a list, whatever the client says
+	ShowDirectURL      bool   `toml:"show_image_direct_url"`
+	ShowLocations      bool   `toml:"show_multiple_locations"`
+	HashingAlgorithm   string `toml:"hashing_algorithm"` // sha256, sha384 or sha512
+	// EnabledImportMethods may be glance-direct, copy-image and web-download. The
+	// last has this service fetch what a user names, and is off by default.
+	EnabledImportMethods []string `toml:"enabled_import_methods"`
+
+	Format    FormatOptions    `toml:"image_format"`
+	Task      TaskOptions      `toml:"task"`
+	Filtering FilteringOptions `toml:"import_filtering_opts"`
+}
+
+// FormatOptions say which images are taken.
+type FormatOptions struct {
+	ContainerFormats []string `toml:"container_formats"`
+	DiskFormats      []string `toml:"disk_formats"`
+	// RequireMatch refuses images whose content is not of their disk_format.
+	// Content that is dangerous is refused in any case.
+	RequireMatch bool `toml:"require_image_format_match"`
+}
+
+// TaskOptions are about imports.
+type TaskOptions struct {
+	TimeToLive int `toml:"task_time_to_live"` // hours that ended tasks, and staged data, are kept
+}
+
+// FilteringOptions say from where web-download may fetch. Of each pair the list
+// of what is allowed counts where it is not empty. Without AllowedHosts, hosts
+// in networks that are not public are refused.
+type FilteringOptions struct {
+	AllowedSchemes    []string `toml:"allowed_schemes"`
+	DisallowedSchemes []string `toml:"disallowed_schemes"`
+	AllowedHosts      []string `toml:"allowed_hosts"`
+	DisallowedHosts   []string `toml:"disallowed_hosts"`
+	AllowedPorts      []int    `toml:"allowed_ports"`
+	DisallowedPorts   []int    `toml:"disallowed_ports"`
+}
+
+// Defaults are upstream's, but for web-download.
+func Defaults() Options {
+	return Options{
+		ImageSizeCap: 1 << 40, UserStorageQuota: "0",
+		ImageMemberQuota: 128, ImagePropertyQuota: 128, ImageTagQuota: 128, ImageLocationQuota: 10,
+		LimitParamDefault: 25, APILimitMax: 1000,
+		HashingAlgorithm:     "sha512",
+		EnabledImportMethods: []string{"glance-direct", "copy-image"},
+		Format: FormatOptions{
+			ContainerFormats: []string{"ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"},
+			DiskFormats:      []string{"ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop"},
+			RequireMatch:     true,
+		},
+		Task:      TaskOptions{TimeToLive: 48},
+		Filtering: FilteringOptions{AllowedSchemes: []string{"http", "https"}, AllowedPorts: []int{80, 443}},
+	}
+}
+
+// importMethods are those that there is code for.
+var importMethods = []string{"glance-direct", "copy-image", "web-download"}
+
+// check finds options that cannot be.
+func (o *Options) check() error {
+	for _, m := range o.EnabledImportMethods {
+		if !slices.Contains(importMethods, m) {
+			return fmt.Errorf("image: enabled_import_methods: %q is not one of %s", m, strings.Join(importMethods, ", "))
+		}
+	}
+	for _, f := range append(slices.Clone(o.Format.DiskFormats), o.Format.ContainerFormats...) {
+		if f == "" || len(f) > 20 {
+			return fmt.Errorf("image: %q cannot be the name of a format: 1 to 20 characters are needed", f)
+		}
+	}
+	if newHash(o.HashingAlgorithm) == nil {
+		return fmt.Errorf("image: hashing_algorithm: %q is not one of sha256, sha384, sha512", o.HashingAlgorithm)
+	}
+	if o.ImageSizeCap < 1 || o.LimitParamDefault < 1 || o.APILimitMax < 1 || o.Task.TimeToLive < 1 {
+		return fmt.Errorf("image: image_size_cap, limit_param_default, api_limit_max and task_time_to_live must be positive")
+	}
+	_, err := parseBytes(o.UserStorageQuota)
+	return err
+}
+
+func (o *Options) timeToLive() time.Duration { return time.Duration(o.Task.TimeToLive) * time.Hour }
+
+// parseBytes reads "100", "20 MB", "1TB": units of 1024, as upstream has them.
+func parseBytes(text string) (int64, error) {
+	text = strings.TrimSpace(text)
+	number := strings.TrimRight(text, " BKMGT")
+	n, err := strconv.ParseInt(number, 10, 64)
+	shift, known := map[string]int{"": 0, "B": 0, "KB": 10, "MB": 20, "GB": 30, "TB": 40}[strings.TrimSpace(text[len(number):])]
+	if err != nil || n < 0 || !known || n > 1<<62>>shift {
+		return 0, fmt.Errorf("image: user_storage_quota: %q is no size; write \"500 GB\"", text)
+	}
+	return n << shift, nil
+}
