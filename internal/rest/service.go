@@ -74,8 +74,10 @@ type Service struct {
 	// root, as one whose last part is empty: DELETE /v2/images/ is about an image
 	// without a name, and not about the list.
 	StrictSlash bool
-	Log     *slog.Logger
-	Now     func() time.Time
+	Log         *slog.Logger
+	Now         func() time.Time
+	// CORS lets pages of other origins in; nil: none.
+	CORS *CORS
 	// Observe is told of every request that ended, for metrics. May be nil.
 	Observe func(service, route string, status int, took time.Duration)
 
@@ -110,6 +112,9 @@ func (s *Service) Handler() http.Handler {
 			s.mux.Handle(pattern, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})) // only its pattern is used
 		}
 		p.byMethod[r.Method] = append(p.byMethod[r.Method], r)
+	}
+	if s.CORS != nil {
+		return s.CORS.handler(http.HandlerFunc(s.serve))
 	}
 	return http.HandlerFunc(s.serve)
 }
