@@ -19,6 +19,8 @@ type Options struct {
 	Now       func() time.Time
 	// AuthURL is where the WWW-Authenticate header of a 401 points. May be nil.
 	AuthURL func() string
+	// CORS lets pages of other origins in; nil: none.
+	CORS *rest.CORS
 	// Observe is told of every request that ended. May be nil.
 	Observe func(service, route string, status int, took time.Duration)
 }
@@ -36,7 +38,7 @@ func New(c *control.Control, o Options) *rest.Service {
 	a := &api{control: c, now: o.Now}
 	s := &rest.Service{
 		Name: "placement", Versions: versions, VersionType: "placement", Envelope: envelope, MaxBody: maxBody,
-		Validator: o.Validator, AuthURL: o.AuthURL, Log: o.Log, Now: o.Now, Observe: o.Observe,
+		Validator: o.Validator, AuthURL: o.AuthURL, Log: o.Log, Now: o.Now, Observe: o.Observe, CORS: o.CORS,
 	}
 	for _, r := range a.routes() {
 		s.Routes = append(s.Routes, rest.Route{Method: r.method, Path: r.path, Versions: r.versions, Public: r.rule == public,

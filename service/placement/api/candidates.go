@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"kilonova/internal/rest"
@@ -174,9 +175,15 @@ func (w *candidateWriter) summary(p *placement.ProviderState) {
 	w.text(`}`)
 	if w.traits {
 		w.text(`, "traits": [`)
-		for i, t := range p.Traits {
-			w.comma(i)
-			w.quoted(t)
+		written := 0
+		for _, custom := range []bool{false, true} { // standard ones first, as upstream
+			for _, t := range p.Traits {
+				if strings.HasPrefix(t, "CUSTOM_") == custom {
+					w.comma(written)
+					w.quoted(t)
+					written++
+				}
+			}
 		}
 		w.text(`]`)
 	}

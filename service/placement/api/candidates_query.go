@@ -34,8 +34,9 @@ func candidatesQuery(r *rest.Request) (*placement.Query, error) {
 	if err := checkCandidateKeys(r); err != nil {
 		return nil, err
 	}
-	q := &placement.Query{Isolate: last(r.Query["group_policy"]) == "isolate", Flat: !r.Version.AtLeast("1.29")}
-	q.Limit, _ = strconv.Atoi(last(r.Query["limit"])) // it is a number, perhaps one beyond all limits
+	// Of these two the first one given counts.
+	q := &placement.Query{Isolate: r.Query.Get("group_policy") == "isolate", Flat: !r.Version.AtLeast("1.29")}
+	q.Limit, _ = strconv.Atoi(r.Query.Get("limit")) // it is a number, perhaps one beyond all limits
 	var err error
 	if values := r.Query["root_required"]; len(values) > 0 {
 		if q.RootRequired, q.RootForbidden, err = rootRequired(values); err != nil {
@@ -114,12 +115,15 @@ func checkCandidateKeys(r *rest.Request) error {
 	if keys == nil && !r.Query.Has("resources") {
 		return invalidQuery(&violation{"'resources' is a required property", "required", ""})
 	}
-	if r.Query.Has("limit") {
-		if err := checkValue("limit", "match=limit len=1..", last(r.Query["limit"])); err != nil {
+	for _, limit := range r.Query["limit"] {
+		if err := checkValue("limit", "match=limit len=1..", limit); err != nil {
 			return err
 		}
 	}
-	if policy := last(r.Query["group_policy"]); r.Query.Has("group_policy") && policy != "none" && policy != "isolate" {
+	for _, policy := range r.Query["group_policy"] {
+		if policy == "none" || policy == "isolate" {
+			continue
+		}
 		return invalidQuery(&violation{show(policy) + " is not one of ['none', 'isolate']", "enum", "['properties']['group_policy']"})
 	}
 	return nil

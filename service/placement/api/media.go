@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"html"
 	"mime"
@@ -99,11 +100,13 @@ func envelope(r *http.Request, status int, f *fault.Error, requestID string) ([]
 	if err != nil && status == http.StatusNotAcceptable {
 		body["min_version"], body["max_version"] = versions[0].String(), versions[len(versions)-1].String()
 	}
-	data, err := json.Marshal(map[string]any{"errors": []any{body}})
-	if err != nil {
-		data = []byte(`{"errors": []}`)
+	var data bytes.Buffer
+	enc := json.NewEncoder(&data)
+	enc.SetEscapeHTML(false) // ">= 1" is read by people
+	if err := enc.Encode(map[string]any{"errors": []any{body}}); err != nil {
+		return []byte(`{"errors": []}`), "application/json"
 	}
-	return data, "application/json"
+	return bytes.TrimSpace(data.Bytes()), "application/json"
 }
 
 // askedVersion reads the version that a request asks for once more, for a fault

@@ -31,9 +31,9 @@ func (c *Control) Inventory(ctx context.Context, uuid, class string) (placement.
 func sound(uuid string, mayBeFull bool, list ...placement.Inventory) error {
 	for _, i := range list {
 		switch capacity := i.Capacity(); {
-		case capacity < 0:
+		case capacity < 0 && mayBeFull:
 			return fault.Invalidf("Invalid inventory for '%s' on resource provider '%s'. The reserved value is greater than total.", i.Class, uuid)
-		case capacity == 0 && !mayBeFull:
+		case capacity <= 0 && !mayBeFull:
 			return fault.Invalidf("Invalid inventory for '%s' on resource provider '%s'. The reserved value is greater than or equal to total.", i.Class, uuid)
 		}
 	}

@@ -72,3 +72,6 @@ func rules(o Options, own map[string]string) map[string]string {
 	maps.Copy(table, own)
 	return table
 }
+
+// Rules returns the names of all rules that operations ask for.
+func Rules() []string { return append([]string{RuleUsages, RuleReshape}, adminOrService...) }
