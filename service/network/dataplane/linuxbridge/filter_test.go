@@ -450,6 +450,7 @@ func TestFragments(t *testing.T) {
 	l.wire(client)
 	l.wire(server)
 	c, open, closed := gc.udp("10.0.0.11:4000"), gs.udp("10.0.0.12:5000"), gs.udp("10.0.0.12:5001")
+	l.must(gc.nl.LinkSetMTU(gc.link, 1450)) // as DHCP tells a guest
 	large := make([]byte, 4000)
 	for to, conn := range map[string]*net.UDPConn{"10.0.0.12:5000": open, "10.0.0.12:5001": closed} {
 		if _, err := c.WriteToUDPAddrPort(large, netip.MustParseAddrPort(to)); err != nil {
@@ -459,4 +460,29 @@ func TestFragments(t *testing.T) {
 			t.Errorf("%s received fragments: %v", to, got)
 		}
 	}
+}
+
+func TestIPv6(t *testing.T) {
+	l := newLab(t)
+	l.must(l.EnsureNetwork(t.Context(), localNetwork(netA, "fd00::/64")))
+	client, server := samplePort(netA, 1, "fd00::11"), samplePort(netA, 2, "fd00::12")
+	gc, gs := l.guestOf(client), l.guestOf(server)
+	gs.serve(t, "[fd00::12]:80")
+	l.wire(client)
+	l.wire(server)
+	gc.connects("[fd00::12]:80", false)
+	web := tcp(80)
+	server.Rules = append(server.Rules, web)
+	l.wire(server) // a rule for IPv4 is none for IPv6
+	gc.connects("[fd00::12]:80", false)
+	web.EtherType, web.Remote = "IPv6", []netip.Prefix{netip.MustParsePrefix("fd00::11/128")}
+	server.Rules[len(server.Rules)-1] = web
+	l.wire(server)
+	gc.connects("[fd00::12]:80", true)
+	gc.address("fd00::66/64")
+	gc.connects("[fd00::12]:80", false)
+	gc.address("fd00::11/64")
+	server.Rules = nil
+	l.wire(server)
+	gc.connects("[fd00::12]:80", false)
 }
