@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -34,8 +35,8 @@ func NewAggregate(id, name string, metadata map[string]string) *Aggregate {
 		if strings.HasPrefix(key, projectKey) {
 			a.projects = append(a.projects, parts...)
 		}
-		if strings.HasSuffix(key, "_weight_multiplier") {
-			if m, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil {
+		if isMultiplier(key) {
+			if m, err := parseFloat(strings.TrimSpace(value)); err == nil {
 				if a.multipliers == nil {
 					a.multipliers = make(map[string]float64)
 				}
@@ -45,3 +46,51 @@ func NewAggregate(id, name string, metadata map[string]string) *Aggregate {
 	}
 	return a
 }
+
+// aggregateValues calls yield with each value that the host's aggregates have for
+// key, split at commas, until yield returns false.
+func (h *Host) aggregateValues(key string, yield func(value string) bool) {
+	for _, a := range h.Aggregates {
+		for _, v := range a.values[key] {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
+
+// aggregateNumber is the least number that the host's aggregates have for key,
+// and otherwise, or when one of them is no number, the fallback.
+func aggregateNumber[T int | float64](h *Host, key string, parse func(string) (T, error), fallback T) T {
+	found := false
+	var least T
+	for _, a := range h.Aggregates {
+		text, ok := a.raw[key]
+		if !ok {
+			continue
+		}
+		n, err := parse(strings.TrimSpace(text))
+		if err != nil {
+			return fallback
+		}
+		if !found || n < least {
+			least, found = n, true
+		}
+	}
+	if !found {
+		return fallback
+	}
+	return least
+}
+
+// parseFloat reads a finite number: one that is not would make every weight it
+// touches incomparable.
+func parseFloat(s string) (float64, error) {
+	f, err := strconv.ParseFloat(s, 64)
+	if err == nil && !finite(f) {
+		err = strconv.ErrRange
+	}
+	return f, err
+}
+
+func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

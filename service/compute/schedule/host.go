@@ -42,6 +42,9 @@ type Host struct {
 	Stats map[string]string
 	// Metrics are what the host's monitors measure, by name.
 	Metrics map[string]float64
+	// Flavors counts the host's servers by the name of their flavor, for
+	// TypeAffinityFilter; nil where that is not enabled.
+	Flavors map[string]int
 	// ImageProperties counts the host's servers by each property of their
 	// images, for ImagePropertiesWeigher; nil while that has no weight.
 	ImageProperties map[ImageProperty]int
@@ -96,8 +99,7 @@ type PagePool struct {
 
 // PCIPool is a number of like free devices.
 type PCIPool struct {
-	Count    int
-	NUMANode int // -1 when it belongs to none
+	Count int
 	// Tags describe them: vendor_id, product_id, dev_type, physical_network...
 	Tags map[string]string
 }

@@ -31,8 +31,6 @@ type Request struct {
 
 	PCI []PCIRequest
 
-	// Count is how many servers SelectMany places; 0 and 1 are one.
-	Count int
 	// Choices bounds how many hosts a result lists, best first; 0: all.
 	Choices int
 }

@@ -11,22 +11,21 @@ type Result struct {
 
 // Choice is one host that passed all filters.
 type Choice struct {
-	Host   *Host
+	*Host
 	Weight float64
 }
 
 // Explanation is the record of a decision, of bounded size, to be kept as JSON
 // with the server's action or fault.
 type Explanation struct {
-	// Summary is one line for people. It names no host.
-	Summary string `json:"summary"`
-	// Hosts is how many candidates there were.
-	Hosts   int       `json:"hosts"`
+	Hosts   int       `json:"hosts"` // candidates that came in
+	Left    int       `json:"left"`  // that passed all filters
 	Filters []Step    `json:"filters"`
 	Weighed []Weighed `json:"weighed,omitempty"` // the best MaxWeighed
 }
 
-// Step is what one filter did.
+// Step is what one filter did. After a filter that leaves no host the others are
+// not asked.
 type Step struct {
 	Filter string `json:"filter"`
 	In     int    `json:"in"`

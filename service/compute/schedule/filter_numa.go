@@ -1,0 +1,35 @@
+package schedule
+
+import "fmt"
+
+// numaTopology wants the NUMA nodes of the guest, if it is to have any, to fit on
+// nodes of the host. Where PCI devices sit is not considered.
+func numaTopology(_ *Options, r *Request) (*filter, error) {
+	guest, err := parseNUMA(r)
+	if err != nil || guest == nil {
+		return nil, err
+	}
+	return &filter{
+		refuse: func(h *Host) string {
+			switch {
+			case len(h.NUMA) == 0:
+				return "without a NUMA topology"
+			case len(h.NUMA) < len(guest.cells):
+				return "with too few NUMA nodes"
+			case guest.fit(h.NUMA, h.numaLimits()) == nil:
+				return "with NUMA nodes too small or full"
+			}
+			return ""
+		},
+		detail: func(h *Host) string {
+			if len(h.NUMA) < len(guest.cells) {
+				return fmt.Sprintf("has %s, %d are wanted", count(len(h.NUMA), "NUMA node"), len(guest.cells))
+			}
+			return ""
+		},
+	}, nil
+}
+
+func (h *Host) numaLimits() numaLimits {
+	return numaLimits{cpu: h.VCPUs.ratio(), memory: h.MemoryMB.ratio()}
+}

@@ -1,0 +1,107 @@
+package schedule
+
+import "slices"
+
+// SelectMany places several servers of one request, one after the other, each
+// seeing what those before it will take of the hosts. There is a result for each
+// server up to and including the first that no host is found for. The hosts
+// themselves are not changed.
+func (s *Scheduler) SelectMany(hosts []*Host, r *Request, serverIDs []string) ([]Result, error) {
+	if s.chance {
+		return s.drawMany(hosts, r, len(serverIDs))
+	}
+	hosts = slices.Clone(hosts)
+	request := *r
+	request.Located = make(map[string]string, len(r.Located)+len(serverIDs))
+	for id, host := range r.Located {
+		request.Located[id] = host
+	}
+	if r.Group != nil { // the new ones are members too
+		group := *r.Group
+		group.Members = slices.Concat(group.Members, serverIDs)
+		request.Group = &group
+	}
+	guest, err := parseNUMA(r)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Result, 0, len(serverIDs))
+	for _, id := range serverIDs {
+		request.ServerID = id
+		result, err := s.Select(hosts, &request)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, result)
+		if len(result.Ordered) == 0 {
+			break
+		}
+		chosen := result.Ordered[0].Host
+		request.Located[id] = chosen.Name
+		hosts[slices.Index(hosts, chosen)] = chosen.with(&request, guest)
+	}
+	return results, nil
+}
+
+// drawMany deals hosts out like cards: none gets a second server before each has
+// one.
+func (s *Scheduler) drawMany(hosts []*Host, r *Request, n int) ([]Result, error) {
+	request := *r
+	request.Choices = 0
+	result, err := s.Select(hosts, &request)
+	if err != nil {
+		return nil, err
+	}
+	deck := result.Ordered
+	if len(deck) == 0 {
+		return []Result{result}, nil
+	}
+	results := make([]Result, n)
+	for i := range results {
+		at, limit := i%len(deck), len(deck)
+		if r.Choices > 0 {
+			limit = min(limit, r.Choices)
+		}
+		results[i] = Result{Ordered: slices.Concat(deck[at:], deck[:at])[:limit:limit], Explanation: result.Explanation}
+	}
+	return results, nil
+}
+
+// with returns the host as it will be with one more server.
+func (h *Host) with(r *Request, guest *guestNUMA) *Host {
+	next := *h
+	next.VCPUs.Used += r.Flavor.VCPUs
+	next.MemoryMB.Used += r.Flavor.MemoryMB
+	gb := (r.Flavor.DiskMB() + 1023) / 1024
+	next.DiskGB.Used += gb
+	if h.DiskLeastGB != nil {
+		least := *h.DiskLeastGB - gb
+		next.DiskLeastGB = &least
+	}
+	next.Servers++
+	next.IOOps++
+	if h.Flavors != nil {
+		next.Flavors = make(map[string]int, len(h.Flavors)+1)
+		for name, n := range h.Flavors {
+			next.Flavors[name] = n
+		}
+		next.Flavors[r.Flavor.Name]++
+	}
+	if len(r.PCI) > 0 && len(h.PCI) > 0 {
+		free := make([]int, len(h.PCI))
+		for i := range h.PCI {
+			free[i] = h.PCI[i].Count
+		}
+		takeDevices(h.PCI, free, r.PCI)
+		next.PCI = slices.Clone(h.PCI)
+		for i := range next.PCI {
+			next.PCI[i].Count = free[i]
+		}
+	}
+	if guest != nil && len(h.NUMA) > 0 {
+		if on := guest.fit(h.NUMA, h.numaLimits()); on != nil {
+			next.NUMA = guest.claim(h.NUMA, on)
+		}
+	}
+	return &next
+}
