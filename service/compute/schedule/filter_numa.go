@@ -22,7 +22,7 @@ func numaTopology(_ *Options, r *Request) (*filter, error) {
 			return ""
 		},
 		detail: func(h *Host) string {
-			if len(h.NUMA) < len(guest.cells) {
+			if n := len(h.NUMA); n > 0 && n < len(guest.cells) {
 				return fmt.Sprintf("has %s, %d are wanted", count(len(h.NUMA), "NUMA node"), len(guest.cells))
 			}
 			return ""
