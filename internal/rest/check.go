@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -26,6 +27,7 @@ import (
 //	name          as upstream's names: printable, no white space at either end
 //	printable     no control characters
 //	cidr, ip, mac, url   as it says
+//	base64        standard encoding, with padding
 //	enum=a|b|c    one of these
 //	match=NAME    a pattern from the table Patterns
 //
@@ -192,6 +194,8 @@ var Patterns = map[string]*regexp.Regexp{
 	"flavorid": regexp.MustCompile(`^[a-zA-Z0-9. _-]*$`),
 	"key":      regexp.MustCompile(`^[a-zA-Z0-9-_:. ]{1,255}$`),
 	"keypair":  regexp.MustCompile(`^[a-zA-Z0-9 _-]+$`),
+	// since compute 2.92 also these
+	"keypairdots": regexp.MustCompile(`^[a-zA-Z0-9 _@.-]+$`),
 }
 
 var uuidPattern = regexp.MustCompile(`^(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$`)
@@ -250,6 +254,7 @@ var checkers = map[string]func(v reflect.Value, arg string) string{
 		u, err := url.Parse(s)
 		return err == nil && u.Scheme != "" && u.Host != ""
 	}, "is not a 'uri'"),
+	"base64": text(func(s string) bool { _, err := base64.StdEncoding.DecodeString(s); return err == nil }, "is not a 'base64'"),
 	"enum": func(v reflect.Value, arg string) string {
 		if v.Kind() == reflect.String {
 			for option := range strings.SplitSeq(arg, "|") {

@@ -210,6 +210,9 @@ type Run struct {
 	ended  bool
 }
 
+// ID names the task among all.
+func (r *Run) ID() string { return r.row.ID }
+
 // Payload decodes what Add or the last Save kept.
 func (r *Run) Payload(into any) error { return json.Unmarshal([]byte(r.row.Payload), into) }
 

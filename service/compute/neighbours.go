@@ -63,7 +63,7 @@ type Networks interface {
 	Port(ctx context.Context, id string) (Port, error)
 	// SecurityGroups turns names or ids into ids, within the project.
 	SecurityGroups(ctx context.Context, projectID string, namesOrIDs []string) ([]string, error)
-	// GroupNames returns the names of the security groups of each port.
+	// PortGroups returns the security groups of a server's ports.
 	PortGroups(ctx context.Context, serverID string) ([]SecurityGroupRef, error)
 
 	// Create makes a bound port; a port that the server has on that network for
@@ -91,7 +91,7 @@ type Port struct {
 }
 
 // SecurityGroupRef names a security group.
-type SecurityGroupRef struct{ ID, Name string }
+type SecurityGroupRef struct{ ID, Name, Description, ProjectID string }
 
 // Claim is what a server takes of a host.
 type Claim struct {

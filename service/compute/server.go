@@ -104,6 +104,7 @@ type Interface struct {
 	Tag         string    `json:"tag,omitempty"`
 	Active      bool      `json:"active"`
 	Owned       bool      `json:"owned"` // made by compute, to be deleted with the server
+	Groups      []string  `json:"groups,omitempty"` // names of its security groups
 	FixedIPs    []FixedIP `json:"fixed_ips"`
 }
 

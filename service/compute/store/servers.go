@@ -24,6 +24,7 @@ type serverRow struct {
 	Task         compute.Task                      `db:"task_state"`
 	Power        compute.Power                     `db:"power_state"`
 	Flavor       db.JSON[compute.Flavor]           `db:"flavor"`
+	FlavorID     string                            `db:"flavor_id"`
 	VCPUs        int                               `db:"vcpus"`
 	MemoryMB     int                               `db:"memory_mb"`
 	ImageID      string                            `db:"image_id"`

@@ -52,7 +52,7 @@ func (d *Driver) Clean(ctx context.Context) error {
 	}
 	var failed error
 	for _, g := range all {
-		failed = errors.Join(failed, d.cleanGuest(ctx, g.ID))
+		failed = errors.Join(failed, d.cleanGuest(ctx, g.ID, d.Destroy))
 	}
 	entries, err := os.ReadDir(d.cfg.InstancesPath)
 	if err != nil {
@@ -66,7 +66,35 @@ func (d *Driver) Clean(ctx context.Context) error {
 	return failed
 }
 
-func (d *Driver) cleanGuest(ctx context.Context, id string) error {
+// Retire ends every guest and removes its definition and its taps, but keeps its
+// disks: Create then goes on with these.
+func (d *Driver) Retire(ctx context.Context) error {
+	all, err := d.List(ctx)
+	for _, g := range all {
+		err = errors.Join(err, d.cleanGuest(ctx, g.ID, d.retire))
+	}
+	return err
+}
+
+// retire is Destroy without the folder.
+func (d *Driver) retire(ctx context.Context, id string) error {
+	t, end, err := d.begin(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer end()
+	dom, err := d.find(ctx, t, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return d.undefine(ctx, t, dom)
+}
+
+// cleanGuest removes a guest by remove, and then its taps.
+func (d *Driver) cleanGuest(ctx context.Context, id string, remove func(context.Context, string) error) error {
 	dom, err := d.find(ctx, nil, id)
 	if fault.Is(err, fault.NotFound) {
 		return nil
@@ -78,7 +106,7 @@ func (d *Driver) cleanGuest(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.Destroy(ctx, id); err != nil {
+	if err := remove(ctx, id); err != nil {
 		return err
 	}
 	for _, i := range s.Devices.Interfaces {

@@ -1,0 +1,125 @@
+package agent
+
+import (
+	"context"
+	"crypto/md5"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/singleflight"
+
+	"kilonova/internal/diskimage"
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+	"kilonova/service/compute/hypervisor"
+)
+
+// ImageCache keeps images on the host, each fetched once and verified, as the
+// files that guests' disks stand on. Files are named by image and never change;
+// one that is not complete has another name.
+type ImageCache struct {
+	Dir    string
+	Images compute.Images
+
+	fetching singleflight.Group
+}
+
+// Get returns an image's file, fetching it if need be. Those who want the same
+// image wait for one fetch. fault.Invalid: the data are not what they claim.
+func (c *ImageCache) Get(ctx context.Context, id string, meta compute.ImageMeta) (hypervisor.Image, error) {
+	image, err := c.file(ctx, id, meta.DiskFormat)
+	if err != nil {
+		return image, err
+	}
+	for property, path := range map[string]*string{"kernel_id": &image.Kernel, "ramdisk_id": &image.Ramdisk} {
+		if part := meta.Properties[property]; part != "" {
+			f, err := c.file(ctx, part, "raw")
+			if err != nil {
+				return image, err
+			}
+			*path = f.Path
+		}
+	}
+	return image, nil
+}
+
+func (c *ImageCache) file(ctx context.Context, id, format string) (hypervisor.Image, error) {
+	switch format {
+	case "ami", "aki", "ari", "iso", "":
+		format = "raw"
+	}
+	image := hypervisor.Image{ID: id, Format: format, Path: filepath.Join(c.Dir, id)}
+	if strings.ContainsAny(id, "/.") || id == "" {
+		return image, fault.Invalidf("%q is no image id.", id)
+	}
+	if _, err := os.Stat(image.Path); err == nil {
+		return image, nil
+	}
+	_, err, _ := c.fetching.Do(id, func() (any, error) {
+		return nil, c.fetch(context.WithoutCancel(ctx), id, image)
+	})
+	return image, err
+}
+
+func (c *ImageCache) fetch(ctx context.Context, id string, image hypervisor.Image) (err error) {
+	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
+		return err
+	}
+	info, err := c.Images.Image(ctx, id)
+	if err != nil {
+		return err
+	}
+	body, err := c.Images.Open(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	part, err := os.Create(image.Path + ".part")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err = errors.Join(err, part.Close()); err != nil {
+			os.Remove(part.Name())
+		}
+	}()
+	sum, want := checksum(info)
+	n, err := io.Copy(io.MultiWriter(part, sum), body)
+	if err != nil {
+		return fault.Wrap(err, fault.Unavailable, "Image %s could not be fetched whole.", id)
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); want != "" && got != want || n != info.Size {
+		return fault.New(fault.Unavailable, "Image %s came with %d bytes and checksum %s, where %d bytes and %s were promised.", id, n, got, info.Size, want)
+	}
+	if err := part.Sync(); err != nil {
+		return err
+	}
+	if err := safe(part.Name(), image.Format); err != nil {
+		return fault.New(fault.Invalid, "Image %s is unacceptable: %w", id, err)
+	}
+	return os.Rename(part.Name(), image.Path)
+}
+
+// checksum picks the strongest sum that the image service has promised.
+func checksum(info compute.Image) (hash.Hash, string) {
+	if info.SHA512 != "" {
+		return sha512.New(), info.SHA512
+	}
+	return md5.New(), info.Checksum
+}
+
+// safe looks into the file once more before a hypervisor opens it: the image
+// service may be somebody else's.
+func safe(path, format string) error {
+	info, err := diskimage.File(path)
+	if err != nil {
+		return err
+	}
+	return info.Verify(format)
+}

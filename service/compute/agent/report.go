@@ -1,0 +1,95 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+	"kilonova/service/compute/hypervisor"
+)
+
+// reportLoop says regularly that the host lives, and at once when a guest has
+// changed by itself.
+func (a *Agent) reportLoop(ctx context.Context) {
+	tick := time.NewTimer(0)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			pause := a.ReportInterval
+			if err := a.report(ctx); err != nil && ctx.Err() == nil {
+				a.Log.Warn("compute agent: report", "error", err)
+				pause = min(pause, time.Second) // control may just be starting
+			}
+			tick.Reset(pause)
+		case id := <-a.changed:
+			if err := a.reportGuest(ctx, id); err != nil && ctx.Err() == nil {
+				a.Log.Warn("compute agent: report", "server", id, "error", err)
+			}
+		}
+	}
+}
+
+// methods are the calls that this agent serves, for a control that is newer.
+var methods = []string{compute.Build.Name, compute.Destroy.Name, compute.PowerCall.Name, compute.AttachInterface.Name, compute.DetachInterface.Name, compute.ConsoleLog.Name}
+
+func (a *Agent) report(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	r := compute.HostReport{Host: a.Host, Traits: traits(a.Driver), Methods: methods, Busy: a.locks.busy()}
+	var err error
+	if r.Resources, err = a.Driver.Resources(ctx); err != nil {
+		return err
+	}
+	guests, err := a.Driver.List(ctx)
+	if err != nil {
+		return err
+	}
+	r.Busy = append(r.Busy, a.locks.busy()...) // what began in between
+	for _, g := range guests {
+		r.Guests = append(r.Guests, compute.GuestReport{ServerID: g.ID, Power: compute.Power(g.State)})
+	}
+	return a.tell(ctx, r)
+}
+
+func (a *Agent) reportGuest(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	busy := a.locks.busy()
+	state, err := a.Driver.State(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return nil // gone; the regular report tells whether it should be
+	}
+	if err != nil {
+		return err
+	}
+	return a.tell(ctx, compute.HostReport{Host: a.Host, Partial: true, Busy: busy, Guests: []compute.GuestReport{{ServerID: id, Power: compute.Power(state)}}})
+}
+
+// tell sends a report and does what control answers.
+func (a *Agent) tell(ctx context.Context, r compute.HostReport) error {
+	orders, err := compute.Report.Do(ctx, a.Bus, compute.ControlName, r)
+	if err != nil {
+		return err
+	}
+	for _, id := range orders.Remove {
+		a.Log.Info("removing a guest whose server is no more", "server", id)
+		if _, err := a.destroy(ctx, compute.DestroyRequest{ServerID: id}); err != nil {
+			a.Log.Warn("compute agent: cannot remove a guest", "server", id, "error", err)
+		}
+	}
+	return nil
+}
+
+// traits are the capabilities of a driver, as Placement knows them: what its
+// optional interfaces say, so that nothing can be claimed and missing.
+func traits(d hypervisor.Driver) []string {
+	all := []string{"COMPUTE_NODE"}
+	if _, ok := d.(hypervisor.Plugger); ok {
+		all = append(all, "COMPUTE_NET_ATTACH_INTERFACE")
+	}
+	return all
+}

@@ -1,0 +1,161 @@
+package api
+
+import (
+	"context"
+	"strconv"
+
+	"kilonova/internal/auth"
+	"kilonova/internal/fault"
+	"kilonova/internal/rest"
+)
+
+// quotaShown lists the resources that quota sets show, with their windows.
+var quotaShown = []struct{ name, versions string }{
+	{"instances", ""}, {"cores", ""}, {"ram", ""}, {"metadata_items", ""}, {"key_pairs", ""}, {"server_groups", ""}, {"server_group_members", ""},
+	{"injected_files", "-2.56"}, {"injected_file_content_bytes", "-2.56"}, {"injected_file_path_bytes", "-2.56"},
+	{"fixed_ips", "-2.35"}, {"floating_ips", "-2.35"}, {"security_groups", "-2.35"}, {"security_group_rules", "-2.35"},
+}
+
+func shownAt(versions string, v rest.Version) bool {
+	w, err := rest.ParseWindow(versions)
+	return err == nil && w.Contains(v)
+}
+
+func (a *api) showLimits(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	project := auth.From(ctx).ProjectID
+	if other := firstOf(r.Query.Get("tenant_id"), r.Query.Get("project_id")); other != "" {
+		project = other
+	}
+	q, err := a.control.Limits(ctx, project)
+	if err != nil {
+		return nil, err
+	}
+	absolute := map[string]int{"maxTotalInstances": q["instances"].Limit, "maxTotalCores": q["cores"].Limit, "maxTotalRAMSize": q["ram"].Limit,
+		"totalInstancesUsed": q["instances"].InUse, "totalCoresUsed": q["cores"].InUse, "totalRAMUsed": q["ram"].InUse,
+		"maxServerMeta": q["metadata_items"].Limit, "maxTotalKeypairs": q["key_pairs"].Limit, "maxServerGroups": q["server_groups"].Limit,
+		"maxServerGroupMembers": q["server_group_members"].Limit, "totalServerGroupsUsed": 0}
+	if !r.Version.AtLeast("2.36") {
+		for _, name := range []string{"maxSecurityGroupRules", "maxSecurityGroups", "maxTotalFloatingIps"} {
+			absolute[name] = -1
+		}
+		absolute["totalSecurityGroupsUsed"], absolute["totalFloatingIpsUsed"] = 0, 0
+	}
+	if !r.Version.AtLeast("2.39") {
+		absolute["maxImageMeta"] = q["metadata_items"].Limit
+	}
+	if !r.Version.AtLeast("2.57") {
+		absolute["maxPersonality"], absolute["maxPersonalitySize"] = q["injected_files"].Limit, q["injected_file_content_bytes"].Limit
+	}
+	return rest.OK(map[string]any{"limits": map[string]any{"rate": []any{}, "absolute": absolute}}), nil
+}
+
+func (a *api) showQuotas(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	q, err := a.control.Quotas(ctx, r.Path("project"), r.Query.Get("user_id"))
+	if err != nil {
+		return nil, err
+	}
+	set := map[string]any{"id": r.Path("project")}
+	for _, s := range quotaShown {
+		if shownAt(s.versions, r.Version) {
+			set[s.name] = limitOf(s.name, q[s.name].Limit)
+		}
+	}
+	return rest.OK(map[string]any{"quota_set": set}), nil
+}
+
+// limitOf is -1 for what the network service limits today.
+func limitOf(name string, limit int) int {
+	switch name {
+	case "fixed_ips", "floating_ips", "security_groups", "security_group_rules":
+		return -1
+	}
+	return limit
+}
+
+func (a *api) defaultQuotas(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	q, err := a.control.DefaultQuotas(ctx, r.Path("project"))
+	if err != nil {
+		return nil, err
+	}
+	set := map[string]any{"id": r.Path("project")}
+	for _, s := range quotaShown {
+		if shownAt(s.versions, r.Version) {
+			set[s.name] = limitOf(s.name, q[s.name].Limit)
+		}
+	}
+	return rest.OK(map[string]any{"quota_set": set}), nil
+}
+
+func (a *api) detailQuotas(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	q, err := a.control.Quotas(ctx, r.Path("project"), r.Query.Get("user_id"))
+	if err != nil {
+		return nil, err
+	}
+	set := map[string]any{"id": r.Path("project")}
+	for _, s := range quotaShown {
+		if shownAt(s.versions, r.Version) {
+			set[s.name] = map[string]int{"limit": limitOf(s.name, q[s.name].Limit), "in_use": q[s.name].InUse, "reserved": 0}
+		}
+	}
+	return rest.OK(map[string]any{"quota_set": set}), nil
+}
+
+func (a *api) updateQuotas(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	var body struct {
+		Set map[string]any `json:"quota_set" check:"required"`
+	}
+	if err := r.Decode(&body); err != nil {
+		return nil, err
+	}
+	limits, force := map[string]int{}, false
+	for name, value := range body.Set {
+		switch name {
+		case "force":
+			text, _ := value.(string)
+			yes, _ := value.(bool)
+			parsed, _ := rest.ParseBool(text)
+			force = yes || parsed
+			continue
+		case "tenant_id":
+			continue
+		}
+		known := false
+		for _, s := range quotaShown {
+			known = known || s.name == name && shownAt(s.versions, r.Version)
+		}
+		if !known {
+			return nil, fault.Invalidf("Invalid input for field/attribute quota_set. Additional properties are not allowed ('%.64s' was unexpected)", name)
+		}
+		n, ok := wholeNumber(value)
+		if !ok || n < -1 || n > 2147483647 {
+			return nil, fault.Invalidf("Invalid input for field/attribute %s. Value: %.64v. It is not a whole number from -1 to 2147483647", name, value)
+		}
+		limits[name] = n
+	}
+	q, err := a.control.SetQuotas(ctx, r.Path("project"), r.Query.Get("user_id"), limits, force)
+	if err != nil {
+		return nil, err
+	}
+	set := map[string]any{}
+	for _, s := range quotaShown {
+		if shownAt(s.versions, r.Version) {
+			set[s.name] = limitOf(s.name, q[s.name].Limit)
+		}
+	}
+	return rest.OK(map[string]any{"quota_set": set}), nil
+}
+
+func wholeNumber(v any) (int, bool) {
+	switch v := v.(type) {
+	case float64:
+		return int(v), v == float64(int(v))
+	case string:
+		n, err := strconv.Atoi(v)
+		return n, err == nil
+	}
+	return 0, false
+}
+
+func (a *api) deleteQuotas(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	return rest.Accepted(nil), a.control.ResetQuotas(ctx, r.Path("project"), r.Query.Get("user_id"))
+}

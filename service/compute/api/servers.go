@@ -1,0 +1,344 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"kilonova/internal/fault"
+	"kilonova/internal/rest"
+	"kilonova/service/compute"
+	"kilonova/service/compute/control"
+)
+
+type createServerBody struct {
+	Server   createServer   `json:"server" check:"required"`
+	Hints    map[string]any `json:"os:scheduler_hints"`
+	OldHints map[string]any `json:"OS-SCH-HNT:scheduler_hints"`
+}
+
+type createServer struct {
+	Name         string            `json:"name" check:"required len=1..255 name"`
+	Description  *string           `json:"description" mv:"2.19-" check:"len=0..255"`
+	FlavorRef    flavorRef         `json:"flavorRef" check:"required"`
+	ImageRef     string            `json:"imageRef" check:"uuid"`
+	AdminPass    string            `json:"adminPass" check:"len=0..255"`
+	Metadata     map[string]string `json:"metadata"`
+	Networks     networksField     `json:"networks"`
+	DiskConfig   string            `json:"OS-DCF:diskConfig" check:"enum=AUTO|MANUAL"`
+	AccessIPv4   string            `json:"accessIPv4" check:"ip"`
+	AccessIPv6   string            `json:"accessIPv6" check:"ip"`
+	Zone         *string           `json:"availability_zone" check:"len=1..255 name"`
+	Host         string            `json:"host" mv:"2.74-" check:"match=hostname len=0..255"`
+	Node         string            `json:"hypervisor_hostname" mv:"2.74-" check:"match=hostname len=0..255"`
+	Hostname     string            `json:"hostname" mv:"2.90-" check:"match=hostname len=0..255"`
+	ConfigDrive  rest.Bool         `json:"config_drive"`
+	KeyName      *string           `json:"key_name" check:"len=1..255 name"`
+	MinCount     *rest.Int         `json:"min_count" check:"range=1.."`
+	MaxCount     *rest.Int         `json:"max_count" check:"range=1.."`
+	ReturnID     rest.Bool         `json:"return_reservation_id"`
+	Groups       []groupRef        `json:"security_groups"`
+	UserData     *string           `json:"user_data" check:"len=0..65535 base64"`
+	Tags         []string          `json:"tags" mv:"2.52-" check:"len=0..50"`
+	Disks        []blockDevice     `json:"block_device_mapping_v2"`
+	OldDisks     []map[string]any  `json:"block_device_mapping"`
+	Files        []map[string]any  `json:"personality" mv:"-2.56"`
+	Certificates []string          `json:"trusted_image_certificates" mv:"2.63-" check:"len=0..50"`
+}
+
+type groupRef struct {
+	Name string `json:"name" check:"len=1..255 name"`
+}
+
+// blockDevice is one element of block_device_mapping_v2. Of these only the one
+// that says "the image, on a local disk" can be had without a volume service.
+type blockDevice struct {
+	UUID            string    `json:"uuid" check:"len=0..255"`
+	SourceType      string    `json:"source_type" check:"enum=volume|image|snapshot|blank"`
+	DestinationType string    `json:"destination_type" check:"enum=local|volume"`
+	BootIndex       *rest.Int `json:"boot_index"`
+	DeleteOnEnd     rest.Bool `json:"delete_on_termination"`
+	DeviceName      string    `json:"device_name" check:"len=0..255"`
+	DeviceType      string    `json:"device_type" check:"len=0..255"`
+	DiskBus         string    `json:"disk_bus" check:"len=0..255"`
+	GuestFormat     string    `json:"guest_format" check:"len=0..255"`
+	NoDevice        any       `json:"no_device"`
+	VolumeSize      *rest.Int `json:"volume_size"`
+	Tag             string    `json:"tag" mv:"2.32-" check:"len=0..60"`
+	VolumeType      *string   `json:"volume_type" mv:"2.67-" check:"len=0..255"`
+	VolumeID        string    `json:"volume_id" check:"uuid"`
+	SnapshotID      string    `json:"snapshot_id" check:"uuid"`
+	ImageID         string    `json:"image_id" check:"uuid"`
+	VirtualName     string    `json:"virtual_name" check:"len=0..255"`
+	ConnectionInfo  string    `json:"connection_info"`
+}
+
+// flavorRef is a flavor's id, which old clients write as a number or as a link.
+type flavorRef string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *flavorRef) UnmarshalJSON(data []byte) error {
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		return err
+	}
+	switch v := v.(type) {
+	case string:
+		*f = flavorRef(lastSegment(v))
+	case float64:
+		*f = flavorRef(data)
+	default:
+		return fault.Invalidf("Invalid input for field/attribute flavorRef. Value: %.64s. It is not of type 'string', 'integer'", data)
+	}
+	return nil
+}
+
+// networksField is "networks": a list, or since 2.37 one of two words.
+type networksField struct {
+	Word string
+	List []networkRef
+}
+
+type networkRef struct {
+	UUID    string  `json:"uuid"`
+	Port    *string `json:"port"`
+	FixedIP string  `json:"fixed_ip"`
+	Tag     string  `json:"tag"`
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *networksField) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &n.Word)
+	}
+	if string(data) == "null" {
+		return fault.Invalidf("Invalid input for field/attribute networks. Value: None. None is not of type 'array'")
+	}
+	var list []map[string]json.RawMessage
+	if err := json.Unmarshal(data, &list); err != nil {
+		return fault.Invalidf("Invalid input for field/attribute networks. It is not a list of objects.")
+	}
+	for _, member := range list {
+		for key := range member {
+			switch key {
+			case "uuid", "port", "fixed_ip", "tag":
+			default:
+				return fault.Invalidf("Invalid input for field/attribute networks. Additional properties are not allowed ('%.64s' was unexpected)", key)
+			}
+		}
+	}
+	if err := json.Unmarshal(data, &n.List); err != nil {
+		return fault.Invalidf("Invalid input for field/attribute networks. An element has a member of the wrong type.")
+	}
+	return nil
+}
+
+func (n *networksField) check(v rest.Version) error {
+	switch {
+	case n.Word != "" && !v.AtLeast("2.37"):
+		return fault.Invalidf("Invalid input for field/attribute networks. Value: %.64s. It is not of type 'array'", n.Word)
+	case n.Word != "" && n.Word != "auto" && n.Word != "none":
+		return fault.Invalidf("Invalid input for field/attribute networks. Value: %.64s. It is not one of ['none', 'auto']", n.Word)
+	case n.Word == "" && n.List == nil && v.AtLeast("2.37"):
+		return fault.Invalidf("Invalid input for field/attribute server. 'networks' is a required property")
+	}
+	tags := v.AtLeast("2.42") || v.AtLeast("2.32") && !v.AtLeast("2.37")
+	for _, ref := range n.List {
+		port := ref.Port != nil && *ref.Port != ""
+		switch {
+		case ref.UUID == "" && !port:
+			return fault.Invalidf("Invalid input for field/attribute networks. An element needs a uuid or a port.")
+		case ref.UUID != "" && !rest.IsUUID(ref.UUID):
+			return fault.Invalidf("Bad networks format: network uuid is not in proper format (%.64s)", ref.UUID)
+		case port && !rest.IsUUID(*ref.Port):
+			return fault.Invalidf("Bad port format: port uuid is not in proper format (%.64s)", *ref.Port)
+		case port && ref.FixedIP != "":
+			return fault.Invalidf("Specified Fixed IP '%.64s' cannot be used with port '%s': the two cannot be specified together.", ref.FixedIP, *ref.Port)
+		case ref.Tag != "" && !tags:
+			return fault.Invalidf("Invalid input for field/attribute networks. Additional properties are not allowed ('tag' was unexpected)")
+		case len(ref.Tag) > 60:
+			return fault.Invalidf("Invalid input for field/attribute networks. The tag %.60s… is too long.", ref.Tag)
+		}
+	}
+	return nil
+}
+
+func (n *networksField) requests() []compute.NetworkRequest {
+	var all []compute.NetworkRequest
+	for _, ref := range n.List {
+		q := compute.NetworkRequest{NetworkID: ref.UUID, FixedIP: ref.FixedIP, Tag: ref.Tag}
+		if ref.Port != nil {
+			q.PortID = *ref.Port
+		}
+		all = append(all, q)
+	}
+	return all
+}
+
+type createdServer struct {
+	ID         string      `json:"id"`
+	Links      []link      `json:"links"`
+	DiskConfig string      `json:"OS-DCF:diskConfig"`
+	Groups     []groupName `json:"security_groups"`
+	AdminPass  string      `json:"adminPass"`
+}
+
+func (a *api) createServer(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	var body createServerBody
+	if err := r.Decode(&body); err != nil {
+		return nil, err
+	}
+	n, err := body.Server.request(r.Version)
+	if err != nil {
+		return nil, err
+	}
+	n.Hints = body.Hints
+	if n.Hints == nil {
+		n.Hints = body.OldHints
+	}
+	created, err := a.control.CreateServers(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	if body.Server.ReturnID {
+		return rest.Accepted(map[string]string{"reservation_id": created.ReservationID}), nil
+	}
+	v := a.viewer(ctx, r, false)
+	out := createdServer{ID: created.Server.ID, Links: v.links("servers", created.Server.ID), DiskConfig: created.Server.DiskConfig, AdminPass: created.AdminPass,
+		Groups: []groupName{}}
+	for _, g := range body.Server.Groups {
+		out.Groups = append(out.Groups, groupName{g.Name})
+	}
+	if len(out.Groups) == 0 {
+		out.Groups = []groupName{{"default"}}
+	}
+	return rest.Accepted(map[string]any{"server": out}).With("Location", v.links("servers", out.ID)[0].Href), nil
+}
+
+// request checks what no tag can say and puts the body into control's words.
+func (b *createServer) request(v rest.Version) (control.NewServer, error) {
+	n := control.NewServer{Name: b.Name, Description: b.Description, Hostname: b.Hostname, FlavorID: string(b.FlavorRef), ImageID: b.ImageRef,
+		AdminPass: b.AdminPass, Metadata: b.Metadata, Tags: b.Tags, Host: b.Host, Node: b.Node, ConfigDrive: bool(b.ConfigDrive), DiskConfig: b.DiskConfig,
+		AccessIPv4: b.AccessIPv4, AccessIPv6: b.AccessIPv6, MinCount: 1}
+	if err := b.Networks.check(v); err != nil {
+		return n, err
+	}
+	n.Networks, n.NoNetwork, n.AutoNetwork = b.Networks.requests(), b.Networks.Word == "none", b.Networks.Word == "auto"
+	if err := checkMetadata(b.Metadata); err != nil {
+		return n, err
+	}
+	for _, g := range b.Groups {
+		n.SecurityGroups = append(n.SecurityGroups, g.Name)
+	}
+	for _, t := range []struct {
+		from *string
+		to   *string
+	}{{b.Zone, &n.Zone}, {b.KeyName, &n.KeyName}, {b.UserData, &n.UserData}} {
+		if t.from != nil {
+			*t.to = *t.from
+		}
+	}
+	if b.MinCount != nil {
+		n.MinCount = int(*b.MinCount)
+	}
+	if n.MaxCount = n.MinCount; b.MaxCount != nil {
+		n.MaxCount = int(*b.MaxCount)
+	}
+	if n.MinCount > n.MaxCount {
+		return n, fault.Invalidf("min_count must be <= max_count")
+	}
+	if n.MaxCount > maxCount {
+		return n, fault.Invalidf("Invalid input for field/attribute max_count. Value: %d. At most %d servers can be made by one request.", n.MaxCount, maxCount)
+	}
+	if len(b.OldDisks) > 0 {
+		return n, fault.Invalidf("Invalid input for field/attribute block_device_mapping. There is no volume service in this cloud.")
+	}
+	if len(b.Files) > 0 {
+		return n, fault.Invalidf("Invalid input for field/attribute personality. Files are not put into guests here; use user_data.")
+	}
+	return n, b.takeDisks(&n)
+}
+
+// maxCount bounds the servers of one request.
+const maxCount = 1000
+
+// takeDisks reads block_device_mapping_v2.
+func (b *createServer) takeDisks(n *control.NewServer) error {
+	for _, d := range b.Disks {
+		if d.SourceType != "image" || d.DestinationType != "local" || d.BootIndex == nil || *d.BootIndex != 0 {
+			return fault.Invalidf("Block Device Mapping is Invalid: source %q to %q cannot be had, since there is no volume service in this cloud.", d.SourceType, d.DestinationType)
+		}
+		if n.ImageID != "" && d.UUID != n.ImageID {
+			return fault.Invalidf("Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid.")
+		}
+		n.ImageID = d.UUID
+	}
+	return nil
+}
+
+// checkMetadata applies what upstream's schema says of metadata.
+func checkMetadata(m map[string]string) error {
+	for k, v := range m {
+		if !rest.Patterns["key"].MatchString(k) {
+			return fault.Invalidf("Invalid input for field/attribute metadata. The key %.64q does not match '%s'", k, rest.Patterns["key"])
+		}
+		if len([]rune(v)) > 255 {
+			return fault.Invalidf("Invalid input for field/attribute %s. Value: %.64s…. It is too long: at most 255 characters are allowed.", k, v)
+		}
+	}
+	return nil
+}
+
+func (a *api) showServer(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	s, err := a.control.Server(ctx, r.Path("id"))
+	if err != nil {
+		return nil, err
+	}
+	return a.oneServer(ctx, r, s), nil
+}
+
+type serverBody struct {
+	Server *serverView `json:"server"`
+}
+
+func (a *api) oneServer(ctx context.Context, r *rest.Request, s *compute.Server) *rest.Response {
+	return rest.OK(&serverBody{a.viewer(ctx, r, false).server(s)})
+}
+
+type updateServerBody struct {
+	Server struct {
+		Name        *string          `json:"name" check:"len=1..255 name"`
+		DiskConfig  *string          `json:"OS-DCF:diskConfig" check:"enum=AUTO|MANUAL"`
+		AccessIPv4  *string          `json:"accessIPv4" check:"ip"`
+		AccessIPv6  *string          `json:"accessIPv6" check:"ip"`
+		Description rest.Opt[string] `json:"description" mv:"2.19-" check:"len=0..255"`
+		Hostname    *string          `json:"hostname" mv:"2.90-" check:"match=hostname len=1..255"`
+	} `json:"server" check:"required"`
+}
+
+func (a *api) updateServer(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	var body updateServerBody
+	if err := r.Decode(&body); err != nil {
+		return nil, err
+	}
+	b := body.Server
+	change := control.ServerChange{Name: b.Name, Hostname: b.Hostname, AccessIPv4: b.AccessIPv4, AccessIPv6: b.AccessIPv6, DiskConfig: b.DiskConfig}
+	if b.Description.Set {
+		var text *string
+		if !b.Description.Null {
+			text = &b.Description.V
+		}
+		change.Description = &text
+	}
+	s, err := a.control.UpdateServer(ctx, r.Path("id"), change)
+	if err != nil {
+		return nil, err
+	}
+	return a.oneServer(ctx, r, s), nil
+}
+
+func (a *api) deleteServer(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	if err := a.control.DeleteServer(ctx, r.Path("id")); err != nil {
+		return nil, err
+	}
+	return rest.NoContent(), nil
+}

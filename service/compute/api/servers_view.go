@@ -1,0 +1,272 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/netip"
+	"slices"
+
+	"kilonova/internal/auth"
+	"kilonova/internal/rest"
+	"kilonova/service/compute"
+)
+
+// serverView is a server as show and detail give it. Members that only some may
+// see are Opt values: absent for all others, and null where there is nothing.
+type serverView struct {
+	ID            string               `json:"id"`
+	Name          string               `json:"name"`
+	Status        string               `json:"status"`
+	TenantID      string               `json:"tenant_id"`
+	UserID        string               `json:"user_id"`
+	Metadata      map[string]string    `json:"metadata"`
+	HostID        string               `json:"hostId"`
+	Image         any                  `json:"image"` // "" for servers that boot from a volume
+	Flavor        any                  `json:"flavor"`
+	Created       rest.Time            `json:"created"`
+	Updated       rest.Time            `json:"updated"`
+	Addresses     map[string][]address `json:"addresses"`
+	AccessIPv4    string               `json:"accessIPv4"`
+	AccessIPv6    string               `json:"accessIPv6"`
+	Links         []link               `json:"links"`
+	DiskConfig    string               `json:"OS-DCF:diskConfig"`
+	Progress      rest.Opt[int]        `json:"progress,omitzero"`
+	Zone          string               `json:"OS-EXT-AZ:availability_zone"`
+	PinnedZone    *string              `json:"pinned_availability_zone" mv:"2.96-"`
+	ConfigDrive   string               `json:"config_drive"`
+	KeyName       *string              `json:"key_name"`
+	LaunchedAt    rest.MicroTime       `json:"OS-SRV-USG:launched_at"`
+	TerminatedAt  rest.MicroTime       `json:"OS-SRV-USG:terminated_at"`
+	Groups        []groupName          `json:"security_groups,omitempty"`
+	Host          rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:host,omitzero"`
+	InstanceName  rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:instance_name,omitzero"`
+	Node          rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:hypervisor_hostname,omitzero"`
+	Hostname      rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:hostname,omitzero" mv:"2.3-"`
+	KernelID      rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:kernel_id,omitzero" mv:"2.3-"`
+	RamdiskID     rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:ramdisk_id,omitzero" mv:"2.3-"`
+	ReservationID rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:reservation_id,omitzero" mv:"2.3-"`
+	LaunchIndex   rest.Opt[int]        `json:"OS-EXT-SRV-ATTR:launch_index,omitzero" mv:"2.3-"`
+	RootDevice    rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:root_device_name,omitzero" mv:"2.3-"`
+	UserData      rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:user_data,omitzero" mv:"2.3-"`
+	TaskState     *compute.Task        `json:"OS-EXT-STS:task_state"`
+	VMState       compute.State        `json:"OS-EXT-STS:vm_state"`
+	PowerState    compute.Power        `json:"OS-EXT-STS:power_state"`
+	Volumes       []any                `json:"os-extended-volumes:volumes_attached"`
+	Fault         *faultView           `json:"fault,omitempty"`
+	Locked        bool                 `json:"locked" mv:"2.9-"`
+	LockedReason  *string              `json:"locked_reason" mv:"2.73-"`
+	HostStatus    rest.Opt[string]     `json:"host_status,omitzero" mv:"2.16-"`
+	Description   *string              `json:"description" mv:"2.19-"`
+	Tags          []string             `json:"tags" mv:"2.26-"`
+	Certificates  *[]string            `json:"trusted_image_certificates" mv:"2.63-"`
+	ServerGroups  rest.Opt[[]string]   `json:"server_groups,omitzero" mv:"2.71-"`
+	Hints         rest.Opt[any]        `json:"scheduler_hints,omitzero" mv:"2.100-"`
+}
+
+type serverBrief struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Links []link `json:"links"`
+}
+
+type groupName struct {
+	Name string `json:"name"`
+}
+
+type faultView struct {
+	Code    int       `json:"code"`
+	Created rest.Time `json:"created"`
+	Message string    `json:"message"`
+	Details *string   `json:"details,omitempty"`
+}
+
+type address struct {
+	Version int    `json:"version"`
+	Addr    string `json:"addr"`
+	Type    string `json:"OS-EXT-IPS:type"`
+	MAC     string `json:"OS-EXT-IPS-MAC:mac_addr"`
+}
+
+type imageView struct {
+	ID         string            `json:"id"`
+	Links      []link            `json:"links"`
+	Properties map[string]string `json:"properties" mv:"2.98-"`
+}
+
+type flavorLink struct {
+	ID    string `json:"id"`
+	Links []link `json:"links"`
+}
+
+// flavorInServer is a server's flavor since 2.47: as it was, not a reference.
+type flavorInServer struct {
+	VCPUs      int               `json:"vcpus"`
+	RAM        int               `json:"ram"`
+	Disk       int               `json:"disk"`
+	Ephemeral  int               `json:"ephemeral"`
+	Swap       int               `json:"swap"`
+	Name       string            `json:"original_name"`
+	ExtraSpecs map[string]string `json:"extra_specs"`
+}
+
+// viewer makes views for one request: what is the same for all its servers is
+// found once.
+type viewer struct {
+	r        *rest.Request
+	base     string // scheme, host and prefix
+	operator bool   // sees what is about hosts
+	detail   bool   // of a list: some members are only shown one by one
+	a        *api
+}
+
+func (a *api) viewer(ctx context.Context, r *rest.Request, detail bool) *viewer {
+	allowed := a.control.Policy.Allows(ctx, "os_compute_api:os-extended-server-attributes", auth.Own(ctx))
+	return &viewer{r: r, base: r.Link(""), operator: allowed, detail: detail, a: a}
+}
+
+func (v *viewer) links(kind, id string) []link {
+	return []link{{Rel: "self", Href: v.base + "/v2.1/" + kind + "/" + id}, {Rel: "bookmark", Href: v.base + "/" + kind + "/" + id}}
+}
+
+func (v *viewer) bookmark(kind, id string) []link {
+	return []link{{Rel: "bookmark", Href: v.base + "/" + kind + "/" + id}}
+}
+
+func (v *viewer) brief(s *compute.Server) *serverBrief {
+	return &serverBrief{ID: s.ID, Name: s.DisplayName, Links: v.links("servers", s.ID)}
+}
+
+var progressShown = []string{"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}
+
+func (v *viewer) server(s *compute.Server) *serverView {
+	status := compute.Status(s.State, s.Task)
+	out := &serverView{ID: s.ID, Name: s.DisplayName, Status: status, TenantID: s.ProjectID, UserID: s.UserID, Metadata: orEmpty(s.Metadata),
+		HostID: hostID(s.ProjectID, s.Host), Image: "", Created: rest.Time{Time: s.CreatedAt}, Updated: rest.Time{Time: s.UpdatedAt},
+		Addresses: addresses(s.Networks), AccessIPv4: s.AccessIPv4, AccessIPv6: s.AccessIPv6, Links: v.links("servers", s.ID), DiskConfig: s.DiskConfig,
+		Zone: v.a.control.ZoneOf(s.Host), PinnedZone: orNull(s.AvailabilityZone), KeyName: orNull(s.KeyName), LaunchedAt: rest.MicroTime{Time: s.LaunchedAt},
+		TerminatedAt: rest.MicroTime{Time: s.TerminatedAt}, Groups: groupNames(s), VMState: s.State, PowerState: s.Power, Volumes: []any{},
+		Locked: s.Locked, LockedReason: orNull(s.LockedReason), Description: s.Description, Tags: orNone(s.Tags)}
+	if s.ConfigDrive {
+		out.ConfigDrive = "True"
+	}
+	if s.Task != compute.NoTask {
+		out.TaskState = &s.Task
+	}
+	if slices.Contains(progressShown, status) {
+		out.Progress = rest.Some(s.Progress)
+	}
+	if s.ImageID != "" {
+		out.Image = &imageView{ID: s.ImageID, Links: v.bookmark("images", s.ImageID), Properties: orEmpty(s.ImageMeta.Properties)}
+		if !v.r.Version.AtLeast("2.98") { // an interface's content has no window of its own
+			out.Image = flavorLink{ID: s.ImageID, Links: v.bookmark("images", s.ImageID)}
+		}
+	}
+	out.Flavor = flavorLink{ID: s.Flavor.ID, Links: v.bookmark("flavors", s.Flavor.ID)}
+	if f := s.Flavor; v.r.Version.AtLeast("2.47") {
+		out.Flavor = flavorInServer{f.VCPUs, f.MemoryMB, f.RootGB, f.EphemeralGB, f.SwapMB, f.Name, orEmpty(f.ExtraSpecs)}
+	}
+	if s.Fault != nil && (status == "ERROR" || status == "DELETED") {
+		out.Fault = &faultView{Code: s.Fault.Code, Created: rest.Time{Time: s.Fault.Created}, Message: s.Fault.Message}
+		if v.operator && s.Fault.Details != "" {
+			out.Fault.Details = &s.Fault.Details
+		}
+	}
+	if v.r.Version.AtLeast("2.90") { // since then for everybody
+		out.Hostname = rest.Some(s.Hostname)
+	}
+	if v.operator {
+		v.forOperators(s, out)
+	}
+	if !v.detail {
+		out.ServerGroups = rest.Some([]string{})
+	}
+	if v.r.Version.AtLeast("2.100") {
+		hints := s.Hints
+		if hints == nil {
+			hints = map[string]any{}
+		}
+		out.Hints = rest.Some[any](hints)
+	}
+	return out
+}
+
+func (v *viewer) forOperators(s *compute.Server, out *serverView) {
+	out.Host, out.Node = optText(s.Host), optText(s.Node)
+	out.InstanceName = rest.Some(s.GuestName())
+	out.Hostname = rest.Some(s.Hostname)
+	out.KernelID, out.RamdiskID = rest.Some(s.ImageMeta.Properties["kernel_id"]), rest.Some(s.ImageMeta.Properties["ramdisk_id"])
+	out.ReservationID, out.LaunchIndex = rest.Some(s.ReservationID), rest.Some(s.LaunchIndex)
+	out.RootDevice, out.UserData = optText(s.RootDevice), optText(s.UserData)
+	out.HostStatus = rest.Some(v.a.control.HostStatus(s.Host))
+}
+
+// hostID hides a host's name but tells a project's servers that share one apart
+// from those that do not.
+func hostID(projectID, host string) string {
+	if host == "" {
+		return ""
+	}
+	sum := sha256.Sum224([]byte(projectID + host))
+	return hex.EncodeToString(sum[:])
+}
+
+func addresses(nics []compute.Interface) map[string][]address {
+	all := map[string][]address{}
+	for _, n := range nics {
+		list := all[n.NetworkName]
+		for _, ip := range n.FixedIPs {
+			list = append(list, address{ipVersion(ip.Address), ip.Address.String(), "fixed", n.MAC})
+			for _, f := range ip.Floating {
+				list = append(list, address{ipVersion(f), f.String(), "floating", n.MAC})
+			}
+		}
+		all[n.NetworkName] = list
+	}
+	return all
+}
+
+func ipVersion(a netip.Addr) int {
+	if a.Is4() {
+		return 4
+	}
+	return 6
+}
+
+func groupNames(s *compute.Server) []groupName {
+	var names []groupName
+	for _, n := range s.Networks {
+		for _, g := range n.Groups {
+			if !slices.Contains(names, groupName{g}) {
+				names = append(names, groupName{g})
+			}
+		}
+	}
+	return names
+}
+
+func orEmpty(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+func orNone(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+func orNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// optText is a member that is there, as null when it is empty.
+func optText(text string) rest.Opt[string] {
+	return rest.Opt[string]{Set: true, Null: text == "", V: text}
+}

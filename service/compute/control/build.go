@@ -1,0 +1,283 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/internal/task"
+	"kilonova/service/compute"
+	"kilonova/service/compute/schedule"
+	"kilonova/service/compute/store"
+)
+
+// buildState is what a build remembers between its steps.
+type buildState struct {
+	Attempt int      `json:"attempt"`
+	Host    string   `json:"host,omitempty"` // chosen and claimed
+	Tried   []string `json:"tried,omitempty"`
+	// Explanation is why the host was chosen, for those who ask.
+	Explanation *schedule.Explanation `json:"explanation,omitempty"`
+	LastError   string                `json:"last_error,omitempty"`
+}
+
+// errAbandoned: the server shall no longer exist; the delete that waits behind
+// this task cleans up.
+var errAbandoned = errors.New("the server is being deleted")
+
+// build brings a new server from BUILD to ACTIVE, or to ERROR with a reason:
+// choose a host and claim on it, make the ports, have the agent make the guest.
+// It may be taken up again after any of these.
+func (c *Control) build(ctx context.Context, run *task.Run, s *compute.Server) error {
+	var state buildState
+	if err := run.Payload(&state); err != nil {
+		return err
+	}
+	if s.State != compute.Building {
+		return nil
+	}
+	deadline := run.Created.Add(c.Options.BuildTimeout.D())
+	for {
+		err := c.buildOnce(ctx, run, s, &state, deadline)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, errAbandoned):
+			return nil
+		case ctx.Err() != nil:
+			return err // taken up again by whoever comes next
+		}
+		state.Tried, state.LastError = append(state.Tried, state.Host), err.Error()
+		again := state.Host != "" && len(state.Tried) < c.Options.MaxAttempts && c.Now().Before(deadline) && !fault.Is(err, fault.Invalid)
+		if cleanErr := c.clearAttempt(ctx, s, state.Host); cleanErr != nil {
+			return fmt.Errorf("clear after %w: %w", err, cleanErr) // the task is tried again, and so is this
+		}
+		if !again {
+			return c.failBuild(ctx, run, s, state, err)
+		}
+		c.Log.Warn("build failed, trying another host", "server", s.ID, "host", state.Host, "error", err)
+		state.Host = ""
+		if err := run.Save(ctx, "", state); err != nil {
+			return err
+		}
+	}
+}
+
+// buildOnce tries one host.
+func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Server, state *buildState, deadline time.Time) error {
+	if run.Step == "" {
+		if err := c.place(ctx, run, s, state); err != nil {
+			return err
+		}
+	}
+	if err := c.ensurePorts(ctx, s, state.Host, run.Attempt > 1); err != nil {
+		return err
+	}
+	if err := c.advance(ctx, s, store.ServerPatch{Task: ptr(compute.Spawning), Networks: &s.Networks}); err != nil {
+		return err
+	}
+	check := func() error { return c.stillWanted(ctx, s) }
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	c.building.Store(s.ID, stop)
+	defer c.building.Delete(s.ID)
+	if err := check(); err != nil { // somebody may have come before the line above
+		return err
+	}
+	progress, err := work(ctx, c, compute.Build, state.Host, run.Subject+"/"+fmt.Sprint(len(state.Tried)), compute.BuildRequest{Server: *s}, deadline, check)
+	if err != nil {
+		return err
+	}
+	now := c.Now()
+	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Active), Task: ptr(compute.NoTask), Power: &progress.Power, LaunchedAt: &now,
+		AdminPass: ptr("")}, "compute__do_build_and_run_instance", state.Host, nil)
+}
+
+// place chooses a host and claims on it.
+func (c *Control) place(ctx context.Context, run *task.Run, s *compute.Server, state *buildState) error {
+	choices, explanation, err := c.choose(ctx, s, state.Tried)
+	state.Explanation = &explanation
+	if err != nil {
+		return err
+	}
+	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(s.Flavor)}
+	for _, choice := range choices {
+		err = c.Placement.Claim(ctx, choice.ProviderID, claim)
+		if fault.Is(err, fault.Conflict) {
+			continue // somebody was faster
+		}
+		if err != nil {
+			return err
+		}
+		state.Host, state.Attempt = choice.Name, state.Attempt+1
+		s.Host, s.Node = choice.Name, choice.Node
+		return c.placed(ctx, run, s, state, choice)
+	}
+	if err == nil {
+		err = fault.Conflictf("No valid host was found. %s", explanation.Summary())
+	}
+	return fault.New(fault.Conflict, "No valid host was found. There are not enough hosts available: %w", err)
+}
+
+func (c *Control) placed(ctx context.Context, run *task.Run, s *compute.Server, state *buildState, choice schedule.Choice) error {
+	now := c.Now()
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		ok, err := c.Store.UpdateServer(ctx, tx, s.ID, store.ServerPatch{Host: &s.Host, Node: &s.Node, Task: ptr(compute.Networking)},
+			store.Expect{States: []compute.State{compute.Building}, Tasks: []compute.Task{compute.Scheduling, compute.Networking, compute.Spawning}, Existing: true}, now)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errAbandoned
+		}
+		e := eventOf("conductor_schedule_and_build_instances", choice.Name, run.Created, now, nil)
+		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, e, now); err != nil {
+			return err
+		}
+		return run.SaveIn(ctx, tx, "placed", *state)
+	})
+}
+
+// advance writes progress of a build; errAbandoned when it shall not go on.
+func (c *Control) advance(ctx context.Context, s *compute.Server, p store.ServerPatch) error {
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		ok, err := c.Store.UpdateServer(ctx, tx, s.ID, p, store.Expect{States: []compute.State{compute.Building},
+			Tasks: []compute.Task{compute.Scheduling, compute.Networking, compute.Spawning}, Existing: true}, c.Now())
+		if err == nil && !ok {
+			err = errAbandoned
+		}
+		return err
+	})
+}
+
+func (c *Control) stillWanted(ctx context.Context, s *compute.Server) error {
+	now, err := c.Store.Server(ctx, c.Store.DB, s.ID)
+	if err != nil {
+		return err
+	}
+	if now.Task == compute.Deleting || now.State != compute.Building {
+		return errAbandoned
+	}
+	return nil
+}
+
+// ensurePorts makes or binds what the server wants of networks on a host. When
+// the task is taken up again, ports that it made before are found by the
+// server's id and used.
+func (c *Control) ensurePorts(ctx context.Context, s *compute.Server, host string, again bool) error {
+	if len(s.Wanted) == 0 {
+		s.Networks = nil
+		return nil
+	}
+	var have []compute.Interface
+	if again {
+		var err error
+		if have, err = c.Networks.Ports(ctx, s.ID); err != nil {
+			return err
+		}
+	}
+	zone := c.fleet.zoneOf(host)
+	var owned []string
+	for _, w := range s.Wanted {
+		if w.PortID != "" {
+			if err := c.Networks.Bind(ctx, w.PortID, s.ID, host, zone); err != nil {
+				return err
+			}
+			continue
+		}
+		if i := slices.IndexFunc(have, func(p compute.Interface) bool { return p.NetworkID == w.NetworkID && !slices.Contains(owned, p.PortID) }); i >= 0 {
+			owned = append(owned, have[i].PortID)
+			continue
+		}
+		port, err := c.Networks.Create(ctx, compute.PortSpec{ServerID: s.ID, ProjectID: s.ProjectID, NetworkID: w.NetworkID, FixedIP: w.FixedIP,
+			SecurityGroups: s.SecurityGroups, Host: host, Zone: zone, Hostname: s.Hostname})
+		if err != nil {
+			return err
+		}
+		owned = append(owned, port.ID)
+	}
+	ports, err := c.Networks.Ports(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	s.Networks = orderPorts(ports, s.Wanted, owned)
+	return nil
+}
+
+// orderPorts puts a server's ports in the order in which they were asked for,
+// and notes which of them compute has made.
+func orderPorts(ports []compute.Interface, wanted []compute.NetworkRequest, owned []string) []compute.Interface {
+	ordered := make([]compute.Interface, 0, len(ports))
+	next := 0
+	for _, w := range wanted {
+		id := w.PortID
+		if id == "" && next < len(owned) {
+			id = owned[next]
+			next++
+		}
+		if i := slices.IndexFunc(ports, func(p compute.Interface) bool { return p.PortID == id }); i >= 0 {
+			p := ports[i]
+			p.Tag, p.Owned = w.Tag, w.PortID == ""
+			ordered = append(ordered, p)
+		}
+	}
+	return ordered
+}
+
+// clearAttempt takes back what a try on a host has left: the guest, the ports,
+// the claim.
+func (c *Control) clearAttempt(ctx context.Context, s *compute.Server, host string) error {
+	if host != "" {
+		if err := c.destroyGuest(ctx, s, host, "clear/"+newID()); err != nil {
+			return err
+		}
+	}
+	if err := c.dropPorts(ctx, s); err != nil {
+		return err
+	}
+	if err := c.Placement.Release(ctx, s.ID); err != nil {
+		return err
+	}
+	s.Networks, s.Host, s.Node = nil, "", ""
+	return c.advanceOrAbandon(ctx, s)
+}
+
+func (c *Control) advanceOrAbandon(ctx context.Context, s *compute.Server) error {
+	err := c.advance(ctx, s, store.ServerPatch{Task: ptr(compute.Scheduling), Host: ptr(""), Node: ptr(""), Networks: &s.Networks})
+	if errors.Is(err, errAbandoned) {
+		return nil // failBuild and the next try see it themselves
+	}
+	return err
+}
+
+// failBuild puts the server in ERROR and says why.
+func (c *Control) failBuild(ctx context.Context, run *task.Run, s *compute.Server, state buildState, cause error) error {
+	now := c.Now()
+	f := &compute.ServerFault{Code: 500, Created: now, Message: publicMessage(cause), Details: details(state, cause)}
+	if len(state.Tried) > 1 && state.Host != "" {
+		f.Message = fmt.Sprintf("Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance %s: %s", s.ID, f.Message)
+	}
+	c.Log.Error("build failed", "server", s.ID, "error", cause)
+	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f}, "conductor_schedule_and_build_instances", state.Host, cause)
+}
+
+// publicMessage is what a user may know of a failure.
+func publicMessage(err error) string {
+	if f, ok := errors.AsType[*fault.Error](err); ok {
+		return f.Message
+	}
+	return "The server could not be made because of an internal error."
+}
+
+func details(state buildState, cause error) string {
+	if state.Explanation == nil {
+		return cause.Error()
+	}
+	return cause.Error() + "\n" + state.Explanation.String()
+}
+
+func ptr[T any](v T) *T { return &v }

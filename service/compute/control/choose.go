@@ -1,0 +1,157 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+	"kilonova/service/compute/schedule"
+)
+
+// resourcesOf is what a server of a flavor claims, by Placement's classes.
+func resourcesOf(f compute.Flavor) map[string]int {
+	r := map[string]int{"VCPU": f.VCPUs, "MEMORY_MB": f.MemoryMB}
+	if gb := f.DiskGB(); gb > 0 {
+		r["DISK_GB"] = gb
+	}
+	return r
+}
+
+// choose asks Placement who has room and the scheduler who of these is the best.
+// The explanation stands also when nobody is left.
+func (c *Control) choose(ctx context.Context, s *compute.Server, tried []string) ([]schedule.Choice, schedule.Explanation, error) {
+	var none schedule.Explanation
+	limit := c.Options.Scheduler.Scheduler.MaxPlacementResults
+	candidates, err := c.Placement.Candidates(ctx, resourcesOf(s.Flavor), nil, []string{traitDisabled}, limit)
+	if err != nil {
+		return nil, none, err
+	}
+	hosts, err := c.scheduleHosts(ctx, candidates)
+	if err != nil {
+		return nil, none, err
+	}
+	if len(hosts) == 0 {
+		return nil, none, c.nobody(ctx, s)
+	}
+	result, err := c.scheduler.Select(hosts, c.scheduleRequest(s, tried))
+	if err != nil {
+		return nil, result.Explanation, err
+	}
+	if len(result.Ordered) == 0 {
+		return nil, result.Explanation, fault.New(fault.Conflict, "%s", result.Explanation.Summary())
+	}
+	return result.Ordered, result.Explanation, nil
+}
+
+// nobody says why Placement knows no host with room.
+func (c *Control) nobody(ctx context.Context, s *compute.Server) error {
+	hosts, err := c.hosts(ctx)
+	if err != nil {
+		return err
+	}
+	down, disabled := 0, 0
+	for _, h := range hosts {
+		switch {
+		case h.Disabled:
+			disabled++
+		case !c.HostUp(h):
+			down++
+		}
+	}
+	return fault.Conflictf("No valid host was found. Of %d hosts none has room for %d VCPU, %d MB of memory and %d GB of disk (%d disabled, %d down).",
+		len(hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), disabled, down)
+}
+
+// scheduleHosts puts what is known of the candidates' hosts together.
+func (c *Control) scheduleHosts(ctx context.Context, candidates []compute.Candidate) ([]*schedule.Host, error) {
+	hosts, err := c.hosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byNode := make(map[string]*compute.Host, len(hosts))
+	for _, h := range hosts {
+		byNode[h.NodeID] = h
+	}
+	loads, err := c.Store.HostLoads(ctx, c.Store.DB)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*schedule.Host, 0, len(candidates))
+	for _, candidate := range candidates {
+		if h := byNode[candidate.ProviderID]; h != nil {
+			x := c.scheduleHost(h, candidate)
+			x.Servers, x.IOOps = loads[h.Name].Servers, loads[h.Name].Busy
+			all = append(all, x)
+		}
+	}
+	return all, nil
+}
+
+func (c *Control) scheduleHost(h *compute.Host, candidate compute.Candidate) *schedule.Host {
+	r := h.Resources
+	x := &schedule.Host{Name: h.Name, Node: firstText(r.HypervisorName, h.Name), ProviderID: h.NodeID, IP: r.HostIP, Up: c.HostUp(h), ForcedDown: h.ForcedDown,
+		Disabled: h.Disabled, DisabledReason: h.DisabledReason, Zone: h.Zone, HypervisorType: r.HypervisorType, HypervisorVersion: r.HypervisorVersion,
+		Supported: r.Supported, Traits: h.Traits, DiskLeastGB: &r.DiskFreeGB}
+	use := candidate.Capacity
+	x.VCPUs = schedule.Resource{Total: r.VCPUs, Used: use["VCPU"].Used, Ratio: c.Options.CPURatio}
+	x.MemoryMB = schedule.Resource{Total: r.MemoryMB, Used: use["MEMORY_MB"].Used + c.Options.ReservedMemory, Ratio: c.Options.RAMRatio}
+	x.DiskGB = schedule.Resource{Total: r.DiskGB, Used: use["DISK_GB"].Used, Ratio: c.Options.DiskRatio}
+	return x
+}
+
+func (c *Control) scheduleRequest(s *compute.Server, tried []string) *schedule.Request {
+	f := s.Flavor
+	r := &schedule.Request{ServerID: s.ID, ProjectID: s.ProjectID, Zone: s.AvailabilityZone,
+		Flavor: schedule.Flavor{Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, RootGB: f.RootGB, EphemeralGB: f.EphemeralGB, SwapMB: f.SwapMB, ExtraSpecs: f.ExtraSpecs},
+		Image:  schedule.Image{ID: s.ImageID, Properties: s.ImageMeta.Properties}, Hints: hintsOf(s.Hints), IgnoreHosts: slices.Clone(tried), Choices: 16}
+	if s.Host != "" || s.Node != "" { // asked for by an administrator
+		r.Destination = schedule.Place{Host: s.Host, Node: s.Node}
+	}
+	return r
+}
+
+// hintsOf reads the hints that are known; others are the user's own.
+func hintsOf(h map[string]any) schedule.Hints {
+	var out schedule.Hints
+	out.SameHost, out.DifferentHost = texts(h["same_host"]), texts(h["different_host"])
+	out.BuildNearHostIP, _ = h["build_near_host_ip"].(string)
+	out.CIDR, _ = h["cidr"].(string)
+	switch q := h["query"].(type) {
+	case string:
+		out.Query = q
+	case nil:
+	default:
+		if data, err := json.Marshal(q); err == nil {
+			out.Query = string(data)
+		}
+	}
+	return out
+}
+
+// texts reads a text or a list of texts.
+func texts(v any) []string {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		var all []string
+		for _, x := range v {
+			if s, ok := x.(string); ok {
+				all = append(all, s)
+			}
+		}
+		return all
+	}
+	return nil
+}
+
+func firstText(all ...string) string {
+	for _, t := range all {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}

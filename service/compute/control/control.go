@@ -1,0 +1,125 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"kilonova/internal/auth"
+	"kilonova/internal/bus"
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/internal/rest"
+	"kilonova/internal/task"
+	"kilonova/service/compute"
+	"kilonova/service/compute/metadata"
+	"kilonova/service/compute/schedule"
+	"kilonova/service/compute/store"
+)
+
+// Config is what Control stands on.
+type Config struct {
+	Store     *store.Store
+	Bus       *bus.Bus
+	Images    compute.Images
+	Networks  compute.Networks
+	Placement compute.Placement
+	Options   Options
+	Policy    *auth.Policy // nil: the defaults
+	// Host is the name of the host that this process runs on.
+	Host string
+	// Roles says which of control's background parts run here.
+	Conductor bool
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Control is the compute service.
+type Control struct {
+	Config
+	scheduler *schedule.Scheduler
+	tasks     *task.Runner
+	fleet     fleet
+	// building has, by server, who is to be told when somebody wants the build
+	// under way to end.
+	building sync.Map // id -> context.CancelCauseFunc
+}
+
+// New returns a Control. It does nothing in the background before Run.
+func New(c Config) (*Control, error) {
+	if c.Policy == nil {
+		c.Policy = auth.MustPolicy(policies)
+	}
+	scheduler, err := schedule.New(c.Options.Scheduler, rand.IntN)
+	if err != nil {
+		return nil, err
+	}
+	control := &Control{Config: c, scheduler: scheduler}
+	control.tasks = &task.Runner{DB: c.Store.DB, Owner: c.Host + "/" + newID(), Now: c.Now, Log: c.Log, Workers: 128}
+	control.tasks.Handlers = control.handlers()
+	return control, nil
+}
+
+// Run does the background work of a conductor until ctx ends: it takes tasks,
+// hears the agents, and watches deadlines.
+func (c *Control) Run(ctx context.Context) error {
+	stopReports, err := compute.Report.Serve(c.Bus, compute.ControlName, c.report)
+	if err != nil {
+		return err
+	}
+	defer stopReports()
+	stopWired, err := compute.PortsWired.Serve(c.Bus, compute.ControlName, c.portsWired)
+	if err != nil {
+		return err
+	}
+	defer stopWired()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() { c.watch(ctx) })
+	return c.tasks.Run(ctx)
+}
+
+// watch announces this process and looks for servers whose deadline has passed.
+func (c *Control) watch(ctx context.Context) {
+	tick := time.NewTicker(c.Options.ReportInterval.D())
+	defer tick.Stop()
+	for {
+		if err := errors.Join(c.announce(ctx), c.expire(ctx)); err != nil && ctx.Err() == nil {
+			c.Log.Warn("compute: periodic work failed", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// add enqueues a task in tx, on behalf of the request in ctx.
+func (c *Control) add(ctx context.Context, tx *db.Tx, kind, subject string, payload any) error {
+	return c.tasks.Add(ctx, tx, task.Task{Kind: kind, Subject: subject, Payload: payload, RequestID: rest.RequestID(ctx)})
+}
+
+// act notes in the server's history that the caller asked for something.
+func (c *Control) act(ctx context.Context, tx *db.Tx, serverID, action string) error {
+	a := compute.Action{RequestID: rest.RequestID(ctx), ServerID: serverID, Action: action, StartedAt: c.Now()}
+	if caller := auth.From(ctx); caller != nil {
+		a.UserID, a.ProjectID = caller.UserID, caller.ProjectID
+	}
+	return c.Store.InsertAction(ctx, tx, a)
+}
+
+// Instance says what a server's guest may learn about itself.
+func (c *Control) Instance(ctx context.Context, id string) (*metadata.Instance, error) {
+	s, err := c.Store.Server(ctx, c.Store.DB, id)
+	if err != nil {
+		return nil, err
+	}
+	if !s.DeletedAt.IsZero() {
+		return nil, fault.NotFoundf("Instance %s could not be found.", id)
+	}
+	return metadata.Of(s, c.ZoneOf(s.Host))
+}

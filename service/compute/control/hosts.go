@@ -1,0 +1,295 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+	"kilonova/service/compute/store"
+)
+
+// fleet is what is known of the hosts, read at most once a second: choosing a
+// host must not read ten thousand rows. Whether there is room is Placement's to
+// say, at the moment of the claim.
+type fleet struct {
+	mu       sync.Mutex
+	read     time.Time
+	hosts    []*compute.Host
+	zones    map[string]string // host -> zone, where an aggregate says so
+	fallback string
+}
+
+const fleetAge = time.Second
+
+func (f *fleet) forget() {
+	f.mu.Lock()
+	f.read = time.Time{}
+	f.mu.Unlock()
+}
+
+func (f *fleet) zoneOf(host string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if z := f.zones[host]; z != "" {
+		return z
+	}
+	return f.fallback
+}
+
+// hosts returns the compute hosts, with their zones.
+func (c *Control) hosts(ctx context.Context) ([]*compute.Host, error) {
+	f := &c.fleet
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := c.Now(); now.Sub(f.read) < fleetAge {
+		return f.hosts, nil
+	}
+	hosts, err := c.Store.Hosts(ctx, c.Store.DB, compute.BinaryCompute)
+	if err != nil {
+		return nil, err
+	}
+	aggregates, err := c.Store.Aggregates(ctx, c.Store.DB)
+	if err != nil {
+		return nil, err
+	}
+	f.zones, f.fallback = map[string]string{}, c.Options.DefaultZone
+	for _, a := range aggregates {
+		if zone := a.Metadata["availability_zone"]; zone != "" {
+			for _, h := range a.Hosts {
+				f.zones[h] = zone
+			}
+		}
+	}
+	for _, h := range hosts {
+		if h.Zone = f.zones[h.Name]; h.Zone == "" {
+			h.Zone = f.fallback
+		}
+	}
+	f.hosts, f.read = hosts, c.Now()
+	return hosts, nil
+}
+
+// HostUp reports whether a host has been heard of lately.
+func (c *Control) HostUp(h *compute.Host) bool { return h.Up(c.Now(), c.Options.ServiceDown.D()) }
+
+func (c *Control) hostUp(ctx context.Context, name string) (bool, error) {
+	h, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, name)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil && c.HostUp(h), err
+}
+
+// ZoneOf returns the zone that a host is in.
+func (c *Control) ZoneOf(host string) string {
+	if host == "" {
+		return ""
+	}
+	return c.fleet.zoneOf(host)
+}
+
+// Zone is an availability zone with its hosts.
+type Zone struct {
+	Name      string
+	Available bool
+	Hosts     []*compute.Host
+}
+
+// internalZone is where upstream shows the processes that are no hypervisor hosts.
+const internalZone = "internal"
+
+// Zones lists the availability zones; detail, for administrators, with hosts and
+// the zone of the internal services.
+func (c *Control) Zones(ctx context.Context, detail bool) ([]Zone, error) {
+	rule := "os_compute_api:os-availability-zone:list"
+	if detail {
+		rule = "os_compute_api:os-availability-zone:detail"
+	}
+	if err := c.Policy.Enforce(ctx, rule, nil); err != nil {
+		return nil, err
+	}
+	all, err := c.allHosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var zones []Zone
+	for _, h := range all {
+		if h.Zone == internalZone && !detail {
+			continue
+		}
+		i := slices.IndexFunc(zones, func(z Zone) bool { return z.Name == h.Zone })
+		if i < 0 {
+			zones = append(zones, Zone{Name: h.Zone})
+			i = len(zones) - 1
+		}
+		zones[i].Hosts = append(zones[i].Hosts, h)
+		zones[i].Available = zones[i].Available || !h.Disabled
+	}
+	return zones, nil
+}
+
+func (c *Control) zoneExists(ctx context.Context, zone string) (bool, error) {
+	hosts, err := c.hosts(ctx)
+	return slices.ContainsFunc(hosts, func(h *compute.Host) bool { return h.Zone == zone }), err
+}
+
+// allHosts returns every service process with its zone.
+func (c *Control) allHosts(ctx context.Context) ([]*compute.Host, error) {
+	if _, err := c.hosts(ctx); err != nil { // zones
+		return nil, err
+	}
+	all, err := c.Store.Hosts(ctx, c.Store.DB, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range all {
+		if h.Zone = internalZone; h.Binary == compute.BinaryCompute {
+			h.Zone = c.fleet.zoneOf(h.Name)
+		}
+	}
+	return all, nil
+}
+
+// Services lists the service processes, by binary and host where given.
+func (c *Control) Services(ctx context.Context, binary, host string) ([]*compute.Host, error) {
+	if err := c.Policy.Enforce(ctx, "os_compute_api:os-services:list", nil); err != nil {
+		return nil, err
+	}
+	all, err := c.allHosts(ctx)
+	return slices.DeleteFunc(all, func(h *compute.Host) bool {
+		return binary != "" && h.Binary != binary || host != "" && h.Name != host
+	}), err
+}
+
+// ServiceChange is what an operator may say of a service; nil leaves it.
+type ServiceChange struct {
+	Disabled   *bool
+	Reason     *string
+	ForcedDown *bool
+}
+
+// UpdateService changes a service, found by id, or by host and binary.
+func (c *Control) UpdateService(ctx context.Context, id, host, binary string, ch ServiceChange) (*compute.Host, error) {
+	if err := c.Policy.Enforce(ctx, "os_compute_api:os-services:update", nil); err != nil {
+		return nil, err
+	}
+	var h *compute.Host
+	err := c.Store.Tx(ctx, func(tx *db.Tx) (err error) {
+		if id != "" {
+			h, err = c.Store.HostByID(ctx, tx, id)
+		} else {
+			h, err = c.Store.Host(ctx, tx, binary, host)
+		}
+		if err != nil {
+			return err
+		}
+		if h.Binary != compute.BinaryCompute {
+			return fault.Invalidf("Updating a %s service is not supported. Only nova-compute services can be updated.", h.Binary)
+		}
+		if ch.Disabled != nil {
+			if h.Disabled = *ch.Disabled; !h.Disabled {
+				h.DisabledReason = ""
+			}
+		}
+		if ch.Reason != nil {
+			h.DisabledReason = *ch.Reason
+		}
+		if ch.ForcedDown != nil {
+			h.ForcedDown = *ch.ForcedDown
+		}
+		h.UpdatedAt = c.Now()
+		return c.Store.UpdateHost(ctx, tx, h)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.fleet.forget()
+	if err := c.publish(ctx, h); err != nil { // the next report tells it again
+		c.Log.Warn("Placement does not know of a change", "host", h.Name, "error", err)
+	}
+	h.Zone = c.fleet.zoneOf(h.Name)
+	return h, nil
+}
+
+// DeleteService forgets a service; a host that still has servers is not.
+func (c *Control) DeleteService(ctx context.Context, id string) error {
+	if err := c.Policy.Enforce(ctx, "os_compute_api:os-services:delete", nil); err != nil {
+		return err
+	}
+	h, err := c.Store.HostByID(ctx, c.Store.DB, id)
+	if err != nil {
+		return err
+	}
+	servers, err := c.Store.ServersOn(ctx, c.Store.DB, h.Name)
+	if err != nil {
+		return err
+	}
+	if h.Binary == compute.BinaryCompute && len(servers) > 0 {
+		return fault.Conflictf("Unable to delete compute service that is hosting instances: %s has %d. Migrate or delete the instances first.", h.Name, len(servers))
+	}
+	if h.Binary == compute.BinaryCompute {
+		if err := c.Placement.Withdraw(ctx, h.NodeID); err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+	}
+	defer c.fleet.forget()
+	return c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.DeleteHost(ctx, tx, h.Seq) })
+}
+
+// Hypervisor is a compute host with what its servers take of it.
+type Hypervisor struct {
+	*compute.Host
+	Load store.HostLoad
+	Up   bool
+}
+
+// Hypervisors lists the compute hosts with their loads.
+func (c *Control) Hypervisors(ctx context.Context, rule string) ([]Hypervisor, error) {
+	if err := c.Policy.Enforce(ctx, "os_compute_api:os-hypervisors:"+rule, nil); err != nil {
+		return nil, err
+	}
+	hosts, err := c.Store.Hosts(ctx, c.Store.DB, compute.BinaryCompute)
+	if err != nil {
+		return nil, err
+	}
+	loads, err := c.Store.HostLoads(ctx, c.Store.DB)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Hypervisor, len(hosts))
+	for i, h := range hosts {
+		all[i] = Hypervisor{h, loads[h.Name], c.HostUp(h)}
+	}
+	return all, nil
+}
+
+// ServersOfHost lists the servers on a host, for its operators.
+func (c *Control) ServersOfHost(ctx context.Context, host string) ([]*compute.Server, error) {
+	return c.Store.ServersOn(ctx, c.Store.DB, host)
+}
+
+// HostStatus is what operators see of a server's host in the server.
+func (c *Control) HostStatus(name string) string {
+	if name == "" {
+		return ""
+	}
+	f := &c.fleet
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, h := range f.hosts {
+		switch {
+		case h.Name != name:
+		case h.Disabled:
+			return "MAINTENANCE"
+		case h.Up(c.Now(), c.Options.ServiceDown.D()):
+			return "UP"
+		default:
+			return "DOWN"
+		}
+	}
+	return "UNKNOWN"
+}

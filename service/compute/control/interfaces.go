@@ -1,0 +1,212 @@
+package control
+
+import (
+	"context"
+	"slices"
+
+	"kilonova/internal/auth"
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/internal/task"
+	"kilonova/internal/undo"
+	"kilonova/service/compute"
+	"kilonova/service/compute/store"
+)
+
+// Interfaces returns a server's ports.
+func (c *Control) Interfaces(ctx context.Context, id string) ([]compute.Interface, error) {
+	if _, err := c.ownServer(ctx, "os_compute_api:os-attach-interfaces:list", id); err != nil {
+		return nil, err
+	}
+	return c.Networks.Ports(ctx, id)
+}
+
+// attachState is what a task to attach or detach a port remembers.
+type attachState struct {
+	Interface compute.Interface `json:"interface"`
+}
+
+// AttachInterface gives a server a further port: the one named, or a new one on
+// a network. The port is made and bound now; the guest gets it by a task.
+func (c *Control) AttachInterface(ctx context.Context, id string, want compute.NetworkRequest) (port compute.Interface, err error) {
+	s, err := c.ownServer(ctx, "os_compute_api:os-attach-interfaces:create", id)
+	if err != nil {
+		return port, err
+	}
+	if err := c.unlocked(ctx, s); err != nil {
+		return port, err
+	}
+	if ok, why := compute.Allows(compute.AttachPort, id, s.State, s.Task); !ok {
+		return port, fault.Conflictf("%s", why)
+	}
+	caller := auth.From(ctx)
+	wanted, err := c.checkNetworks(ctx, caller, &compute.Server{}, NewServer{Networks: asRequests(want)})
+	if err != nil {
+		return port, err
+	}
+	if len(wanted) == 0 {
+		return port, fault.Invalidf("No network to attach: name a network or a port.")
+	}
+	var u undo.Stack
+	defer u.Run(ctx, &err)
+	zone := c.ZoneOf(s.Host)
+	portID := want.PortID
+	if portID != "" {
+		if err := c.Networks.Bind(ctx, portID, id, s.Host, zone); err != nil {
+			return port, err
+		}
+		u.Add("unbind port", func(ctx context.Context) error { return c.Networks.Unbind(ctx, portID) })
+	} else {
+		made, err := c.Networks.Create(ctx, compute.PortSpec{ServerID: id, ProjectID: s.ProjectID, NetworkID: wanted[0].NetworkID, FixedIP: want.FixedIP,
+			Host: s.Host, Zone: zone, Hostname: s.Hostname})
+		if err != nil {
+			return port, asInvalid(err)
+		}
+		portID = made.ID
+		u.Add("delete port", func(ctx context.Context) error { return c.Networks.Delete(ctx, portID) })
+	}
+	ports, err := c.Networks.Ports(ctx, id)
+	if err != nil {
+		return port, err
+	}
+	i := slices.IndexFunc(ports, func(p compute.Interface) bool { return p.PortID == portID })
+	if i < 0 {
+		return port, fault.New(fault.Unavailable, "The network service does not know port %s any more.", portID)
+	}
+	port = ports[i]
+	port.Owned, port.Tag = want.PortID == "", want.Tag
+	merged := append(slices.Clone(s.Networks), port)
+	return port, c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := c.Store.UpdateServer(ctx, tx, id, store.ServerPatch{Networks: &merged}, store.Expect{Existing: true}, c.Now()); err != nil {
+			return err
+		}
+		if err := c.act(ctx, tx, id, "attach_interface"); err != nil {
+			return err
+		}
+		return c.add(ctx, tx, taskAttach, id, attachState{port})
+	})
+}
+
+func asRequests(want compute.NetworkRequest) []compute.NetworkRequest {
+	if want.NetworkID == "" && want.PortID == "" {
+		return nil
+	}
+	return []compute.NetworkRequest{want}
+}
+
+// DetachInterface begins to take a port from a server.
+func (c *Control) DetachInterface(ctx context.Context, id, portID string) error {
+	s, err := c.ownServer(ctx, "os_compute_api:os-attach-interfaces:delete", id)
+	if err != nil {
+		return err
+	}
+	if err := c.unlocked(ctx, s); err != nil {
+		return err
+	}
+	if ok, why := compute.Allows(compute.DetachPort, id, s.State, s.Task); !ok {
+		return fault.Conflictf("%s", why)
+	}
+	i := slices.IndexFunc(s.Networks, func(p compute.Interface) bool { return p.PortID == portID })
+	if i < 0 {
+		return fault.NotFoundf("Instance %s has no interface with port id %s.", id, portID)
+	}
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.act(ctx, tx, id, "detach_interface"); err != nil {
+			return err
+		}
+		return c.add(ctx, tx, taskDetach, id, attachState{s.Networks[i]})
+	})
+}
+
+func (c *Control) attach(ctx context.Context, run *task.Run, s *compute.Server) error {
+	var state attachState
+	if err := run.Payload(&state); err != nil {
+		return err
+	}
+	request := compute.InterfaceRequest{ServerID: s.ID, Interface: state.Interface}
+	progress, err := work(ctx, c, compute.AttachInterface, s.Host, workID(run), request, run.Created.Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
+	if err != nil && ctx.Err() == nil && err != errAbandoned { // the guest did not take it: the port goes again
+		if dropErr := c.dropPort(ctx, s, state.Interface); dropErr != nil {
+			return dropErr
+		}
+	}
+	return c.settle(ctx, run, s, store.ServerPatch{}, progress, "compute_attach_interface", err)
+}
+
+func (c *Control) detach(ctx context.Context, run *task.Run, s *compute.Server) error {
+	var state attachState
+	if err := run.Payload(&state); err != nil {
+		return err
+	}
+	request := compute.InterfaceRequest{ServerID: s.ID, Interface: state.Interface}
+	progress, err := work(ctx, c, compute.DetachInterface, s.Host, workID(run), request, run.Created.Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
+	if err == nil {
+		err = c.dropPort(ctx, s, state.Interface)
+	}
+	return c.settle(ctx, run, s, store.ServerPatch{}, progress, "compute_detach_interface", err)
+}
+
+// dropPort deletes a port that compute has made, or gives it back, and forgets it.
+func (c *Control) dropPort(ctx context.Context, s *compute.Server, p compute.Interface) error {
+	drop := c.Networks.Delete
+	if !p.Owned {
+		drop = c.Networks.Unbind
+	}
+	if err := drop(ctx, p.PortID); err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		now, err := c.Store.Server(ctx, tx, s.ID)
+		if err != nil {
+			return err
+		}
+		rest := slices.DeleteFunc(now.Networks, func(n compute.Interface) bool { return n.PortID == p.PortID })
+		_, err = c.Store.UpdateServer(ctx, tx, s.ID, store.ServerPatch{Networks: &rest}, store.Expect{Existing: true}, c.Now())
+		return err
+	})
+}
+
+// SecurityGroups lists the security groups of a server's ports.
+func (c *Control) SecurityGroups(ctx context.Context, id string) ([]compute.SecurityGroupRef, error) {
+	if _, err := c.ownServer(ctx, "os_compute_api:os-security-groups:list", id); err != nil {
+		return nil, err
+	}
+	return c.Networks.PortGroups(ctx, id)
+}
+
+// ChangeSecurityGroup adds a security group to all ports of a server, or takes
+// it away.
+func (c *Control) ChangeSecurityGroup(ctx context.Context, id, nameOrID string, add bool) error {
+	rule := map[bool]string{true: "add", false: "remove"}[add]
+	s, err := c.ownServer(ctx, "os_compute_api:os-security-groups:"+rule, id)
+	if err != nil {
+		return err
+	}
+	groups, err := c.Networks.SecurityGroups(ctx, s.ProjectID, []string{nameOrID})
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, n := range s.Networks {
+		port, err := c.Networks.Port(ctx, n.PortID)
+		if err != nil {
+			return err
+		}
+		has := slices.Contains(port.SecurityGroups, groups[0])
+		found = found || has
+		after := slices.DeleteFunc(slices.Clone(port.SecurityGroups), func(g string) bool { return g == groups[0] })
+		if add {
+			after = append(after, groups[0])
+		}
+		if has == add {
+			continue
+		}
+		if err := c.Networks.SetGroups(ctx, n.PortID, after); err != nil {
+			return err
+		}
+	}
+	if !add && !found {
+		return fault.NotFoundf("Security group %s not associated with the instance %s", nameOrID, id)
+	}
+	return nil
+}

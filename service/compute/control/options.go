@@ -1,0 +1,56 @@
+package control
+
+import (
+	"time"
+
+	"kilonova/internal/config"
+	"kilonova/service/compute/schedule"
+)
+
+// Options are compute's, with upstream's names where it has one.
+type Options struct {
+	DefaultZone    string          `toml:"default_availability_zone"` // of hosts that are in none
+	ScheduleZone   string          `toml:"default_schedule_zone"`     // for requests that name none
+	ReportInterval config.Duration `toml:"report_interval"`
+	ServiceDown    config.Duration `toml:"service_down_time"`
+	// BuildTimeout is how long a server may be on its way to ACTIVE
+	// (instance_build_timeout of upstream; there 0 is forever).
+	BuildTimeout    config.Duration `toml:"instance_build_timeout"`
+	ShutdownTimeout int             `toml:"shutdown_timeout"` // seconds that a guest gets to stop by itself
+	MaxLimit        int             `toml:"max_limit"`        // the longest page of a list
+	CPURatio        float64         `toml:"cpu_allocation_ratio"`
+	RAMRatio        float64         `toml:"ram_allocation_ratio"`
+	DiskRatio       float64         `toml:"disk_allocation_ratio"`
+	ReservedMemory  int             `toml:"reserved_host_memory_mb"`
+	ReservedCPUs    int             `toml:"reserved_host_cpus"`
+	ReservedDiskMB  int             `toml:"reserved_host_disk_mb"`
+	// MaxAttempts bounds on how many hosts a build is tried.
+	MaxAttempts int `toml:"max_attempts"`
+	// Quota holds the defaults; -1 is no limit.
+	Quota Quota `toml:"quota"`
+	// Scheduler has sections of its own.
+	Scheduler schedule.Options `toml:"-"`
+}
+
+// Quota is how much a project may have, by upstream's names ([quota] of nova.conf).
+type Quota struct {
+	Instances          int `toml:"instances"`
+	Cores              int `toml:"cores"`
+	RAM                int `toml:"ram"` // MiB
+	MetadataItems      int `toml:"metadata_items"`
+	InjectedFiles      int `toml:"injected_files"`
+	InjectedFileBytes  int `toml:"injected_file_content_bytes"`
+	InjectedPathBytes  int `toml:"injected_file_path_length"`
+	KeyPairs           int `toml:"key_pairs"`
+	ServerGroups       int `toml:"server_groups"`
+	ServerGroupMembers int `toml:"server_group_members"`
+}
+
+// Defaults are the values for what the configuration does not say.
+func Defaults() Options {
+	return Options{DefaultZone: "nova", ReportInterval: config.Duration(10 * time.Second), ServiceDown: config.Duration(60 * time.Second),
+		BuildTimeout: config.Duration(30 * time.Minute), ShutdownTimeout: 60, MaxLimit: 1000, CPURatio: 4, RAMRatio: 1, DiskRatio: 1, ReservedMemory: 512,
+		MaxAttempts: 3, Scheduler: schedule.Defaults(),
+		Quota: Quota{Instances: 10, Cores: 20, RAM: 51200, MetadataItems: 128, InjectedFiles: 5, InjectedFileBytes: 10240, InjectedPathBytes: 255,
+			KeyPairs: 100, ServerGroups: 10, ServerGroupMembers: 10}}
+}

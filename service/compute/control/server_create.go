@@ -1,0 +1,293 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"kilonova/internal/auth"
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+)
+
+// NewServer is what a caller asks for.
+type NewServer struct {
+	Name           string
+	Description    *string
+	Hostname       string // "" from Name
+	FlavorID       string
+	ImageID        string
+	KeyName        string
+	UserData       string // base64
+	AdminPass      string // "" one is made
+	Metadata       map[string]string
+	Tags           []string
+	Networks       []compute.NetworkRequest // nil: the project's only network
+	NoNetwork      bool                     // "none"
+	AutoNetwork    bool                     // "auto"
+	SecurityGroups []string
+	Zone           string // may be ZONE:HOST:NODE for administrators
+	Host, Node     string
+	ConfigDrive    bool
+	DiskConfig     string
+	AccessIPv4     string
+	AccessIPv6     string
+	MinCount       int
+	MaxCount       int
+	Hints          map[string]any
+}
+
+// CreatedServers is the answer: the first of the servers, and what is theirs in
+// common.
+type CreatedServers struct {
+	Server        *compute.Server
+	AdminPass     string
+	ReservationID string
+}
+
+// CreateServers checks a request whole, then writes the servers and one build
+// task each, in one transaction with their quota.
+func (c *Control) CreateServers(ctx context.Context, n NewServer) (*CreatedServers, error) {
+	if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create", auth.Own(ctx)); err != nil {
+		return nil, err
+	}
+	caller := auth.From(ctx)
+	if caller.ProjectID == "" {
+		return nil, fault.Invalidf("A server belongs to a project, and the token is not scoped to one.")
+	}
+	template, err := c.template(ctx, caller, n)
+	if err != nil {
+		return nil, err
+	}
+	servers := replicate(template, n)
+	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.takeQuota(ctx, tx, caller, servers); err != nil {
+			return err
+		}
+		if err := c.Store.InsertServers(ctx, tx, servers...); err != nil {
+			return err
+		}
+		for _, s := range servers {
+			if err := c.act(ctx, tx, s.ID, "create"); err != nil {
+				return err
+			}
+			if err := c.add(ctx, tx, taskBuild, s.ID, buildState{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &CreatedServers{Server: servers[0], AdminPass: template.AdminPass, ReservationID: template.ReservationID}, nil
+}
+
+// template makes the server that all of a request are like, checking on the way
+// everything that can be known now.
+func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer) (*compute.Server, error) {
+	flavor, err := c.usableFlavor(ctx, n.FlavorID)
+	if err != nil {
+		return nil, asInvalid(err)
+	}
+	now := c.Now()
+	s := &compute.Server{DisplayName: n.Name, Description: n.Description, Hostname: n.Hostname, ProjectID: caller.ProjectID, UserID: caller.UserID,
+		State: compute.Building, Task: compute.Scheduling, Flavor: flavor, ImageID: n.ImageID, KeyName: n.KeyName, UserData: n.UserData,
+		AdminPass: n.AdminPass, Metadata: n.Metadata, Tags: n.Tags, ConfigDrive: n.ConfigDrive, DiskConfig: n.DiskConfig, AccessIPv4: n.AccessIPv4,
+		AccessIPv6: n.AccessIPv6, ReservationID: "r-" + strings.ToLower(randomText(8)), RootDevice: "/dev/vda", Wanted: n.Networks,
+		SecurityGroups: n.SecurityGroups, Hints: n.Hints, CreatedAt: now, UpdatedAt: now}
+	if s.DiskConfig == "" {
+		s.DiskConfig = "MANUAL"
+	}
+	if s.AdminPass == "" {
+		s.AdminPass = randomText(12)
+	}
+	if err := c.checkImage(ctx, s); err != nil {
+		return nil, err
+	}
+	if s.AvailabilityZone, s.Host, s.Node, err = c.placeAsked(ctx, n); err != nil {
+		return nil, err
+	}
+	if n.KeyName != "" {
+		key, err := c.Store.Keypair(ctx, c.Store.DB, caller.UserID, n.KeyName)
+		if fault.Is(err, fault.NotFound) {
+			return nil, fault.Invalidf("Invalid key_name provided: you have no keypair %s.", n.KeyName)
+		} else if err != nil {
+			return nil, err
+		}
+		s.KeyData = key.PublicKey
+	}
+	if q := c.Options.Quota.MetadataItems; q >= 0 && len(n.Metadata) > q {
+		return nil, overQuota("metadata_items", len(n.Metadata), 0, q)
+	}
+	if !n.NoNetwork {
+		s.Wanted, err = c.checkNetworks(ctx, caller, s, n)
+	}
+	return s, err
+}
+
+// asInvalid turns "no such thing" into "your request is wrong": the thing is
+// named in the body, not in the path.
+func asInvalid(err error) error {
+	if fault.Is(err, fault.NotFound) {
+		return fault.New(fault.Invalid, "%w", err)
+	}
+	return err
+}
+
+func (c *Control) checkImage(ctx context.Context, s *compute.Server) error {
+	if s.ImageID == "" {
+		return fault.Invalidf("Invalid imageRef provided: a server needs an image.")
+	}
+	image, err := c.Images.Image(ctx, s.ImageID)
+	if fault.Is(err, fault.NotFound) {
+		return fault.Invalidf("Can not find requested image: %s could not be found.", s.ImageID)
+	} else if err != nil {
+		return err
+	}
+	if image.Status != "active" {
+		return fault.Invalidf("Image %s is not active.", s.ImageID)
+	}
+	if image.MinRAMMB > s.Flavor.MemoryMB {
+		return fault.Invalidf("Flavor's memory is too small for requested image: flavor %s has %d MB, image %s needs %d MB.", s.Flavor.Name, s.Flavor.MemoryMB, image.ID, image.MinRAMMB)
+	}
+	if s.Flavor.RootGB > 0 { // 0: as large as the image
+		if image.MinDiskGB > s.Flavor.RootGB {
+			return fault.Invalidf("The created instance's disk would be too small: flavor %s has %d GB, image %s needs %d GB.", s.Flavor.Name, s.Flavor.RootGB, image.ID, image.MinDiskGB)
+		}
+		if disk := int64(s.Flavor.RootGB) << 30; image.Size > disk {
+			return fault.Invalidf("Flavor's disk is too small for requested image. Flavor disk is %d bytes, image is %d bytes.", disk, image.Size)
+		}
+	}
+	s.ImageMeta = compute.ImageMeta{Name: image.Name, DiskFormat: image.DiskFormat, ContainerFormat: image.ContainerFormat, Checksum: image.Checksum,
+		MinDiskGB: image.MinDiskGB, MinRAMMB: image.MinRAMMB, Properties: image.Properties}
+	if image.Properties["img_config_drive"] == "mandatory" {
+		s.ConfigDrive = true
+	}
+	return nil
+}
+
+// placeAsked reads where the server shall be: a zone, and for administrators a
+// host and node by ZONE:HOST:NODE or by name.
+func (c *Control) placeAsked(ctx context.Context, n NewServer) (zone, host, node string, err error) {
+	zone, host, node = n.Zone, n.Host, n.Node
+	if host != "" || node != "" {
+		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create:requested_destination", auth.Own(ctx)); err != nil {
+			return "", "", "", err
+		}
+	}
+	if z, rest, forced := strings.Cut(n.Zone, ":"); forced {
+		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create:forced_host", auth.Own(ctx)); err != nil {
+			return "", "", "", err
+		}
+		zone = z
+		host, node, _ = strings.Cut(rest, ":")
+	}
+	if zone != "" {
+		known, err := c.zoneExists(ctx, zone)
+		if err != nil {
+			return "", "", "", err
+		}
+		if !known {
+			return "", "", "", fault.Invalidf("The requested availability zone is not available: there is no zone %s.", zone)
+		}
+	}
+	if host != "" {
+		if _, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, host); err != nil {
+			return "", "", "", asInvalid(err)
+		}
+	}
+	if zone == "" {
+		zone = c.Options.ScheduleZone
+	}
+	return zone, host, node, nil
+}
+
+// checkNetworks resolves what was asked for: ids that exist and may be used; the
+// project's network when nothing was said.
+func (c *Control) checkNetworks(ctx context.Context, caller *auth.Caller, s *compute.Server, n NewServer) ([]compute.NetworkRequest, error) {
+	groups, err := c.Networks.SecurityGroups(ctx, caller.ProjectID, n.SecurityGroups)
+	if err != nil {
+		return nil, asInvalid(err)
+	}
+	s.SecurityGroups = groups
+	if len(n.Networks) == 0 {
+		available, err := c.Networks.Available(ctx, caller.ProjectID)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case len(available) > 1:
+			return nil, fault.Conflictf("Multiple possible networks found, use a Network ID to be more specific.")
+		case len(available) == 1:
+			return []compute.NetworkRequest{{NetworkID: available[0].ID}}, nil
+		case n.AutoNetwork:
+			return nil, fault.Invalidf("Unable to automatically allocate a network for project %s: it has no network and none is shared with it.", caller.ProjectID)
+		}
+		return nil, nil
+	}
+	wanted := make([]compute.NetworkRequest, len(n.Networks))
+	seen := map[string]bool{}
+	for i, r := range n.Networks {
+		if r.PortID != "" {
+			port, err := c.Networks.Port(ctx, r.PortID)
+			if err != nil {
+				return nil, asInvalid(err)
+			}
+			if port.DeviceID != "" {
+				return nil, fault.Conflictf("Port %s is still in use.", r.PortID)
+			}
+			if seen[r.PortID] {
+				return nil, fault.Invalidf("Port %s is asked for twice.", r.PortID)
+			}
+			seen[r.PortID] = true
+			r.NetworkID = port.NetworkID
+		} else if err := c.checkNetwork(ctx, caller, r); err != nil {
+			return nil, err
+		}
+		wanted[i] = r
+	}
+	return wanted, nil
+}
+
+func (c *Control) checkNetwork(ctx context.Context, caller *auth.Caller, r compute.NetworkRequest) error {
+	network, err := c.Networks.Network(ctx, r.NetworkID)
+	if err != nil {
+		return asInvalid(err)
+	}
+	if network.External && !network.Shared && !caller.IsAdmin() {
+		return fault.Forbiddenf("It is not allowed to create an interface on external network %s", r.NetworkID)
+	}
+	if !network.HasSubnet {
+		return fault.Invalidf("Network %s requires a subnet in order to boot instances on.", r.NetworkID)
+	}
+	if r.FixedIP != "" {
+		if _, err := netip.ParseAddr(r.FixedIP); err != nil {
+			return fault.Invalidf("Fixed IP %s is not a valid ip address.", r.FixedIP)
+		}
+	}
+	return nil
+}
+
+// replicate makes as many servers of a template as were asked for.
+func replicate(template *compute.Server, n NewServer) []*compute.Server {
+	count := max(1, n.MaxCount)
+	servers := make([]*compute.Server, count)
+	for i := range servers {
+		s := *template
+		s.ID, s.LaunchIndex = newID(), i
+		if count > 1 {
+			s.DisplayName = fmt.Sprintf("%s-%d", template.DisplayName, i+1)
+			if template.Hostname != "" {
+				s.Hostname = fmt.Sprintf("%s-%d", template.Hostname, i+1)
+			}
+		}
+		if s.Hostname == "" {
+			s.Hostname = hostnameOf(s.DisplayName, "server-"+s.ID)
+		}
+		servers[i] = &s
+	}
+	return servers
+}

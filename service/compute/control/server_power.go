@@ -1,0 +1,158 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/internal/rest"
+	"kilonova/internal/task"
+	"kilonova/service/compute"
+	"kilonova/service/compute/store"
+)
+
+// StartServer and its kin begin to change what a server's guest does.
+func (c *Control) StartServer(ctx context.Context, id string) error {
+	return c.begin(ctx, "os_compute_api:servers:start", id, compute.Start, "start", taskPower, "on")
+}
+
+// StopServer asks the guest to shut down and, after its grace, ends it.
+func (c *Control) StopServer(ctx context.Context, id string) error {
+	return c.begin(ctx, "os_compute_api:servers:stop", id, compute.Stop, "stop", taskPower, "off")
+}
+
+// RebootServer restarts the guest: softly by asking it, hard by a new definition
+// and a cold start.
+func (c *Control) RebootServer(ctx context.Context, id string, hard bool) error {
+	verb, how := compute.RebootSoft, "soft"
+	if hard {
+		verb, how = compute.RebootHard, "hard"
+	}
+	return c.begin(ctx, "os_compute_api:servers:reboot", id, verb, "reboot", taskReboot, how)
+}
+
+// begin is what all verbs on an existing server have in common: may the caller,
+// does the state allow it, then state, history and task in one transaction.
+func (c *Control) begin(ctx context.Context, rule, id string, verb compute.Verb, action, kind string, payload any) error {
+	s, err := c.ownServer(ctx, rule, id)
+	if err != nil {
+		return err
+	}
+	if err := c.unlocked(ctx, s); err != nil {
+		return err
+	}
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		s, err := c.Store.Server(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if ok, why := compute.Allows(verb, id, s.State, s.Task); !ok {
+			return fault.Conflictf("%s", why)
+		}
+		if s.Host == "" {
+			return fault.Conflictf("Instance %s is not ready: it is on no host.", id)
+		}
+		if next := compute.TaskOf(verb); next != compute.NoTask {
+			if _, err := c.Store.UpdateServer(ctx, tx, id, store.ServerPatch{Task: &next}, store.Expect{}, c.Now()); err != nil {
+				return err
+			}
+		}
+		if err := c.act(ctx, tx, id, action); err != nil {
+			return err
+		}
+		return c.add(ctx, tx, kind, id, payload)
+	})
+}
+
+// actionTimeout bounds what is done with a server that exists, beyond the grace
+// that its guest gets.
+const actionTimeout = 10 * time.Minute
+
+func (c *Control) power(ctx context.Context, run *task.Run, s *compute.Server) error {
+	var action string
+	if err := run.Payload(&action); err != nil {
+		return err
+	}
+	expected, patch, event := compute.PoweringOn, store.ServerPatch{State: ptr(compute.Active)}, "compute_start_instance"
+	if action == "off" {
+		expected, patch, event = compute.PoweringOff, store.ServerPatch{State: ptr(compute.Stopped)}, "compute_stop_instance"
+	}
+	if s.Task != expected {
+		return nil // something stronger came in between
+	}
+	request := compute.PowerRequest{Server: *s, Action: action, Grace: c.Options.ShutdownTimeout}
+	progress, err := work(ctx, c, compute.PowerCall, s.Host, workID(run), request, run.Created.Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
+	return c.settle(ctx, run, s, patch, progress, event, err)
+}
+
+func (c *Control) reboot(ctx context.Context, run *task.Run, s *compute.Server) error {
+	var how string
+	if err := run.Payload(&how); err != nil {
+		return err
+	}
+	if s.Task != compute.Rebooting && s.Task != compute.RebootingHard {
+		return nil
+	}
+	check := func() error { return c.notDeleting(ctx, s) }
+	deadline := run.Created.Add(actionTimeout)
+	var progress compute.Progress
+	var err error
+	if how == "soft" {
+		progress, err = work(ctx, c, compute.PowerCall, s.Host, workID(run), compute.PowerRequest{Server: *s, Action: "reboot", Grace: c.Options.ShutdownTimeout}, deadline, check)
+	} else {
+		progress, err = work(ctx, c, compute.Build, s.Host, workID(run), compute.BuildRequest{Server: *s, KeepDisks: true}, deadline, check)
+	}
+	return c.settle(ctx, run, s, store.ServerPatch{State: ptr(compute.Active)}, progress, "compute_reboot_instance", err)
+}
+
+func workID(run *task.Run) string { return run.Subject + "/" + run.ID() }
+
+// notDeleting ends the waiting for a host when the server shall go anyway.
+func (c *Control) notDeleting(ctx context.Context, s *compute.Server) error {
+	now, err := c.Store.Server(ctx, c.Store.DB, s.ID)
+	if err != nil {
+		return err
+	}
+	if now.Task == compute.Deleting {
+		return errAbandoned
+	}
+	return nil
+}
+
+// settle writes how an action on an existing server ended. After a failure the
+// server is what it was, with a fault that says why; it is never left with a
+// task that nobody does.
+func (c *Control) settle(ctx context.Context, run *task.Run, s *compute.Server, done store.ServerPatch, progress compute.Progress, event string, cause error) error {
+	if cause != nil && (ctx.Err() != nil || cause == errAbandoned) {
+		if ctx.Err() != nil {
+			return cause
+		}
+		return nil
+	}
+	patch := done
+	patch.Power = &progress.Power
+	if done.State != nil && *done.State == compute.Active {
+		var none *compute.ServerFault
+		patch.Fault = &none
+	}
+	if cause != nil {
+		c.Log.Error("action failed", "server", s.ID, "task", s.Task, "host", s.Host, "error", cause)
+		f := &compute.ServerFault{Code: rest.Status(cause), Created: c.Now(), Message: publicMessage(cause), Details: cause.Error()}
+		patch = store.ServerPatch{Fault: &f}
+		if !fault.Is(cause, fault.Conflict) && !fault.Is(cause, fault.Invalid) && !fault.Is(cause, fault.Unsupported) {
+			patch.State = ptr(compute.Error)
+		}
+	}
+	now := c.Now()
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		patch.Task = ptr(compute.NoTask)
+		if _, err := c.Store.UpdateServer(ctx, tx, s.ID, patch, store.Expect{Tasks: []compute.Task{s.Task}, Existing: true}, now); err != nil {
+			return err
+		}
+		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, eventOf(event, s.Host, run.Created, now, cause), now); err != nil {
+			return err
+		}
+		return run.EndIn(ctx, tx)
+	})
+}

@@ -1,0 +1,116 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"kilonova/internal/bus"
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/internal/rest"
+	"kilonova/internal/task"
+	"kilonova/service/compute"
+	"kilonova/service/compute/store"
+)
+
+// The kinds of durable work. The subject of all is a server's id, so that what
+// is asked of one server is done in the order in which it was asked.
+const (
+	taskBuild   = "server.build"
+	taskDelete  = "server.delete"
+	taskPower   = "server.power"
+	taskReboot  = "server.reboot"
+	taskRefresh = "server.refresh" // ask the network service what the ports are like
+	taskAttach  = "server.attach_interface"
+	taskDetach  = "server.detach_interface"
+)
+
+func (c *Control) handlers() map[string]task.Handler {
+	on := func(h func(context.Context, *task.Run, *compute.Server) error) task.Handler {
+		return func(ctx context.Context, run *task.Run) error {
+			ctx = rest.WithRequestID(ctx, run.RequestID)
+			s, err := c.Store.Server(ctx, c.Store.DB, run.Subject)
+			if fault.Is(err, fault.NotFound) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return h(ctx, run, s)
+		}
+	}
+	return map[string]task.Handler{
+		taskBuild:   on(c.build),
+		taskDelete:  on(c.remove),
+		taskPower:   on(c.power),
+		taskReboot:  on(c.reboot),
+		taskRefresh: on(c.refresh),
+		taskAttach:  on(c.attach),
+		taskDetach:  on(c.detach),
+	}
+}
+
+// patience is how long an agent keeps one question open.
+const patience = 10 * time.Second
+
+// work has an agent do something and waits until it is done. An agent that does
+// not answer is asked again until deadline; check is called between the
+// questions and ends the waiting with its error.
+func work[Req any](ctx context.Context, c *Control, call bus.Call[compute.Work[Req], compute.Progress], host, id string, req Req, deadline time.Time, check func() error) (compute.Progress, error) {
+	for {
+		ask, cancel := context.WithTimeout(ctx, patience+5*time.Second)
+		progress, err := call.Do(ask, c.Bus, host, compute.Work[Req]{ID: id, Patience: int(patience / time.Millisecond), Request: req})
+		cancel()
+		if err == nil && progress.Done {
+			return progress, progress.Err()
+		}
+		if err != nil && !fault.Is(err, fault.Unavailable) {
+			return progress, err
+		}
+		if ctx.Err() != nil {
+			return progress, context.Cause(ctx)
+		}
+		if c.Now().After(deadline) {
+			return progress, fault.New(fault.Unavailable, "Host %s did not finish %s in time.", host, call.Name)
+		}
+		if check != nil {
+			if err := check(); err != nil {
+				return progress, err
+			}
+		}
+		if err != nil { // nobody is there: not at once again
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+				return progress, context.Cause(ctx)
+			}
+		}
+	}
+}
+
+// finish writes the end of a task: the patch, the event in the server's history,
+// and the task's own end, together.
+func (c *Control) finish(ctx context.Context, run *task.Run, s *compute.Server, p store.ServerPatch, event string, host string, cause error) error {
+	now := c.Now()
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := c.Store.UpdateServer(ctx, tx, s.ID, p, store.Expect{Existing: true}, now); err != nil {
+			return err
+		}
+		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, eventOf(event, host, run.Created, now, cause), now); err != nil {
+			return err
+		}
+		return run.EndIn(ctx, tx)
+	})
+}
+
+func eventOf(name, host string, began, now time.Time, cause error) compute.ActionEvent {
+	e := compute.ActionEvent{Name: name, Host: host, StartedAt: began, FinishedAt: now}
+	result := "Success"
+	if cause != nil {
+		result = "Error"
+		text := cause.Error()
+		e.Traceback, e.Details = &text, &text
+	}
+	e.Result = &result
+	return e
+}

@@ -1,0 +1,52 @@
+package metadata
+
+import (
+	"encoding/base64"
+	"net/netip"
+
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+	"kilonova/service/compute/hypervisor"
+)
+
+// Of says what a server's guest may learn. zone is the zone of its host.
+func Of(s *compute.Server, zone string) (*Instance, error) {
+	inst := &Instance{UUID: s.ID, Seq: s.Seq, Name: s.DisplayName, Hostname: s.Hostname, ProjectID: s.ProjectID, UserID: s.UserID, AvailabilityZone: zone,
+		LaunchIndex: s.LaunchIndex, ReservationID: s.ReservationID, InstanceType: s.Flavor.Name, ImageID: s.ImageID,
+		KernelID: s.ImageMeta.Properties["kernel_id"], RamdiskID: s.ImageMeta.Properties["ramdisk_id"], Meta: s.Metadata, AdminPass: s.AdminPass,
+		BlockDevices: BlockDevices{Root: s.RootDevice}, Created: s.CreatedAt}
+	if s.KeyName != "" {
+		inst.Keys = []Key{{Name: s.KeyName, Type: "ssh", Data: s.KeyData}}
+	}
+	if s.UserData != "" {
+		data, err := base64.StdEncoding.DecodeString(s.UserData)
+		if err != nil {
+			return nil, fault.Invalidf("The user data of server %s are not base64.", s.ID)
+		}
+		inst.UserData = data
+	}
+	seen := map[string]bool{}
+	for _, n := range s.Networks {
+		inst.Interfaces = append(inst.Interfaces, ofInterface(n))
+		for _, g := range n.Groups {
+			if !seen[g] {
+				seen[g] = true
+				inst.SecurityGroups = append(inst.SecurityGroups, g)
+			}
+		}
+		if n.Tag != "" {
+			inst.Devices = append(inst.Devices, Device{Type: "nic", Bus: "pci", MAC: n.MAC, Tags: []string{n.Tag}})
+		}
+	}
+	return inst, nil
+}
+
+func ofInterface(n compute.Interface) Interface {
+	out := Interface{PortID: n.PortID, Device: hypervisor.TapName(n.PortID), Type: "bridge", MAC: n.MAC, MTU: n.MTU, NetworkID: n.NetworkID}
+	for _, ip := range n.FixedIPs {
+		out.Subnets = append(out.Subnets, Subnet{Prefix: netip.PrefixFrom(ip.Address, ip.Prefix).Masked(), Addresses: []netip.Addr{ip.Address},
+			Gateway: ip.Gateway, DNS: ip.DNS, DHCP: ip.DHCP})
+		out.Floating = append(out.Floating, ip.Floating...)
+	}
+	return out
+}

@@ -1,0 +1,4 @@
+// Package remote is compute's neighbours over their REST APIs: the interfaces of
+// package compute (neighbours.go) in the words of image, network and placement.
+// What a neighbour says that compute has no word for ends here.
+package remote

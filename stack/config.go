@@ -1,0 +1,230 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"kilonova/internal/config"
+	computecontrol "kilonova/service/compute/control"
+	"kilonova/service/compute/hypervisor/libvirt"
+	"kilonova/service/compute/schedule"
+	identitycontrol "kilonova/service/identity/control"
+	imagecontrol "kilonova/service/image/control"
+	networkcontrol "kilonova/service/network/control"
+	placementcontrol "kilonova/service/placement/control"
+)
+
+// Config is the whole configuration. Sections and options have upstream's names
+// where upstream has one: compute's sections stand at the top, those of the
+// other services below the service's name ([identity.token], [network.quotas]).
+type Config struct {
+	Host   string `toml:"host"`   // this host's name in the cloud; "" the system's
+	MyIP   string `toml:"my_ip"`  // this host's address, told to operators
+	Region string `toml:"region"` // name of the region
+	Data   string `toml:"data"`   // folder of everything that lasts
+	Roles  string `toml:"roles"`  // "all", or a list with commas
+
+	Listen    Listen            `toml:"listen"`
+	Bus       BusOptions        `toml:"bus"`
+	Database  Database          `toml:"database"`
+	Peers     map[string]string `toml:"peers"` // service type -> URL, of services elsewhere
+	Secrets   Secrets           `toml:"secrets"`
+	Log       LogOptions        `toml:"log"`
+	Bootstrap BootstrapOptions  `toml:"bootstrap"`
+
+	Default         ComputeDefaults           `toml:"DEFAULT"`
+	Quota           computecontrol.Quota      `toml:"quota"`
+	Scheduler       schedule.SchedulerOptions `toml:"scheduler"`
+	FilterScheduler schedule.FilterOptions    `toml:"filter_scheduler"`
+	Metrics         schedule.MetricsOptions   `toml:"metrics"`
+	Libvirt         libvirt.Config            `toml:"libvirt"`
+	VNC             VNC                       `toml:"vnc"`
+	LinuxBridge     LinuxBridge               `toml:"linux_bridge"`
+
+	Identity  identitycontrol.Options  `toml:"identity"`
+	Image     ImageOptions             `toml:"image"`
+	Placement placementcontrol.Options `toml:"placement"`
+	Network   NetworkOptions           `toml:"network"`
+
+	// Fake steers the fake drivers, for laptops, CI jobs and tests.
+	Fake FakeOptions `toml:"fake"`
+}
+
+// Listen says where the APIs are served.
+type Listen struct {
+	Address string `toml:"address"` // host:port of the one listener, with a prefix per service
+	// Public is the URL under which clients reach Address; "" from Address.
+	Public string `toml:"public_url"`
+	// Classic also serves each service on upstream's port of Address's host.
+	Classic  bool   `toml:"classic_ports"`
+	CertFile string `toml:"cert_file"` // with KeyFile: HTTPS
+	KeyFile  string `toml:"key_file"`
+}
+
+// BusOptions say how the parts of a service reach each other.
+type BusOptions struct {
+	URL    string `toml:"url"`    // of NATS servers elsewhere; "" the embedded one
+	Listen string `toml:"listen"` // where the embedded one listens for other processes; "" nowhere
+}
+
+// Database says where the services keep their state.
+type Database struct {
+	// Connection is a URL in which %s stands for the service's name; "" is SQLite
+	// below Data.
+	Connection string `toml:"connection"`
+	// Synchronous is SQLite's: "normal" outlives every process, "full" also a
+	// power failure, "off" neither.
+	Synchronous string `toml:"synchronous"`
+}
+
+// LogOptions say what is logged, and where.
+type LogOptions struct {
+	Debug bool   `toml:"debug"`
+	File  string `toml:"file"` // "" standard error
+}
+
+// BootstrapOptions are about the first start of the identity service.
+type BootstrapOptions struct {
+	AdminName string `toml:"username"`
+}
+
+// ComputeDefaults are options of nova.conf's [DEFAULT].
+type ComputeDefaults struct {
+	computecontrol.Options
+	ComputeDriver string `toml:"compute_driver"` // a name of the table in drivers.go
+	// VIFTimeout is how long a guest waits for its ports to be wired, 0 not at all.
+	VIFTimeout    config.Duration `toml:"vif_plugging_timeout"`
+	InstancesPath string          `toml:"instances_path"` // "" below Data
+}
+
+// VNC is where guests' screens are served.
+type VNC struct {
+	ServerListen string `toml:"server_listen"`
+}
+
+// ImageOptions are the image service's.
+type ImageOptions struct {
+	imagecontrol.Options
+	DataDir string `toml:"filesystem_store_datadir"` // "" below Data
+}
+
+// NetworkOptions are the network service's.
+type NetworkOptions struct {
+	networkcontrol.Options
+	Dataplane string `toml:"dataplane"` // a name of the table in drivers.go
+}
+
+// LinuxBridge are the options of that dataplane.
+type LinuxBridge struct {
+	// Physical names what is behind a physical network.
+	Physical map[string]PhysicalNetwork `toml:"physical_networks"`
+	DNS      []string                   `toml:"dnsmasq_dns_servers"`
+	Lease    config.Duration            `toml:"dhcp_lease_duration"`
+}
+
+// PhysicalNetwork is a bridge of this host that leads outside.
+type PhysicalNetwork struct {
+	Bridge     string   `toml:"bridge"`
+	Interface  string   `toml:"interface"` // of the host, put into the bridge; "" none
+	Addresses  []string `toml:"addresses"` // of the host on the bridge, with lengths
+	Masquerade bool     `toml:"masquerade"`
+}
+
+// FakeOptions steer the fake drivers.
+type FakeOptions struct {
+	Hosts int             `toml:"hosts"` // agents in this process
+	Delay config.Duration `toml:"delay"` // of each step of a guest
+}
+
+// Defaults is the configuration of one host that is the whole cloud.
+func Defaults() Config {
+	compute := computecontrol.Defaults()
+	compute.Quota, compute.Scheduler = computecontrol.Quota{}, schedule.Options{}
+	d := schedule.Defaults()
+	return Config{Region: "RegionOne", Data: "/var/lib/kilonova", Roles: "all", MyIP: "127.0.0.1",
+		Listen:    Listen{Address: "127.0.0.1:8780"},
+		Bootstrap: BootstrapOptions{AdminName: "admin"},
+		Default:   ComputeDefaults{Options: compute, ComputeDriver: "libvirt", VIFTimeout: config.Duration(5 * time.Minute)},
+		Quota:     computecontrol.Defaults().Quota, Scheduler: d.Scheduler, FilterScheduler: d.Filter, Metrics: d.Metrics,
+		VNC: VNC{ServerListen: "127.0.0.1"}, Identity: identitycontrol.Defaults(), Image: ImageOptions{Options: imagecontrol.Defaults()},
+		Placement: placementcontrol.Defaults(), Network: NetworkOptions{Options: networkcontrol.Defaults(), Dataplane: "linuxbridge"},
+		Fake: FakeOptions{Hosts: 1}}
+}
+
+// Load reads a configuration file over the defaults.
+func Load(path string) (Config, error) {
+	c := Defaults()
+	if path == "" {
+		return c, nil
+	}
+	return c, config.Load(path, &c)
+}
+
+// settle fills what depends on the host and on other options.
+func (c *Config) settle() error {
+	if c.Host == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return err
+		}
+		c.Host = name
+	}
+	var err error
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		return err
+	}
+	if (c.Listen.CertFile == "") != (c.Listen.KeyFile == "") {
+		return errors.New("configuration: [listen] needs both cert_file and key_file for HTTPS, or neither")
+	}
+	for _, dir := range []struct {
+		option *string
+		name   string
+	}{{&c.Default.InstancesPath, "instances"}, {&c.Image.DataDir, "images"}} {
+		if *dir.option == "" {
+			*dir.option = filepath.Join(c.Data, dir.name)
+		}
+	}
+	return c.Secrets.fill(filepath.Join(c.Data, "secrets.toml"))
+}
+
+// databaseURL is where a service keeps its state.
+func (c *Config) databaseURL(service string) string {
+	if c.Database.Connection != "" {
+		return strings.ReplaceAll(c.Database.Connection, "%s", service)
+	}
+	url := "sqlite://" + filepath.Join(c.Data, "db", service+".db")
+	if c.Database.Synchronous != "" {
+		url += "?synchronous=" + c.Database.Synchronous
+	}
+	return url
+}
+
+func (c *Config) computeOptions() computecontrol.Options {
+	o := c.Default.Options
+	o.Quota = c.Quota
+	o.Scheduler = schedule.Options{Scheduler: c.Scheduler, Filter: c.FilterScheduler, Metrics: c.Metrics}
+	o.MaxAttempts = c.Scheduler.MaxAttempts
+	return o
+}
+
+// Logger opens the log that the configuration asks for.
+func (c *Config) Logger() (*slog.Logger, error) {
+	out := os.Stderr
+	if c.Log.File != "" {
+		f, err := os.OpenFile(c.Log.File, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+		if err != nil {
+			return nil, fmt.Errorf("log: %w", err)
+		}
+		out = f
+	}
+	level := slog.LevelInfo
+	if c.Log.Debug {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})), nil
+}

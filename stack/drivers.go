@@ -1,0 +1,82 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"kilonova/internal/host"
+	"kilonova/service/compute/hypervisor"
+	fakehypervisor "kilonova/service/compute/hypervisor/fake"
+	"kilonova/service/compute/hypervisor/libvirt"
+	"kilonova/service/network/dataplane"
+	fakedataplane "kilonova/service/network/dataplane/fake"
+	"kilonova/service/network/dataplane/linuxbridge"
+)
+
+// hypervisors are the drivers that compute_driver may name.
+var hypervisors = map[string]func(ctx context.Context, c *Config, hostName string, log *slog.Logger, now func() time.Time) (hypervisor.Driver, error){
+	"fake": func(_ context.Context, c *Config, hostName string, _ *slog.Logger, _ func() time.Time) (hypervisor.Driver, error) {
+		delay := c.Fake.Delay.D()
+		return fakehypervisor.New(fakehypervisor.Config{Host: hostName, HostIP: c.MyIP, StateFile: filepath.Join(c.Data, "fake", hostName+".json"),
+			Delays: map[fakehypervisor.Verb]time.Duration{fakehypervisor.Create: delay, fakehypervisor.Power: delay}}), nil
+	},
+	"libvirt": func(ctx context.Context, c *Config, hostName string, log *slog.Logger, now func() time.Time) (hypervisor.Driver, error) {
+		o := c.Libvirt
+		o.InstancesPath, o.ServerListen, o.HostIP, o.Host = c.Default.InstancesPath, c.VNC.ServerListen, c.MyIP, hostName
+		return libvirt.New(ctx, o, log, now)
+	},
+}
+
+// dataplanes are the drivers that [network] dataplane may name.
+var dataplanes = map[string]func(c *Config, log *slog.Logger) (dataplane.Driver, error){
+	"fake": func(*Config, *slog.Logger) (dataplane.Driver, error) {
+		return fakedataplane.New(fakedataplane.Config{}), nil
+	},
+	"linuxbridge": func(c *Config, log *slog.Logger) (dataplane.Driver, error) {
+		o, err := linuxBridgeConfig(c)
+		if err != nil {
+			return nil, err
+		}
+		return linuxbridge.New(o, host.Local{}, log)
+	},
+}
+
+func linuxBridgeConfig(c *Config) (linuxbridge.Config, error) {
+	o := linuxbridge.Config{StateDir: filepath.Join(c.Data, "network"), Domain: strings.TrimSuffix(c.Network.DNSDomain, "."), Lease: c.LinuxBridge.Lease.D(),
+		Physical: map[string]linuxbridge.Physical{}}
+	for _, text := range c.LinuxBridge.DNS {
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return o, fmt.Errorf("[linux_bridge] dnsmasq_dns_servers: %w", err)
+		}
+		o.DNS = append(o.DNS, addr)
+	}
+	for name, p := range c.LinuxBridge.Physical {
+		physical := linuxbridge.Physical{Bridge: p.Bridge, Interface: p.Interface, Masquerade: p.Masquerade}
+		for _, text := range p.Addresses {
+			prefix, err := netip.ParsePrefix(text)
+			if err != nil {
+				return o, fmt.Errorf("[linux_bridge.physical_networks.%s] addresses: %w", name, err)
+			}
+			physical.Address = append(physical.Address, prefix)
+		}
+		o.Physical[name] = physical
+	}
+	return o, nil
+}
+
+// driver looks a name up in a table of drivers.
+func driver[D any](kind, name string, table map[string]D) (D, error) {
+	d, ok := table[name]
+	if !ok {
+		return d, fmt.Errorf("there is no %s %q; there are %s", kind, name, strings.Join(slices.Sorted(maps.Keys(table)), ", "))
+	}
+	return d, nil
+}

@@ -1,0 +1,270 @@
+package stack
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+
+	"kilonova/internal/peer"
+	computeagent "kilonova/service/compute/agent"
+	computeapi "kilonova/service/compute/api"
+	computecontrol "kilonova/service/compute/control"
+	"kilonova/service/compute/metadata"
+	computeremote "kilonova/service/compute/remote"
+	computestore "kilonova/service/compute/store"
+	identityapi "kilonova/service/identity/api"
+	identitycontrol "kilonova/service/identity/control"
+	identitystore "kilonova/service/identity/store"
+	imageapi "kilonova/service/image/api"
+	imagefile "kilonova/service/image/blob/file"
+	imagecontrol "kilonova/service/image/control"
+	imagestore "kilonova/service/image/store"
+	networkagent "kilonova/service/network/agent"
+	networkapi "kilonova/service/network/api"
+	networkcontrol "kilonova/service/network/control"
+	networkremote "kilonova/service/network/remote"
+	networkstore "kilonova/service/network/store"
+	placementapi "kilonova/service/placement/api"
+	placementcontrol "kilonova/service/placement/control"
+	placementstore "kilonova/service/placement/store"
+)
+
+func (s *Stack) startIdentity() error {
+	d, err := s.database("identity")
+	if err != nil {
+		return err
+	}
+	st, err := identitystore.New(s.ctx, d)
+	if err != nil {
+		return err
+	}
+	o := s.Config.Identity
+	for _, dir := range []struct {
+		option *string
+		name   string
+	}{{&o.Fernet.KeyRepository, "fernet-keys"}, {&o.Credential.KeyRepository, "credential-keys"}} {
+		if *dir.option == "" {
+			*dir.option = filepath.Join(s.Config.Data, dir.name)
+		}
+	}
+	s.identity, err = identitycontrol.New(identitycontrol.Config{Store: st, Log: s.Log, Now: s.Now, Options: o})
+	if err != nil {
+		return err
+	}
+	if err := s.identity.Bootstrap(s.ctx, s.bootstrap()); err != nil {
+		return err
+	}
+	s.mount("identity", identityapi.New(s.identity, identityapi.Options{Validator: s.identity.Validator(), Log: s.Log, Now: s.Now, AuthURL: s.authURL, Observe: s.metrics.observe}))
+	s.run("identity", s.identity.Run)
+	return nil
+}
+
+// bootstrap is what has to be in the identity service before anything else.
+func (s *Stack) bootstrap() identitycontrol.Bootstrap {
+	c := s.Config
+	b := identitycontrol.Bootstrap{AdminName: c.Bootstrap.AdminName, AdminPassword: c.Secrets.AdminPassword, Region: c.Region,
+		Users: []identitycontrol.ServiceUser{{Name: "nova", Password: c.Secrets.NovaPassword}, {Name: "neutron", Password: c.Secrets.NeutronPass},
+			{Name: "glance", Password: c.Secrets.GlancePass}, {Name: "placement", Password: c.Secrets.PlacementPass}}}
+	for _, e := range []struct{ kind, name, path string }{{"identity", "keystone", ""}, {"image", "glance", ""}, {"placement", "placement", ""},
+		{"network", "neutron", ""}, {"compute", "nova", "/v2.1"}} {
+		url := s.front.public + prefixes[e.kind] + e.path
+		if elsewhere := c.Peers[e.kind]; elsewhere != "" && !s.has(Role(e.kind)) {
+			url = strings.TrimSuffix(elsewhere, "/") + e.path
+		}
+		b.Services = append(b.Services, identitycontrol.ServiceEndpoints{Type: e.kind, Name: e.name, Public: url, Internal: url, Admin: url})
+	}
+	return b
+}
+
+func (s *Stack) startPlacement() error {
+	d, err := s.database("placement")
+	if err != nil {
+		return err
+	}
+	st, err := placementstore.New(s.ctx, d)
+	if err != nil {
+		return err
+	}
+	c, err := placementcontrol.New(placementcontrol.Config{Store: st, Log: s.Log, Now: s.Now, Options: s.Config.Placement})
+	if err != nil {
+		return err
+	}
+	_, v, err := s.user("placement", s.Config.Secrets.PlacementPass)
+	if err != nil {
+		return err
+	}
+	s.mount("placement", placementapi.New(c, placementapi.Options{Validator: v, Log: s.Log, Now: s.Now, AuthURL: s.authURL, Observe: s.metrics.observe}))
+	return nil
+}
+
+func (s *Stack) startImage() error {
+	d, err := s.database("image")
+	if err != nil {
+		return err
+	}
+	st, err := imagestore.New(s.ctx, d)
+	if err != nil {
+		return err
+	}
+	blobs, err := imagefile.New(imagefile.Options{DataDir: s.Config.Image.DataDir})
+	if err != nil {
+		return err
+	}
+	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: []imagecontrol.Backend{{ID: "file", Store: blobs}}, Options: s.Config.Image.Options, Log: s.Log, Now: s.Now})
+	if err != nil {
+		return err
+	}
+	_, v, err := s.user("glance", s.Config.Secrets.GlancePass)
+	if err != nil {
+		return err
+	}
+	s.mount("image", imageapi.New(c, imageapi.Options{Validator: v, Log: s.Log, Now: s.Now, AuthURL: s.authURL, Observe: s.metrics.observe}))
+	s.run("image", c.Run)
+	return nil
+}
+
+func (s *Stack) startNetwork() error {
+	d, err := s.database("network")
+	if err != nil {
+		return err
+	}
+	st, err := networkstore.New(s.ctx, d)
+	if err != nil {
+		return err
+	}
+	own, v, err := s.user("neutron", s.Config.Secrets.NeutronPass)
+	if err != nil {
+		return err
+	}
+	compute, err := s.peers.Client("compute", own)
+	if err != nil {
+		return err
+	}
+	c, err := networkcontrol.New(networkcontrol.Config{Store: st, Bus: s.bus, Compute: networkremote.NewCompute(compute), Options: s.Config.Network.Options, Log: s.Log, Now: s.Now})
+	if err != nil {
+		return err
+	}
+	s.mount("network", networkapi.New(c, networkapi.Options{Validator: v, Log: s.Log, Now: s.Now, AuthURL: s.authURL, Observe: s.metrics.observe}))
+	s.run("network", c.Run)
+	return nil
+}
+
+// computeControl makes compute's control, once for all roles that stand on it.
+func (s *Stack) computeControl() (*computecontrol.Control, error) {
+	if s.compute != nil {
+		return s.compute, nil
+	}
+	d, err := s.database("compute")
+	if err != nil {
+		return nil, err
+	}
+	st, err := computestore.New(s.ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	own, err := s.own("nova", s.Config.Secrets.NovaPassword)
+	if err != nil {
+		return nil, err
+	}
+	clients := map[string]*peer.Client{}
+	for _, service := range []string{"image", "network", "placement"} {
+		if clients[service], err = s.peers.Client(service, own); err != nil {
+			return nil, err
+		}
+	}
+	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: &computeremote.Images{Client: clients["image"]},
+		Networks: &computeremote.Networks{Client: clients["network"]}, Placement: &computeremote.Placement{Client: clients["placement"]},
+		Options: s.Config.computeOptions(), Host: s.Config.Host, Log: s.Log, Now: s.Now})
+	return s.compute, err
+}
+
+func (s *Stack) startCompute() error {
+	c, err := s.computeControl()
+	if err != nil {
+		return err
+	}
+	_, v, err := s.user("nova", s.Config.Secrets.NovaPassword)
+	if err != nil {
+		return err
+	}
+	s.mount("compute", computeapi.New(c, computeapi.Options{Validator: v, Log: s.Log, Now: s.Now, AuthURL: s.authURL, Observe: s.metrics.observe, MaxLimit: c.Options.MaxLimit}))
+	return nil
+}
+
+func (s *Stack) startConductor() error {
+	c, err := s.computeControl()
+	if err == nil {
+		s.run("conductor", c.Run)
+	}
+	return err
+}
+
+func (s *Stack) startMetadata() error {
+	c, err := s.computeControl()
+	if err != nil {
+		return err
+	}
+	s.handlers["metadata"] = metadata.Handler(metadata.Config{Find: c.Instance, Secret: s.Config.Secrets.MetadataSecret, Log: s.Log, Now: s.Now})
+	return nil
+}
+
+// agentHosts are the hosts that this process is an agent of: its own, or with
+// the fake drivers as many as were asked for.
+func (s *Stack) agentHosts() []string {
+	if s.Config.Default.ComputeDriver != "fake" || s.Config.Fake.Hosts <= 1 {
+		return []string{s.Config.Host}
+	}
+	var hosts []string
+	for i := range s.Config.Fake.Hosts {
+		hosts = append(hosts, fmt.Sprintf("%s-%d", s.Config.Host, i+1))
+	}
+	return hosts
+}
+
+func (s *Stack) startNetworkAgents() error {
+	make, err := driver("dataplane", s.Config.Network.Dataplane, dataplanes)
+	if err != nil {
+		return err
+	}
+	target := s.peers["metadata"]
+	for _, host := range s.agentHosts() {
+		d, err := make(&s.Config, s.Log)
+		if err != nil {
+			return err
+		}
+		a, err := networkagent.New(networkagent.Config{Host: host, Driver: d, Bus: s.bus, Log: s.Log, Now: s.Now,
+			Metadata: networkagent.MetadataBackend{URL: target.URL, Transport: target.Transport, Secret: s.Config.Secrets.MetadataSecret}})
+		if err != nil {
+			return err
+		}
+		s.run("network-agent "+host, a.Run)
+	}
+	return nil
+}
+
+func (s *Stack) startComputeAgents() error {
+	make, err := driver("compute_driver", s.Config.Default.ComputeDriver, hypervisors)
+	if err != nil {
+		return err
+	}
+	own, err := s.own("nova", s.Config.Secrets.NovaPassword)
+	if err != nil {
+		return err
+	}
+	images, err := s.peers.Client("image", own)
+	if err != nil {
+		return err
+	}
+	cache := &computeagent.ImageCache{Dir: filepath.Join(s.Config.Default.InstancesPath, "_base"), Images: &computeremote.Images{Client: images}}
+	for _, host := range s.agentHosts() {
+		d, err := make(s.ctx, &s.Config, host, s.Log, s.Now)
+		if err != nil {
+			return err
+		}
+		a := computeagent.New(computeagent.Config{Host: host, Driver: d, Bus: s.bus, Images: cache, ReportInterval: s.Config.Default.ReportInterval.D(),
+			VIFTimeout: s.Config.Default.VIFTimeout.D(), Log: s.Log, Now: s.Now})
+		s.run("compute-agent "+host, a.Run)
+	}
+	return nil
+}

@@ -1,0 +1,212 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"kilonova/internal/auth"
+	"kilonova/internal/bus"
+	"kilonova/internal/db"
+	"kilonova/internal/peer"
+	"kilonova/internal/rest"
+	computecontrol "kilonova/service/compute/control"
+	identitycontrol "kilonova/service/identity/control"
+)
+
+// Stack is a running process: some roles, or all.
+type Stack struct {
+	Config Config
+	Log    *slog.Logger
+	Now    func() time.Time
+
+	ctx    context.Context // ends when the stack shall end
+	cancel context.CancelCauseFunc
+	work   sync.WaitGroup
+
+	roles    []Role
+	bus      *bus.Bus
+	server   *bus.Server
+	peers    peer.Table
+	handlers map[string]http.Handler // by service type: those that live here
+	services []*rest.Service
+	front    *front
+	metrics  *metrics
+	closers  []func()
+	checks   map[string]func(context.Context) error // what /healthz asks
+
+	identity *identitycontrol.Control // nil where identity is elsewhere
+	compute  *computecontrol.Control  // made by the first role that needs it
+}
+
+// Start starts what the configuration says and returns when it is ready. The
+// stack runs until Close, or until a part of it fails; Wait tells.
+func Start(ctx context.Context, c Config, log *slog.Logger, now func() time.Time) (s *Stack, err error) {
+	if err := c.settle(); err != nil {
+		return nil, err
+	}
+	s = &Stack{Config: c, Log: log, Now: now, handlers: map[string]http.Handler{}, peers: peer.Table{}, metrics: newMetrics(),
+		checks: map[string]func(context.Context) error{}}
+	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.roles, err = parseRoles(c.Roles); err != nil {
+		return nil, err
+	}
+	if s.front, err = listen(&s.Config); err != nil {
+		return nil, err
+	}
+	if err := s.connectBus(); err != nil {
+		return nil, err
+	}
+	s.dial()
+	for _, r := range starters {
+		if s.has(r.role) {
+			if err := r.start(s); err != nil {
+				return nil, fmt.Errorf("%s: %w", r.role, err)
+			}
+		}
+	}
+	return s, s.front.serve(s)
+}
+
+func (s *Stack) has(role Role) bool { return slices.Contains(s.roles, role) }
+
+// run has f work in the background until the stack ends. When f fails before
+// that, the whole stack ends: half a cloud is worse than one that is restarted.
+func (s *Stack) run(name string, f func(context.Context) error) {
+	s.work.Go(func() {
+		if err := f(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.cancel(fmt.Errorf("%s: %w", name, err))
+		}
+	})
+}
+
+// Wait returns when the stack ends: nil after Close, else what failed.
+func (s *Stack) Wait() error {
+	<-s.ctx.Done()
+	if err := context.Cause(s.ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// Close ends the stack: no more requests, then no more work, then the rest.
+// Guests and networks stay as they are.
+func (s *Stack) Close() {
+	if s.front != nil {
+		s.front.close()
+	}
+	s.cancel(nil)
+	s.work.Wait()
+	if s.bus != nil {
+		s.bus.Close()
+	}
+	if s.server != nil {
+		s.server.Close()
+	}
+	for _, f := range slices.Backward(s.closers) {
+		f()
+	}
+	s.closers = nil
+}
+
+// URL is where the APIs of this stack are reached, without a prefix.
+func (s *Stack) URL() string { return s.front.public }
+
+// BusURL is where other processes reach this stack's bus; "" nowhere.
+func (s *Stack) BusURL() string {
+	if s.server == nil || s.Config.Bus.Listen == "" {
+		return ""
+	}
+	return s.server.URL()
+}
+
+// connectBus connects to the bus that the configuration names, or to one of our
+// own.
+func (s *Stack) connectBus() (err error) {
+	c := s.Config
+	if c.Bus.URL != "" {
+		s.bus, err = bus.Dial(s.Log, c.Bus.URL, c.Secrets.BusToken)
+		return err
+	}
+	if s.server, err = bus.StartServer(c.Bus.Listen, c.Secrets.BusToken); err != nil {
+		return err
+	}
+	s.bus, err = s.server.Connect(s.Log, c.Secrets.BusToken)
+	return err
+}
+
+// services that others reach, with the prefixes of their APIs.
+var prefixes = map[string]string{"identity": "/identity", "image": "/image", "placement": "/placement", "network": "/network", "compute": "/compute",
+	"metadata": "/metadata"}
+
+// dial fills the table of peers: a pipe for what will live here, TCP for the rest.
+func (s *Stack) dial() {
+	network := peer.Network(nil)
+	for service, prefix := range prefixes {
+		target := peer.Target{URL: s.front.public + prefix, Transport: network}
+		switch elsewhere := s.Config.Peers[service]; {
+		case s.has(Role(service)):
+			target.Transport = peer.Pipe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.route(w, r) }))
+		case elsewhere != "":
+			target.URL = strings.TrimSuffix(elsewhere, "/")
+		}
+		s.peers[service] = target
+	}
+}
+
+// mount puts a service's API into place.
+func (s *Stack) mount(service string, svc *rest.Service) {
+	s.services = append(s.services, svc)
+	s.handlers[service] = svc.Handler()
+}
+
+// own returns the tokens of one of the services' users.
+func (s *Stack) own(user, password string) (peer.Tokens, error) {
+	return peer.NewPasswordTokens(s.peers, peer.Credentials{Username: user, Password: password, UserDomain: "Default", Project: "service", ProjectDomain: "Default"}, s.Now)
+}
+
+// tokenTTL is how long a token that was found valid is believed.
+const tokenTTL = 3 * time.Second
+
+// validator checks the tokens of callers of a service whose user is given.
+func (s *Stack) validator(own peer.Tokens) (auth.Validator, error) {
+	v, err := peer.Validator(s.peers, own)
+	if err != nil {
+		return nil, err
+	}
+	return auth.NewCached(v, tokenTTL, s.Now), nil
+}
+
+func (s *Stack) authURL() string { return s.front.public + prefixes["identity"] }
+
+// database opens a service's database and closes it with the stack.
+func (s *Stack) database(service string) (*db.DB, error) {
+	d, err := db.Open(s.ctx, s.Config.databaseURL(service))
+	if err == nil {
+		s.closers = append(s.closers, func() { d.Close() })
+		s.checks[service] = d.Ping
+	}
+	return d, err
+}
+
+// user returns the tokens of a service's own user and the validator that asks
+// with them.
+func (s *Stack) user(name, password string) (peer.Tokens, auth.Validator, error) {
+	own, err := s.own(name, password)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := s.validator(own)
+	return own, v, err
+}
