@@ -178,6 +178,8 @@ type writer struct {
 	key   string
 	f     *os.File
 
+	size       int64
+	flushed    int64 // up to where the kernel was told to begin writing
 	sinceCheck int64
 	mu         sync.Mutex // Abort may come from another goroutine than Write
 	done       bool
@@ -185,6 +187,10 @@ type writer struct {
 
 // checkEvery is how many bytes are written between two looks at the free space.
 const checkEvery = 64 << 20
+
+// flushEvery is how many bytes are written before the kernel is told to begin
+// bringing them to the disk, so that Commit has little left to wait for.
+const flushEvery = 8 << 20
 
 // Write implements blob.Writer.
 func (w *writer) Write(p []byte) (int, error) {
@@ -195,6 +201,11 @@ func (w *writer) Write(p []byte) (int, error) {
 		}
 	}
 	n, err := w.f.Write(p)
+	w.size += int64(n)
+	if part := w.size - w.flushed; part >= flushEvery {
+		unix.SyncFileRange(int(w.f.Fd()), w.flushed, part, unix.SYNC_FILE_RANGE_WRITE) // a hint: Commit's sync is what counts
+		w.flushed = w.size
+	}
 	return n, told(err)
 }
 
