@@ -111,6 +111,9 @@ func (c *Control) begin(ctx context.Context, i *image.Image, next image.Status, 
 // left of the project's quota. size is what is announced, -1 if nothing is.
 func (c *Control) allowance(ctx context.Context, q db.Querier, owner string, size int64) (limit, error) {
 	most := limit{c.o.ImageSizeCap, fault.New(fault.TooLarge, "The incoming image is too large: at most %d bytes are taken.", c.o.ImageSizeCap)}
+	if size > most.bytes {
+		return most, most.err
+	}
 	if c.quota > 0 && owner != "" {
 		u, err := c.store.Usage(ctx, q, owner)
 		if err != nil {
@@ -150,7 +153,11 @@ func (c *Control) take(ctx context.Context, i *image.Image, blobs blob.Store, ke
 	if up.Size >= 0 && got.size != up.Size {
 		return nil, fault.Invalidf("Size of uploaded data (%d bytes) is different from the announced size (%d).", got.size, up.Size)
 	}
-	return got, w.Commit(ctx)
+	err = w.Commit(ctx)
+	if fault.Is(err, fault.Conflict) { // the blob was removed under our hands
+		err = errGone
+	}
+	return got, err
 }
 
 // renew keeps the lease of a blob. An upload whose lease is lost must end: what
