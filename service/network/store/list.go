@@ -197,12 +197,16 @@ type sortExpr struct {
 	descending bool
 }
 
-// sorts returns the order of a query: what it asks for and at last the id, so
-// that it is total and pages do not overlap.
+// sorts returns the order of a query: what it asks for, or by age, and at last
+// the id, so that it is total and pages do not overlap.
 func (l *listing) sorts(q network.Query) ([]sortExpr, error) {
 	var list []sortExpr
 	byID := false
-	for _, key := range q.Sort {
+	keys := q.Sort
+	if _, ok := l.attrs["created_at"]; ok && len(keys) == 0 {
+		keys = []network.SortKey{{Attribute: "created_at"}}
+	}
+	for _, key := range keys {
 		a, ok := l.attrs[key.Attribute]
 		if !ok || a.expr == "" {
 			return nil, fault.Invalidf("'%.64s' is an invalid attribute for sort key", key.Attribute).WithCode("HTTPBadRequest")
