@@ -66,7 +66,6 @@ type Trust struct {
 	Extra             Attributes `db:"extra"`
 
 	Expires time.Time // zero: never
-	Deleted time.Time
 	Roles   []Role
 }
 
@@ -106,4 +105,31 @@ type EndpointGroup struct {
 	Name        string     `db:"name"`
 	Description *string    `db:"description"`
 	Filters     Attributes `db:"filters"` // of service_id, region_id, interface, enabled
+}
+
+// AppCredentialSpec is a wish for an application credential.
+type AppCredentialSpec struct {
+	Name         string
+	Description  *string
+	Secret       string // "": a new one is made up
+	Expires      time.Time
+	Roles        []RoleRef // none: all that the caller's token has
+	Unrestricted bool
+	AccessRules  []AccessRule // with an id only: one that exists
+}
+
+// RoleRef names a role: by id, or a global one by name.
+type RoleRef struct{ ID, Name string }
+
+// TrustSpec is a wish for a trust.
+type TrustSpec struct {
+	TrustorID, TrusteeID string
+	ProjectID            string
+	Impersonation        bool
+	Expires              time.Time
+	RemainingUses        *int64
+	Roles                []RoleRef
+	AllowRedelegation    bool
+	RedelegationCount    *int64
+	Extra                Attributes
 }

@@ -41,3 +41,7 @@ func (q Query) Where(attribute string, value any) Query {
 	q.Filters = append(q.Filters[:len(q.Filters):len(q.Filters)], Filter{Attribute: attribute, Value: value})
 	return q
 }
+
+// TagQuery selects projects by their tags: those that have all, any, not all or
+// none of some tags. Empty lists select nothing away.
+type TagQuery struct{ All, Any, NotAll, NotAny []string }

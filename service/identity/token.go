@@ -51,3 +51,60 @@ type Token struct {
 	Trust   *Trust
 	AppCred *AppCredential
 }
+
+// Revocation ends the tokens of a subject that were issued up to an instant.
+type Revocation struct {
+	Kind         string // "audit", "user", "project", "domain", "trust" or "app_cred"
+	Subject      string // its id
+	IssuedBefore time.Time
+}
+
+// AuthRequest is a request to log in: how, as whom, and what for.
+type AuthRequest struct {
+	Methods  []string
+	Password *PasswordAuth
+	Token    string
+	AppCred  *AppCredAuth
+	TOTP     *PasswordAuth // with the passcode in place of the password
+	Scope    ScopeRequest
+}
+
+// UserRef names a user: by id, or by name and domain.
+type UserRef struct {
+	ID, Name string
+	Domain   DomainRef
+}
+
+// DomainRef names a domain, by id or name.
+type DomainRef struct{ ID, Name string }
+
+// IsZero reports whether r names nothing.
+func (r DomainRef) IsZero() bool { return r == DomainRef{} }
+
+// PasswordAuth is a user and its password.
+type PasswordAuth struct {
+	User     UserRef
+	Password string
+}
+
+// AppCredAuth is an application credential, by id or by name and user.
+type AppCredAuth struct {
+	ID, Name string
+	User     UserRef
+	Secret   string
+}
+
+// ScopeRequest is what a log-in asks to be for. The zero value leaves it to the
+// user's default project.
+type ScopeRequest struct {
+	Unscoped bool
+	// A project by id, or by name and domain.
+	ProjectID, ProjectName string
+	ProjectDomain          DomainRef
+	Domain                 DomainRef
+	System                 bool
+	TrustID                string
+}
+
+// IsZero reports whether r asks for nothing.
+func (r ScopeRequest) IsZero() bool { return r == ScopeRequest{} }

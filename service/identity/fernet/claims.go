@@ -134,20 +134,20 @@ func compact(id string) ([]byte, bool) {
 	return raw, err == nil && hex.EncodeToString(raw) == id
 }
 
-// Parse reads a token's text. Exact is false for tokens made elsewhere, whose
-// IssuedAt is known to the second only. An error is ErrInvalid, or says what is
-// wrong inside of a text that was made with one of keys.
-func Parse(keys []Key, text string) (c *identity.Claims, exact bool, err error) {
+// Parse reads a token's text. IssuedAt of a token that Keystone made is known to
+// the second only: it is the beginning of that second. An error is ErrInvalid, or
+// says what is wrong inside of a text that was made with one of keys.
+func Parse(keys []Key, text string) (*identity.Claims, error) {
 	data, at, err := Open(keys, text)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	var list []any
 	if err := msgpack.Unmarshal(data, &list); err != nil {
-		return nil, false, fmt.Errorf("fernet: %w", err)
+		return nil, fmt.Errorf("fernet: %w", err)
 	}
 	r := &listReader{list: list}
-	c = &identity.Claims{IssuedAt: at}
+	c := &identity.Claims{IssuedAt: at}
 	version := r.integer()
 	c.UserID = r.id()
 	mask := r.integer()
@@ -165,7 +165,7 @@ func Parse(keys []Key, text string) (c *identity.Claims, exact bool, err error) 
 	case system:
 		c.System = r.id() != ""
 	default:
-		return nil, false, fmt.Errorf("fernet: tokens of version %d are not supported", version)
+		return nil, fmt.Errorf("fernet: tokens of version %d are not supported", version)
 	}
 	c.Expires = r.instant()
 	c.AuditIDs = r.auditIDs()
@@ -175,13 +175,13 @@ func Parse(keys []Key, text string) (c *identity.Claims, exact bool, err error) 
 	case appCred:
 		c.AppCredID = r.id()
 	}
-	if exact = len(r.list) > 0 && r.err == nil; exact {
+	if len(r.list) > 0 && r.err == nil {
 		c.IssuedAt = c.IssuedAt.Add(time.Duration(r.integer()) * time.Microsecond)
 	}
 	if r.err != nil {
-		return nil, false, r.err
+		return nil, r.err
 	}
-	return c, exact, nil
+	return c, nil
 }
 
 type listReader struct {

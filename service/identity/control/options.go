@@ -1,0 +1,102 @@
+package control
+
+import (
+	"fmt"
+	"regexp"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// Options are identity's options, under upstream's sections and names. Spans of
+// time are in seconds unless their names say otherwise.
+type Options struct {
+	Token struct {
+		Expiration         int  `toml:"expiration"`           // life of a token
+		AllowExpiredWindow int  `toml:"allow_expired_window"` // how long services may still use it for work in flight
+		AllowRescopeScoped bool `toml:"allow_rescope_scoped_token"`
+	} `toml:"token"`
+	Fernet struct {
+		KeyRepository string `toml:"key_repository"`
+		MaxActiveKeys int    `toml:"max_active_keys"`
+	} `toml:"fernet_tokens"`
+	Credential struct {
+		KeyRepository string `toml:"key_repository"`
+		UserLimit     int    `toml:"user_limit"` // credentials a user may have; -1: any number
+		AuthTTL       int    `toml:"auth_ttl"`   // minutes for which a signed request is good
+	} `toml:"credential"`
+	Identity struct {
+		PasswordHashRounds int `toml:"password_hash_rounds"` // bcrypt's cost
+		MaxPasswordLength  int `toml:"max_password_length"`
+	} `toml:"identity"`
+	Compliance struct {
+		LockoutFailureAttempts   int    `toml:"lockout_failure_attempts"` // 0: never lock out
+		LockoutDuration          int    `toml:"lockout_duration"`
+		PasswordExpiresDays      int    `toml:"password_expires_days"`      // 0: never
+		UniqueLastPasswordCount  int    `toml:"unique_last_password_count"` // 0: passwords may come again
+		MinimumPasswordAge       int    `toml:"minimum_password_age"`       // days
+		PasswordRegex            string `toml:"password_regex"`
+		PasswordRegexDescription string `toml:"password_regex_description"`
+		ChangeUponFirstUse       bool   `toml:"change_password_upon_first_use"`
+		DisableInactiveDays      int    `toml:"disable_user_account_days_inactive"`
+	} `toml:"security_compliance"`
+	Trust struct {
+		AllowRedelegation    bool `toml:"allow_redelegation"`
+		MaxRedelegationCount int  `toml:"max_redelegation_count"`
+	} `toml:"trust"`
+	AppCredential struct {
+		UserLimit int `toml:"user_limit"` // -1: any number
+	} `toml:"application_credential"`
+	EndpointFilter struct {
+		ReturnAll bool `toml:"return_all_endpoints_if_no_filter"`
+	} `toml:"endpoint_filter"`
+	UnifiedLimit struct {
+		EnforcementModel string `toml:"enforcement_model"` // "flat" or "strict_two_level"
+	} `toml:"unified_limit"`
+	MaxProjectTreeDepth int `toml:"max_project_tree_depth"`
+	ListLimit           int `toml:"list_limit"` // 0: lists are whole
+}
+
+// Defaults are the options of an installation that sets none.
+func Defaults() Options {
+	var o Options
+	o.Token.Expiration, o.Token.AllowExpiredWindow, o.Token.AllowRescopeScoped = 3600, 48*3600, true
+	o.Fernet.KeyRepository, o.Fernet.MaxActiveKeys = "/var/lib/kilonova/fernet-keys", 3
+	o.Credential.KeyRepository, o.Credential.UserLimit, o.Credential.AuthTTL = "/var/lib/kilonova/credential-keys", -1, 15
+	o.Identity.PasswordHashRounds, o.Identity.MaxPasswordLength = 10, 4096
+	o.Compliance.LockoutDuration = 1800
+	o.Trust.MaxRedelegationCount = 3
+	o.AppCredential.UserLimit = -1
+	o.EndpointFilter.ReturnAll = true
+	o.UnifiedLimit.EnforcementModel = "flat"
+	o.MaxProjectTreeDepth = 5
+	return o
+}
+
+// maxTreeDepth is as deep as a project's path can be kept.
+const maxTreeDepth = 14
+
+func (o *Options) check() error {
+	switch {
+	case o.Token.Expiration <= 0:
+		return fmt.Errorf("identity: [token] expiration must be more than 0 seconds, and is %d", o.Token.Expiration)
+	case o.Token.AllowExpiredWindow < 0:
+		return fmt.Errorf("identity: [token] allow_expired_window must not be negative, and is %d", o.Token.AllowExpiredWindow)
+	case o.Identity.PasswordHashRounds < bcrypt.MinCost || o.Identity.PasswordHashRounds > bcrypt.MaxCost:
+		return fmt.Errorf("identity: [identity] password_hash_rounds must lie between %d and %d, and is %d", bcrypt.MinCost, bcrypt.MaxCost, o.Identity.PasswordHashRounds)
+	case o.Fernet.MaxActiveKeys < 1:
+		return fmt.Errorf("identity: [fernet_tokens] max_active_keys must be at least 1, and is %d", o.Fernet.MaxActiveKeys)
+	case o.MaxProjectTreeDepth < 1 || o.MaxProjectTreeDepth > maxTreeDepth:
+		return fmt.Errorf("identity: max_project_tree_depth must lie between 1 and %d, and is %d", maxTreeDepth, o.MaxProjectTreeDepth)
+	case o.UnifiedLimit.EnforcementModel != "flat" && o.UnifiedLimit.EnforcementModel != "strict_two_level":
+		return fmt.Errorf("identity: [unified_limit] enforcement_model must be flat or strict_two_level, and is %q", o.UnifiedLimit.EnforcementModel)
+	}
+	if _, err := regexp.Compile(o.Compliance.PasswordRegex); err != nil {
+		return fmt.Errorf("identity: [security_compliance] password_regex: %w", err)
+	}
+	return nil
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+func days(n int) time.Duration { return time.Duration(n) * 24 * time.Hour }

@@ -1,0 +1,355 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"kilonova/internal/auth"
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/service/identity"
+	"kilonova/service/identity/fernet"
+	"kilonova/service/identity/store"
+)
+
+// refusal is why a token is not or no longer good. Who shows one is told that it
+// is not valid; the reason is for the log and for who logs in.
+type refusal struct{ reason string }
+
+func (r *refusal) Error() string { return r.reason }
+
+func refuse(format string, args ...any) error { return &refusal{fmt.Sprintf(format, args...)} }
+
+func isRefusal(err error) bool {
+	_, ok := errors.AsType[*refusal](err)
+	return ok
+}
+
+// tokenRefused turns a refusal into the fault for somebody who shows the token
+// as his own.
+func tokenRefused(err error) error {
+	if isRefusal(err) {
+		return fault.Wrap(err, fault.Unauthenticated, "The request you have made requires authentication.")
+	}
+	return err
+}
+
+// issue makes a token of claims, if all that they name stands.
+func (c *Control) issue(ctx context.Context, claims identity.Claims, withCatalog bool) (*identity.Token, error) {
+	t, err := c.resolve(ctx, claims, withCatalog)
+	if isRefusal(err) {
+		return nil, fault.Wrap(err, fault.Unauthenticated, "%s", err.Error())
+	}
+	if err != nil {
+		return nil, err
+	}
+	key, err := c.keys.Primary()
+	if err != nil {
+		return nil, err
+	}
+	t.ID, err = fernet.Issue(key, &t.Claims, c.random)
+	return t, err
+}
+
+// token returns the valid token of a text: one of ours, not expired for longer
+// than grace, not revoked, of a user and a scope that still stand. Other errors
+// than refusals mean that this is not known now.
+func (c *Control) token(ctx context.Context, text string, grace time.Duration, withCatalog bool) (*identity.Token, error) {
+	keys, err := c.keys.All()
+	if err != nil {
+		return nil, err
+	}
+	claims, err := fernet.Parse(keys, text)
+	if err != nil {
+		return nil, refuse("%v", err)
+	}
+	if !c.now().Before(claims.Expires.Add(grace)) {
+		return nil, refuse("the token has expired")
+	}
+	t, err := c.resolve(ctx, *claims, withCatalog)
+	if err != nil {
+		return nil, err
+	}
+	t.ID = text
+	subjects := []string{t.UserID, t.User.DomainID}
+	if len(t.AuditIDs) > 0 {
+		subjects = append(subjects, t.AuditIDs[0])
+	}
+	if p := t.Project; p != nil {
+		subjects = append(subjects, p.ID, p.DomainID)
+	}
+	if t.Trust != nil {
+		subjects = append(subjects, t.TrustID, t.Trust.TrustorID)
+	}
+	for _, id := range []string{t.DomainID, t.AppCredID} {
+		if id != "" {
+			subjects = append(subjects, id)
+		}
+	}
+	until, err := store.RevokedUpTo(ctx, c.db, subjects)
+	if err != nil {
+		return nil, err
+	}
+	if !t.IssuedAt.After(until) {
+		return nil, refuse("the token has been revoked")
+	}
+	return t, nil
+}
+
+// resolve looks up what claims stand for now. A refusal says what of it is gone.
+func (c *Control) resolve(ctx context.Context, claims identity.Claims, withCatalog bool) (*identity.Token, error) {
+	t := &identity.Token{Claims: claims}
+	if err := c.resolveUser(ctx, t); err != nil {
+		return nil, err
+	}
+	var err error
+	switch {
+	case t.TrustID != "":
+		err = c.resolveTrust(ctx, t)
+	case t.AppCredID != "":
+		err = c.resolveAppCred(ctx, t)
+	case t.ProjectID != "":
+		if err = c.resolveProject(ctx, t); err == nil {
+			t.Roles, err = c.projectRoles(ctx, t.UserID, t.Project)
+		}
+	case t.DomainID != "":
+		if err = c.resolveDomain(ctx, t); err == nil {
+			t.Roles, err = store.RolesOn(ctx, c.db, t.UserID, identity.OnDomain, t.DomainID, nil)
+		}
+	case t.System:
+		t.Roles, err = store.RolesOn(ctx, c.db, t.UserID, identity.OnSystem, identity.SystemID, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.Scoped() && len(t.Roles) == 0 {
+		switch {
+		case t.System:
+			return nil, refuse("User %s has no access to the system", t.UserID)
+		case t.DomainID != "":
+			return nil, refuse("User %s has no access to domain %s", t.UserID, t.DomainID)
+		}
+		return nil, refuse("User %s has no access to project %s", t.UserID, t.ProjectID)
+	}
+	if withCatalog && t.Scoped() {
+		t.Catalog, err = c.catalog(ctx, t.UserID, t.ProjectID)
+	}
+	return t, err
+}
+
+func (c *Control) resolveUser(ctx context.Context, t *identity.Token) error {
+	u, domain, err := c.standingUser(ctx, t.UserID)
+	t.User, t.UserDomain = u, domain
+	return err
+}
+
+// standingUser returns a user that is enabled in an enabled domain.
+func (c *Control) standingUser(ctx context.Context, id string) (identity.User, identity.Named, error) {
+	var domain identity.Named
+	u, err := store.User(ctx, c.db, id)
+	if errors.Is(err, db.ErrNoRow) {
+		return u, domain, refuse("user %s does not exist", id)
+	}
+	if err != nil {
+		return u, domain, err
+	}
+	if !u.Enabled {
+		return u, domain, refuse("user %s is disabled", id)
+	}
+	domain, err = c.enabledDomain(ctx, u.DomainID)
+	return u, domain, err
+}
+
+func (c *Control) enabledDomain(ctx context.Context, id string) (identity.Named, error) {
+	d, err := store.ProjectHead(ctx, c.db, id)
+	if errors.Is(err, db.ErrNoRow) || err == nil && !d.IsDomain {
+		return identity.Named{}, refuse("domain %s does not exist", id)
+	}
+	if err == nil && !d.Enabled {
+		err = refuse("domain %s is disabled", id)
+	}
+	return identity.Named{ID: d.ID, Name: d.Name}, err
+}
+
+func (c *Control) resolveProject(ctx context.Context, t *identity.Token) error {
+	p, err := store.ProjectHead(ctx, c.db, t.ProjectID)
+	if errors.Is(err, db.ErrNoRow) {
+		return refuse("project %s does not exist", t.ProjectID)
+	}
+	if err != nil {
+		return err
+	}
+	if !p.Enabled {
+		return refuse("project %s is disabled", p.ID)
+	}
+	t.Project = &p
+	if p.IsDomain {
+		return nil
+	}
+	t.ProjectDomain = t.UserDomain
+	if p.DomainID != t.UserDomain.ID {
+		t.ProjectDomain, err = c.enabledDomain(ctx, p.DomainID)
+	}
+	return err
+}
+
+func (c *Control) resolveDomain(ctx context.Context, t *identity.Token) error {
+	d, err := c.enabledDomain(ctx, t.DomainID)
+	t.Domain = &d
+	return err
+}
+
+func (c *Control) projectRoles(ctx context.Context, userID string, p *identity.Project) ([]identity.Named, error) {
+	return store.RolesOn(ctx, c.db, userID, identity.OnProject, p.ID, p.Ancestors())
+}
+
+// Validator returns a validator that looks tokens up here: for identity's own
+// API. Others ask over the wire.
+func (c *Control) Validator() auth.Validator {
+	return auth.ValidatorFunc(func(ctx context.Context, text string) (*auth.Caller, error) {
+		t, err := c.token(ctx, text, 0, false)
+		if err != nil {
+			return nil, tokenRefused(err)
+		}
+		return caller(t), nil
+	})
+}
+
+// caller is a token as policies see it.
+func caller(t *identity.Token) *auth.Caller {
+	user, domain := t.User, t.UserDomain
+	a := &auth.Caller{UserID: user.ID, UserName: user.Name, UserDomainID: domain.ID, UserDomainName: domain.Name,
+		Methods: t.Methods, AuditIDs: t.AuditIDs, IssuedAt: t.IssuedAt, Expires: t.Expires, Token: t.ID}
+	for _, r := range t.Roles {
+		a.Roles, a.RoleIDs = append(a.Roles, r.Name), append(a.RoleIDs, r.ID)
+	}
+	if p := t.Project; p != nil {
+		a.ProjectID, a.ProjectName, a.ProjectDomainID, a.ProjectDomainName = p.ID, p.Name, t.ProjectDomain.ID, t.ProjectDomain.Name
+	}
+	if d := t.Domain; d != nil {
+		a.DomainID, a.DomainName = d.ID, d.Name
+	}
+	if t.System {
+		a.System = "all"
+	}
+	return a
+}
+
+// TokenQuery is what is asked about a token.
+type TokenQuery struct {
+	Text         string
+	AllowExpired bool
+	Catalog      bool
+	Check        bool // only whether it is valid
+	AccessRules  bool // the caller knows that a token may be restricted by access rules
+}
+
+// Token returns a valid token; fault.NotFound for one that is not valid.
+func (c *Control) Token(ctx context.Context, q TokenQuery) (*identity.Token, error) {
+	grace := time.Duration(0)
+	if q.AllowExpired {
+		grace = seconds(c.options.Token.AllowExpiredWindow)
+	}
+	action := "identity:validate_token"
+	if q.Check {
+		action = "identity:check_token"
+	}
+	t, err := c.subject(ctx, action, q.Text, grace, q.Catalog)
+	if err != nil {
+		return nil, err
+	}
+	if t.AppCred != nil && len(t.AppCred.AccessRules) > 0 && !q.AccessRules {
+		return nil, noToken(nil)
+	}
+	return t, nil
+}
+
+// RevokeToken ends one token.
+func (c *Control) RevokeToken(ctx context.Context, text string) error {
+	t, err := c.subject(ctx, "identity:revoke_token", text, 0, false)
+	if err != nil {
+		return err
+	}
+	return c.db.Tx(ctx, func(tx *db.Tx) error { return c.revoke(ctx, tx, revokedToken, t.AuditIDs[0]) })
+}
+
+func noToken(err error) error { return fault.Wrap(err, fault.NotFound, "Failed to validate token") }
+
+// subject returns the token that a caller asks about.
+func (c *Control) subject(ctx context.Context, action, text string, grace time.Duration, catalog bool) (*identity.Token, error) {
+	t, err := c.token(ctx, text, grace, catalog)
+	target := auth.Target{}
+	if err == nil {
+		target["target.token.user_id"] = t.User.ID
+	}
+	if refused := c.may(ctx, action, target); refused != nil {
+		return nil, refused
+	}
+	if isRefusal(err) {
+		err = noToken(err)
+	}
+	return t, err
+}
+
+// Scopes lists the projects, or domains, that the caller can have a token for.
+func (c *Control) Scopes(ctx context.Context, domains bool) ([]identity.Project, error) {
+	action := "identity:get_auth_projects"
+	if domains {
+		action = "identity:get_auth_domains"
+	}
+	if err := c.may(ctx, action, nil); err != nil {
+		return nil, err
+	}
+	return c.reachable(ctx, self(ctx), domains, identity.Query{})
+}
+
+// reachable lists the enabled projects or domains on which a user has a role.
+func (c *Control) reachable(ctx context.Context, userID string, domains bool, q identity.Query) ([]identity.Project, error) {
+	grants, err := store.GrantsOfUser(ctx, c.db, userID)
+	if err != nil {
+		return nil, err
+	}
+	ids, roots := []string{}, []string{}
+	for _, g := range grants {
+		switch {
+		case g.Inherited && !domains:
+			roots = append(roots, g.TargetID)
+		case !g.Inherited && (g.TargetKind == identity.OnDomain) == domains && g.TargetKind != identity.OnSystem:
+			ids = append(ids, g.TargetID)
+		}
+	}
+	for _, root := range roots {
+		p, err := store.Project(ctx, c.db, root)
+		if errors.Is(err, db.ErrNoRow) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		below, err := store.Subtree(ctx, c.db, p)
+		if err != nil {
+			return nil, err
+		}
+		for _, child := range below {
+			ids = append(ids, child.ID)
+		}
+	}
+	slices.Sort(ids)
+	q = q.Where("enabled", true)
+	if domains {
+		q = q.Where("is_domain", true)
+	}
+	return store.Projects(ctx, c.db, q, identity.TagQuery{}, slices.Compact(ids))
+}
+
+// HasSystem reports whether the caller can have a token for the system.
+func (c *Control) HasSystem(ctx context.Context) (bool, error) {
+	if err := c.may(ctx, "identity:get_auth_system", nil); err != nil {
+		return false, err
+	}
+	roles, err := store.RolesOn(ctx, c.db, self(ctx), identity.OnSystem, identity.SystemID, nil)
+	return len(roles) > 0, err
+}
