@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"unique"
 
 	"kilonova/internal/db"
 	"kilonova/service/placement"
@@ -37,6 +38,10 @@ type Delta struct {
 	Deleted []string // UUIDs
 }
 
+// fewChanges is up to how many providers are looked up one by one; for more, whole
+// tables are read.
+const fewChanges = 400
+
 // Changes returns what has changed after revision since, up to at least revision
 // now. since 0 is before everything.
 //
@@ -46,64 +51,91 @@ type Delta struct {
 func (s *Store) Changes(ctx context.Context, since, now int64) (Delta, error) {
 	d := Delta{Full: since == 0 || now-since >= deletedKept}
 	if d.Full {
-		since = -1
+		return d, s.fill(ctx, &d, nil)
 	}
-	rows, err := db.Select[providerRow](ctx, s.db, selectProviders+`WHERE p.revision > ? ORDER BY p.id`, since)
+	ids, err := db.Select[int64](ctx, s.db, `SELECT id FROM providers WHERE revision > ?`, since)
 	if err != nil {
 		return d, err
 	}
-	byID := make(map[int64]*placement.ProviderState, len(rows))
-	for i := range rows {
-		state := &placement.ProviderState{Provider: rows[i].provider()}
-		byID[rows[i].ID] = state
-		d.Changed = append(d.Changed, state)
+	d.Deleted, err = db.Select[string](ctx, s.db, `SELECT uuid FROM deleted_providers WHERE revision > ?`, since)
+	if err != nil || len(ids) == 0 {
+		return d, err
 	}
-	if !d.Full {
-		d.Deleted, err = db.Select[string](ctx, s.db, `SELECT uuid FROM deleted_providers WHERE revision > ?`, since)
-		if err != nil {
-			return d, err
-		}
-	}
-	return d, s.fill(ctx, since, byID)
+	return d, s.fill(ctx, &d, ids)
 }
 
-// fill adds what hangs on the providers that changed after since.
-func (s *Store) fill(ctx context.Context, since int64, byID map[int64]*placement.ProviderState) error {
-	if len(byID) == 0 {
-		return nil
+// fill reads the providers with the given ids, nil for all, and what hangs on
+// them.
+func (s *Store) fill(ctx context.Context, d *Delta, ids []int64) error {
+	wanted := map[int64]bool{}
+	for _, id := range ids {
+		wanted[id] = true
 	}
-	for r, err := range db.Each[inventoryRow](ctx, s.db, `SELECT `+qualified+` FROM providers p
-		JOIN inventories i ON i.provider_id = p.id WHERE p.revision > ? ORDER BY i.provider_id, i.resource_class`, since) {
+	var args []any
+	where := func(string) string { return "" }
+	if ids != nil && len(ids) <= fewChanges {
+		var in string
+		in, args = db.In(padded(ids))
+		where = func(column string) string { return " WHERE " + column + " IN " + in }
+	}
+	byID := map[int64]*placement.ProviderState{}
+	for r, err := range db.Each[providerRow](ctx, s.db, selectProviders+where("p.id")+` ORDER BY p.id`, args...) {
+		if err != nil {
+			return err
+		}
+		if ids == nil || wanted[r.ID] {
+			state := &placement.ProviderState{Provider: r.provider()}
+			byID[r.ID] = state
+			d.Changed = append(d.Changed, state)
+		}
+	}
+	for r, err := range db.Each[inventoryRow](ctx, s.db, `SELECT `+inventoryColumns+` FROM inventories`+where("provider_id")+
+		` ORDER BY provider_id, resource_class`, args...) {
 		if err != nil {
 			return err
 		}
 		if p := byID[r.ProviderID]; p != nil {
+			r.Class = unique.Make(r.Class).Value()
 			p.Inventories = append(p.Inventories, r.inventory())
 		}
 	}
+	err := s.members(ctx, `SELECT provider_id, trait AS value FROM provider_traits`+where("provider_id")+` ORDER BY provider_id, trait`, args,
+		func(id int64, v string) {
+			if p := byID[id]; p != nil {
+				p.Traits = append(p.Traits, v)
+			}
+		})
+	if err != nil {
+		return err
+	}
+	return s.members(ctx, `SELECT provider_id, aggregate AS value FROM provider_aggregates`+where("provider_id")+` ORDER BY provider_id, aggregate`, args,
+		func(id int64, v string) {
+			if p := byID[id]; p != nil {
+				p.Aggregates = append(p.Aggregates, v)
+			}
+		})
+}
+
+// members reads pairs of a provider and a value.
+func (s *Store) members(ctx context.Context, query string, args []any, add func(id int64, value string)) error {
 	type member struct {
 		ProviderID int64  `db:"provider_id"`
 		Value      string `db:"value"`
 	}
-	for r, err := range db.Each[member](ctx, s.db, `SELECT t.provider_id, t.trait AS value FROM providers p
-		JOIN provider_traits t ON t.provider_id = p.id WHERE p.revision > ? ORDER BY t.provider_id, t.trait`, since) {
+	for r, err := range db.Each[member](ctx, s.db, query, args...) {
 		if err != nil {
 			return err
 		}
-		if p := byID[r.ProviderID]; p != nil {
-			p.Traits = append(p.Traits, r.Value)
-		}
-	}
-	for r, err := range db.Each[member](ctx, s.db, `SELECT a.provider_id, a.aggregate AS value FROM providers p
-		JOIN provider_aggregates a ON a.provider_id = p.id WHERE p.revision > ? ORDER BY a.provider_id, a.aggregate`, since) {
-		if err != nil {
-			return err
-		}
-		if p := byID[r.ProviderID]; p != nil {
-			p.Aggregates = append(p.Aggregates, r.Value)
-		}
+		add(r.ProviderID, unique.Make(r.Value).Value()) // thousands of hosts have the same traits
 	}
 	return nil
 }
 
-const qualified = `i.provider_id, i.resource_class, i.total, i.reserved, i.min_unit, i.max_unit, i.step_size, i.allocation_ratio, i.used, i.updated_at`
+// padded repeats the last id until their number is a power of two, so that there
+// are few different queries to prepare.
+func padded(ids []int64) []int64 {
+	for len(ids)&(len(ids)-1) != 0 {
+		ids = append(ids, ids[len(ids)-1])
+	}
+	return ids
+}

@@ -79,11 +79,16 @@ type manners struct {
 	secure bool // only the newer policy defaults
 	open   bool // everybody may do everything
 	cors   *rest.CORS
+	// database is its URL, "" one in memory.
+	database string
 }
 
 func newCloud(t testing.TB, m manners) *cloud {
 	t.Helper()
-	d, err := db.Open(t.Context(), "sqlite://:memory:")
+	if m.database == "" {
+		m.database = "sqlite://:memory:"
+	}
+	d, err := db.Open(t.Context(), m.database)
 	if err != nil {
 		t.Fatal(err)
 	}
