@@ -47,9 +47,18 @@ type object = map[string]any
 
 // NewSeeder reaches the cloud at root, the URL of its listener.
 func NewSeeder(root, adminPassword string, s Seed, transport http.RoundTripper) (*Seeder, error) {
+	return NewSeederAt(root, nil, adminPassword, s, transport)
+}
+
+// NewSeederAt is NewSeeder for a cloud whose services have roots of their own.
+func NewSeederAt(root string, roots map[string]string, adminPassword string, s Seed, transport http.RoundTripper) (*Seeder, error) {
 	table := peer.Table{}
 	for service, prefix := range prefixes {
-		table[service] = peer.Target{URL: strings.TrimSuffix(root, "/") + prefix, Transport: transport}
+		url := roots[service]
+		if url == "" {
+			url = strings.TrimSuffix(root, "/") + prefix
+		}
+		table[service] = peer.Target{URL: url, Transport: transport}
 	}
 	if s.Progress == nil {
 		s.Progress = func(string, ...any) {}

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"strings"
 
@@ -63,8 +62,8 @@ func (s *Stack) startIdentity() error {
 // bootstrap is what has to be in the identity service before anything else.
 func (s *Stack) bootstrap() identitycontrol.Bootstrap {
 	c := s.Config
-	b := identitycontrol.Bootstrap{AdminName: c.Bootstrap.AdminName, AdminPassword: c.Secrets.AdminPassword, Region: c.Region,
-		Users: []identitycontrol.ServiceUser{{Name: "nova", Password: c.Secrets.NovaPassword}, {Name: "neutron", Password: c.Secrets.NeutronPass},
+	b := identitycontrol.Bootstrap{AdminUser: c.Bootstrap.AdminName, AdminPassword: c.Secrets.AdminPassword, Region: c.Region,
+		ServiceUsers: []identitycontrol.ServiceUser{{Name: "nova", Password: c.Secrets.NovaPassword}, {Name: "neutron", Password: c.Secrets.NeutronPass},
 			{Name: "glance", Password: c.Secrets.GlancePass}, {Name: "placement", Password: c.Secrets.PlacementPass}}}
 	for _, e := range []struct{ kind, name, path string }{{"identity", "keystone", ""}, {"image", "glance", ""}, {"placement", "placement", ""},
 		{"network", "neutron", ""}, {"compute", "nova", "/v2.1"}} {
@@ -72,7 +71,7 @@ func (s *Stack) bootstrap() identitycontrol.Bootstrap {
 		if elsewhere := c.Peers[e.kind]; elsewhere != "" && !s.has(Role(e.kind)) {
 			url = strings.TrimSuffix(elsewhere, "/") + e.path
 		}
-		b.Services = append(b.Services, identitycontrol.ServiceEndpoints{Type: e.kind, Name: e.name, Public: url, Internal: url, Admin: url})
+		b.Services = append(b.Services, identitycontrol.BootstrapService{Type: e.kind, Name: e.name, Public: url, Internal: url, Admin: url})
 	}
 	return b
 }
@@ -107,11 +106,11 @@ func (s *Stack) startImage() error {
 	if err != nil {
 		return err
 	}
-	blobs, err := imagefile.New(imagefile.Options{DataDir: s.Config.Image.DataDir})
+	blobs, err := imagefile.New(imagefile.Options{Dir: s.Config.Image.DataDir})
 	if err != nil {
 		return err
 	}
-	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: []imagecontrol.Backend{{ID: "file", Store: blobs}}, Options: s.Config.Image.Options, Log: s.Log, Now: s.Now})
+	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: []imagecontrol.Backend{{ID: "file", Type: "file", Default: true, Blobs: blobs}}, Options: s.Config.Image.Options, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}
@@ -137,11 +136,11 @@ func (s *Stack) startNetwork() error {
 	if err != nil {
 		return err
 	}
-	compute, err := s.peers.Client("compute", own)
+	compute, err := networkremote.NewCompute(s.peers, own)
 	if err != nil {
 		return err
 	}
-	c, err := networkcontrol.New(networkcontrol.Config{Store: st, Bus: s.bus, Compute: networkremote.NewCompute(compute), Options: s.Config.Network.Options, Log: s.Log, Now: s.Now})
+	c, err := networkcontrol.New(networkcontrol.Config{Store: st, Bus: s.bus, Compute: compute, Options: s.Config.Network.Options, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}
@@ -205,7 +204,11 @@ func (s *Stack) startMetadata() error {
 	if err != nil {
 		return err
 	}
-	s.handlers["metadata"] = metadata.Handler(metadata.Config{Find: c.Instance, Secret: s.Config.Secrets.MetadataSecret, Log: s.Log, Now: s.Now})
+	h, err := metadata.NewHandler(metadata.Config{Find: c.Instance, Secret: s.Config.Secrets.MetadataSecret, Log: s.Log, Now: s.Now})
+	if err != nil {
+		return err
+	}
+	s.handlers["metadata"] = h
 	return nil
 }
 
@@ -233,11 +236,8 @@ func (s *Stack) startNetworkAgents() error {
 		if err != nil {
 			return err
 		}
-		a, err := networkagent.New(networkagent.Config{Host: host, Driver: d, Bus: s.bus, Log: s.Log, Now: s.Now,
+		a := networkagent.New(networkagent.Config{Host: host, Driver: d, Bus: s.bus, Log: s.Log, Now: s.Now,
 			Metadata: networkagent.MetadataBackend{URL: target.URL, Transport: target.Transport, Secret: s.Config.Secrets.MetadataSecret}})
-		if err != nil {
-			return err
-		}
 		s.run("network-agent "+host, a.Run)
 	}
 	return nil

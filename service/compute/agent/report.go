@@ -22,7 +22,7 @@ func (a *Agent) reportLoop(ctx context.Context) {
 			pause := a.ReportInterval
 			if err := a.report(ctx); err != nil && ctx.Err() == nil {
 				a.Log.Warn("compute agent: report", "error", err)
-				pause = min(pause, time.Second) // control may just be starting
+				pause = min(pause, 250*time.Millisecond) // control may just be starting
 			}
 			tick.Reset(pause)
 		case id := <-a.changed:

@@ -110,7 +110,7 @@ func (c *Control) hear(ctx context.Context, r compute.HostReport) error {
 	now := c.Now()
 	h, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, r.Host)
 	if fault.Is(err, fault.NotFound) {
-		h = &compute.Host{ID: newID(), NodeID: newID(), Binary: compute.BinaryCompute, Name: r.Host, CreatedAt: now}
+		h = &compute.Host{ID: newID(), NodeID: newID(), Binary: compute.BinaryCompute, Name: r.Host, CreatedAt: now, UpdatedAt: now}
 		err = c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.InsertHost(ctx, tx, h) })
 		if err == nil || db.IsUnique(err) {
 			h, err = c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, r.Host)
