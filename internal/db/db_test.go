@@ -195,3 +195,20 @@ func TestPreparedStatementsAreBounded(t *testing.T) {
 		})
 	}
 }
+
+func TestTextsKeepCaseAndScript(t *testing.T) {
+	for name, d := range databases(t) {
+		t.Run(name, func(t *testing.T) {
+			err := d.Tx(t.Context(), func(tx *Tx) error {
+				return Insert(t.Context(), tx, "things", thing{ID: "key", Note: "☃ 雪"}, thing{ID: "KEY"})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := Select[string](t.Context(), d, `SELECT note FROM things WHERE id = ?`, "key")
+			if err != nil || len(got) != 1 || got[0] != "☃ 雪" {
+				t.Errorf("%q (%v)", got, err)
+			}
+		})
+	}
+}

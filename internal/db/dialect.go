@@ -16,6 +16,7 @@ type Dialect struct {
 
 	numbered  bool              // parameters are $1, $2, …
 	words     map[string]string // of migrations, written @word@
+	tableEnd  string            // follows each CREATE TABLE of migrations
 	retryable func(error) bool  // the transaction lost against another: run it again
 	unique    func(error) bool  // a key exists already
 }
@@ -51,6 +52,8 @@ var (
 	mariaDB = Dialect{
 		Name:  "mysql",
 		words: map[string]string{"serial": "BIGINT AUTO_INCREMENT PRIMARY KEY", "text": "LONGTEXT", "double": "DOUBLE"},
+		// A database made without thinking of it is latin1 and takes a for A.
+		tableEnd: " DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
 		retryable: func(err error) bool {
 			e, ok := errors.AsType[*mysql.MySQLError](err)
 			return ok && (e.Number == 1213 || e.Number == 1205 || e.Number == 1020)

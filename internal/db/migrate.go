@@ -58,6 +58,9 @@ func (d *DB) Migrate(ctx context.Context, set string, files fs.FS, dir string) e
 func (d *DB) apply(ctx context.Context, key, text string) error {
 	return d.Tx(ctx, func(tx *Tx) error {
 		for _, statement := range statements(d.Dialect.translate(text)) {
+			if strings.HasPrefix(statement, "CREATE TABLE") {
+				statement += d.Dialect.tableEnd
+			}
 			if _, err := tx.Exec(ctx, statement); err != nil {
 				return fmt.Errorf("%w (statement: %s)", err, firstLine(statement))
 			}
