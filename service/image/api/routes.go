@@ -68,7 +68,8 @@ func (a *api) routes() []rest.Route {
 		{Method: "GET", Path: "/v2/info/stores/detail", Handle: a.infoStoresDetail, Doc: "tell the stores with their details"},
 		{Method: "GET", Path: "/v2/info/usage", Handle: a.infoUsage, Doc: "tell what the project's images take"},
 	}
-	for _, s := range schemas(a.o) {
+	routes = append(routes, a.metadefRoutes()...)
+	for _, s := range append(schemas(a.o), metadefSchemas()...) {
 		routes = append(routes, rest.Route{Method: "GET", Path: "/v2/schemas/" + s.name, Handle: constant(s.body), Doc: "describe the resource " + s.name})
 	}
 	return routes

@@ -45,6 +45,10 @@ var policy = auth.MustPolicy(map[string]string{
 	"copy_image":            admin,
 	"stores_info_detail":    admin,
 	"tasks_api_access":      admin,
+
+	"get_metadef_namespaces":   admin + " or (" + reader + ")",
+	"get_metadef_namespace":    readNamespace,
+	"modify_metadef_namespace": writeNamespace,
 })
 
 // seen is an image that the caller may know of, with what rules may ask of it.

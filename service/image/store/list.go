@@ -93,11 +93,7 @@ func (s *Store) List(ctx context.Context, q Query) ([]image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := `SELECT i.* FROM images AS i`
-	if len(l.where) > 0 {
-		text += ` WHERE ` + strings.Join(l.where, ` AND `)
-	}
-	rows, err := db.Select[row](ctx, s.DB, text+` ORDER BY `+order+` LIMIT ?`, append(l.args, q.Limit)...)
+	rows, err := db.Select[row](ctx, s.DB, `SELECT i.* FROM images AS i`+l.text()+` ORDER BY `+order+` LIMIT ?`, append(l.args, q.Limit)...)
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +102,14 @@ func (s *Store) List(ctx context.Context, q Query) ([]image.Image, error) {
 		list[i] = rows[i].image()
 	}
 	return list, s.details(ctx, s.DB, list)
+}
+
+// text is the condition, from WHERE on.
+func (l *listQuery) text() string {
+	if len(l.where) == 0 {
+		return ""
+	}
+	return ` WHERE ` + strings.Join(l.where, ` AND `)
 }
 
 func (l *listQuery) visible(q *Query) {
