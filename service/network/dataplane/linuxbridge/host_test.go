@@ -62,7 +62,7 @@ func TestGuestsDoNotReachTheHost(t *testing.T) {
 	frame := ethernet(hardwareAddr(p.MAC), hardwareAddr(p.MAC), 0x0800, udpPacket("10.0.0.11", "203.0.113.1", 9, 7000))
 	copy(frame, []byte{0x01, 0x80, 0xc2, 0, 0, 0x0e})
 	l.must(g.do(func() error { return send(g.link.Attrs().Index, frame) }))
-	if heard(inHost) {
+	if heard(inHost, frame[len(frame)-18:]) {
 		t.Error("the host took a packet that passed the bridge by")
 	}
 	handle, err := netlink.LinkByName(network.TapName(p.ID))
@@ -74,9 +74,7 @@ func TestGuestsDoNotReachTheHost(t *testing.T) {
 	// The same packet arrives where nothing forbids it, so the test can fail.
 	l.must(l.RemovePort(t.Context(), p.ID))
 	l.must(netlink.LinkSetUp(handle))
-	if !knock(handle.Attrs().HardwareAddr.String()) {
-		t.Error("the packet does not arrive even without a driver")
-	}
+	eventually(t, func() bool { return knock(handle.Attrs().HardwareAddr.String()) })
 }
 
 // What the host sends or routes to a guest on its own bridge is filtered, too.
