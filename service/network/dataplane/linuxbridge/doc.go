@@ -37,10 +37,11 @@
 // A connection that the rules no longer allow is not forgotten, for its next
 // packet would count as a new one, but marked, and marked ones are dropped.
 //
-// Rulesets are written as text and given to nft in one transaction each. That
-// costs some ten milliseconds where netlink from within would take half, but
-// what is in the program is what "nft list ruleset" shows, and the encoding is
-// the distribution's own care.
+// Rulesets are written as text and given to nft in one transaction each. That is
+// slower than netlink from within the process, tens of milliseconds where a
+// ruleset is large or the host busy, but what is in the program is what
+// "nft list ruleset" shows, and the encoding is the distribution's own care. A
+// call that changes nothing runs no program.
 //
 // # Across restarts
 //
