@@ -133,3 +133,14 @@ type TrustSpec struct {
 	RedelegationCount    *int64
 	Extra                Attributes
 }
+
+// RegisteredLimitChange is what a caller changes of a registered limit; nil is
+// what it leaves.
+type RegisteredLimitChange struct {
+	ServiceID, RegionID, Resource *string
+	Default                       *int64
+	Description                   *string
+}
+
+// LimitModel is how limits are enforced in the tree of projects.
+type LimitModel struct{ Name, Description string }

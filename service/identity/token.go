@@ -11,6 +11,7 @@ const (
 	MethodMapped   = "mapped"
 	MethodAppCred  = "application_credential"
 	MethodTOTP     = "totp"
+	MethodEC2      = "ec2credential"
 )
 
 // Claims are what a token itself says; the rest is looked up whenever it is

@@ -6,7 +6,7 @@ import "kilonova/internal/rest"
 func (a *api) routes() []rest.Route {
 	var all []rest.Route
 	for _, group := range [][]rest.Route{a.authRoutes(), a.peopleRoutes(), a.projectRoutes(), a.roleRoutes(), a.grantRoutes(),
-		a.catalogRoutes(), a.delegationRoutes()} {
+		a.catalogRoutes(), a.policyUseRoutes(), a.limitRoutes(), a.configRoutes(), a.delegationRoutes()} {
 		all = append(all, group...)
 	}
 	return all
@@ -24,6 +24,7 @@ func (a *api) authRoutes() []rest.Route {
 		{Method: "GET", Path: "/v3/OS-FEDERATION/projects", Handle: a.authProjects, Doc: "list projects that a token can be for (old address)"},
 		{Method: "GET", Path: "/v3/auth/domains", Handle: a.authDomains, Doc: "list domains that a token can be for"},
 		{Method: "GET", Path: "/v3/OS-FEDERATION/domains", Handle: a.authDomains, Doc: "list domains that a token can be for (old address)"},
+		{Method: "GET", Path: "/v3/OS-REVOKE/events", Handle: a.listRevocations, Doc: "list revocation events"},
 		{Method: "GET", Path: "/v3/auth/system", Handle: a.authSystem, Doc: "list systems that a token can be for"},
 	}
 }
@@ -108,6 +109,12 @@ func (a *api) catalogRoutes() []rest.Route {
 		{Method: "PATCH", Path: "/v3/endpoints/{endpoint_id}", Handle: a.updateEndpoint, Doc: "update an endpoint"},
 		{Method: "DELETE", Path: "/v3/endpoints/{endpoint_id}", Handle: a.deleteEndpoint, Doc: "delete an endpoint"},
 
+		{Method: "GET", Path: "/v3/policies", Handle: a.listPolicies, Doc: "list policies"},
+		{Method: "POST", Path: "/v3/policies", Handle: a.createPolicy, Doc: "create a policy"},
+		{Method: "GET", Path: "/v3/policies/{policy_id}", Handle: a.showPolicy, Doc: "show a policy"},
+		{Method: "PATCH", Path: "/v3/policies/{policy_id}", Handle: a.updatePolicy, Doc: "update a policy"},
+		{Method: "DELETE", Path: "/v3/policies/{policy_id}", Handle: a.deletePolicy, Doc: "delete a policy"},
+
 		{Method: "GET", Path: "/v3/OS-EP-FILTER/endpoint_groups", Handle: a.listEndpointGroups, Doc: "list endpoint groups"},
 		{Method: "POST", Path: "/v3/OS-EP-FILTER/endpoint_groups", Handle: a.createEndpointGroup, Doc: "create an endpoint group"},
 		{Method: "GET", Path: "/v3/OS-EP-FILTER/endpoint_groups/{group_id}", Handle: a.showEndpointGroup, Doc: "show an endpoint group"},
@@ -127,6 +134,22 @@ func (a *api) catalogRoutes() []rest.Route {
 	}
 }
 
+func (a *api) limitRoutes() []rest.Route {
+	return []rest.Route{
+		{Method: "GET", Path: "/v3/registered_limits", Handle: a.listRegisteredLimits, Doc: "list registered limits"},
+		{Method: "POST", Path: "/v3/registered_limits", Handle: a.createRegisteredLimits, Doc: "create registered limits"},
+		{Method: "GET", Path: "/v3/registered_limits/{id}", Handle: a.showRegisteredLimit, Doc: "show a registered limit"},
+		{Method: "PATCH", Path: "/v3/registered_limits/{id}", Handle: a.updateRegisteredLimit, Doc: "update a registered limit"},
+		{Method: "DELETE", Path: "/v3/registered_limits/{id}", Handle: a.deleteRegisteredLimit, Doc: "delete a registered limit"},
+		{Method: "GET", Path: "/v3/limits", Handle: a.listLimits, Doc: "list limits"},
+		{Method: "POST", Path: "/v3/limits", Handle: a.createLimits, Doc: "create limits"},
+		{Method: "GET", Path: "/v3/limits/model", Handle: a.limitModel, Doc: "show how limits are enforced"},
+		{Method: "GET", Path: "/v3/limits/{id}", Handle: a.showLimit, Doc: "show a limit"},
+		{Method: "PATCH", Path: "/v3/limits/{id}", Handle: a.updateLimit, Doc: "update a limit"},
+		{Method: "DELETE", Path: "/v3/limits/{id}", Handle: a.deleteLimit, Doc: "delete a limit"},
+	}
+}
+
 func (a *api) delegationRoutes() []rest.Route {
 	return []rest.Route{
 		{Method: "GET", Path: "/v3/credentials", Handle: a.listCredentials, Doc: "list credentials"},
@@ -134,6 +157,13 @@ func (a *api) delegationRoutes() []rest.Route {
 		{Method: "GET", Path: "/v3/credentials/{credential_id}", Handle: a.showCredential, Doc: "show a credential"},
 		{Method: "PATCH", Path: "/v3/credentials/{credential_id}", Handle: a.updateCredential, Doc: "update a credential"},
 		{Method: "DELETE", Path: "/v3/credentials/{credential_id}", Handle: a.deleteCredential, Doc: "delete a credential"},
+
+		{Method: "GET", Path: "/v3/users/{user_id}/credentials/OS-EC2", Handle: a.listEC2Keys, Doc: "list EC2 key pairs"},
+		{Method: "POST", Path: "/v3/users/{user_id}/credentials/OS-EC2", Handle: a.createEC2Key, Doc: "create an EC2 key pair"},
+		{Method: "GET", Path: "/v3/users/{user_id}/credentials/OS-EC2/{access}", Handle: a.showEC2Key, Doc: "show an EC2 key pair"},
+		{Method: "DELETE", Path: "/v3/users/{user_id}/credentials/OS-EC2/{access}", Handle: a.deleteEC2Key, Doc: "delete an EC2 key pair"},
+		{Method: "POST", Path: "/v3/ec2tokens", Handle: a.ec2Token, Doc: "a token for a signed EC2 request"},
+		{Method: "POST", Path: "/v3/s3tokens", Handle: a.s3Token, Doc: "a token for a signed S3 request"},
 
 		{Method: "GET", Path: "/v3/users/{user_id}/application_credentials", Handle: a.listAppCreds, Doc: "list application credentials"},
 		{Method: "POST", Path: "/v3/users/{user_id}/application_credentials", Handle: a.createAppCred, Doc: "create an application credential"},

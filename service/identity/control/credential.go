@@ -164,8 +164,9 @@ func (c *Control) UpdateCredential(ctx context.Context, id string, change identi
 		if err != nil {
 			return cred, err
 		}
-		if ec2ID(b.Access) != cred.ID || cred.ProjectID == "" || b.TrustID != "" || b.AppCred != "" {
-			return cred, fault.Invalidf("The access key of an EC2 key pair cannot be changed, and it belongs to a project.")
+		old, _ := parseEC2(before.Blob)
+		if b.TrustID != old.TrustID || b.AppCred != old.AppCred || cred.ProjectID == "" {
+			return cred, fault.Invalidf("An EC2 key pair belongs to a project, and its trust_id and app_cred_id cannot be changed.")
 		}
 	}
 	kept := cred

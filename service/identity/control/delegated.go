@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 
 	"kilonova/internal/auth"
 	"kilonova/internal/fault"
@@ -35,6 +36,9 @@ func (c *Control) mayDelegate(ctx context.Context, trusts bool) (*identity.Claim
 	claims, err := c.claims(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if slices.Contains(claims.Methods, identity.MethodEC2) {
+		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: a token from an EC2 key pair cannot make or remove credentials or trusts.")
 	}
 	if claims.TrustID != "" && !trusts {
 		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: a token from a trust cannot make or remove credentials.")

@@ -195,8 +195,8 @@ func (c *Control) CreateInference(ctx context.Context, priorID, impliedID string
 	if i.Implied.Name == rootRole && i.Implied.DomainID == "" {
 		return i, fault.Forbiddenf("%s cannot be an implied roles.", impliedID)
 	}
-	if i.Implied.DomainID != "" && i.Implied.DomainID != i.Prior.DomainID {
-		return i, fault.Forbiddenf("Role %s belongs to a domain and can only be implied by roles of that domain.", impliedID)
+	if i.Implied.DomainID != "" && i.Prior.DomainID == "" {
+		return i, fault.Forbiddenf("Role %s belongs to a domain and cannot be implied by a global role.", impliedID)
 	}
 	return i, c.db.Tx(ctx, func(tx *db.Tx) error {
 		all, err := store.Implications(ctx, tx)

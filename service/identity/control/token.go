@@ -281,17 +281,13 @@ func noToken(err error) error { return fault.Wrap(err, fault.NotFound, "Failed t
 // subject returns the token that a caller asks about.
 func (c *Control) subject(ctx context.Context, action, text string, grace time.Duration, catalog bool) (*identity.Token, error) {
 	t, err := c.token(ctx, text, grace, catalog)
-	target := auth.Target{}
-	if err == nil {
-		target["target.token.user_id"] = t.User.ID
-	}
-	if refused := c.may(ctx, action, target); refused != nil {
-		return nil, refused
-	}
 	if isRefusal(err) {
 		err = noToken(err)
 	}
-	return t, err
+	if err != nil {
+		return nil, err
+	}
+	return t, c.may(ctx, action, auth.Target{"target.token.user_id": t.User.ID})
 }
 
 // Scopes lists the projects, or domains, that the caller can have a token for.

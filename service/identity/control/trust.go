@@ -53,17 +53,23 @@ func (c *Control) trustByID(ctx context.Context, q db.Querier, id string) (ident
 // Trust returns a trust.
 func (c *Control) Trust(ctx context.Context, id string) (identity.Trust, error) {
 	t, err := c.trustByID(ctx, c.db, id)
-	return t, c.seen(ctx, err, "identity:get_trust", trustTarget(t))
+	if err != nil {
+		return t, err
+	}
+	return t, c.may(ctx, "identity:get_trust", trustTarget(t))
 }
 
-// TrustRoles lists the roles of a trust; check is for a single one.
+// TrustRoles lists the roles of a trust; single picks the rule for one of them.
 func (c *Control) TrustRoles(ctx context.Context, id string, single bool) ([]identity.Role, error) {
 	rule := "identity:list_roles_for_trust"
 	if single {
 		rule = "identity:get_role_for_trust"
 	}
 	t, err := c.trustByID(ctx, c.db, id)
-	return t.Roles, c.seen(ctx, err, rule, trustTarget(t))
+	if err != nil {
+		return nil, err
+	}
+	return t.Roles, c.may(ctx, rule, trustTarget(t))
 }
 
 // CreateTrust lets another user act for the caller. With a token of a trust that
@@ -206,7 +212,10 @@ func (c *Control) firstTrustor(ctx context.Context, t identity.Trust) (string, e
 // DeleteTrust ends a trust, those that pass it on, and their tokens.
 func (c *Control) DeleteTrust(ctx context.Context, id string) error {
 	t, err := c.trustByID(ctx, c.db, id)
-	if err := c.seen(ctx, err, "identity:delete_trust", trustTarget(t)); err != nil {
+	if err != nil {
+		return err
+	}
+	if err := c.may(ctx, "identity:delete_trust", trustTarget(t)); err != nil {
 		return err
 	}
 	claims, err := c.mayDelegate(ctx, true)
