@@ -108,6 +108,8 @@ func TestSignature(t *testing.T) {
 	}
 }
 
+// TestWhoAsks is also CVE-2013-6419: an instance's metadata are for its own
+// project's networks only.
 func TestWhoAsks(t *testing.T) {
 	w := newWorld(t)
 	const file = "/openstack/latest/meta_data.json"

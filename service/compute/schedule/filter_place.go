@@ -10,7 +10,7 @@ import (
 func requestedDestination(_ *Options, r *Request) (*filter, error) {
 	d := r.Destination
 	return &filter{refuse: func(h *Host) string {
-		if h.Name != d.Host || d.Node != "" && h.Node != d.Node {
+		if d.Host != "" && h.Name != d.Host || d.Node != "" && h.Node != d.Node {
 			return "not the requested destination"
 		}
 		return ""

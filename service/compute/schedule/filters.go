@@ -60,5 +60,13 @@ var filterTable = map[string]makeFilter{
 	"AggregateNumInstancesFilter": aggregateNumInstances,
 }
 
+// rebuildFilters are those that a rebuild must pass: without them a user could
+// bring an image where it must not run.
+var rebuildFilters = map[string]bool{
+	"AggregateImagePropertiesIsolation": true,
+	"ImagePropertiesFilter":             true,
+	"IsolatedHostsFilter":               true,
+}
+
 // allHosts refuses none.
 func allHosts(*Options, *Request) (*filter, error) { return nil, nil }

@@ -318,3 +318,40 @@ func TestSpecs(t *testing.T) {
 		}
 	}
 }
+
+// TestFactsAsText: extra specs see facts as Python writes them.
+func TestFactsAsText(t *testing.T) {
+	h := &Host{Name: "h", Node: "n", ProviderID: "u", IP: "10.0.0.1", HypervisorType: "QEMU", HypervisorVersion: 7002000, Supported: kvm[:1], Traits: []string{"A", "B"},
+		MemoryMB: Resource{Total: 10, Used: 3, Ratio: 1.5}, DiskGB: Resource{Total: 4, Used: 1}, VCPUs: Resource{Total: 8, Used: 2}, Servers: 1, IOOps: 2, FailedBuilds: 3,
+		CPUInfo: map[string]any{"topology": map[string]any{"cores": 4.0}, "smt": true, "ghz": 2.5, "none": nil, "f": []string{"x"}}, Stats: map[string]string{"s": "v"}}
+	for path, want := range map[string]string{
+		"host": "h", "nodename": "n", "hypervisor_hostname": "n", "uuid": "u", "host_ip": "10.0.0.1", "hypervisor_type": "QEMU", "hypervisor_version": "7002000",
+		"total_usable_ram_mb": "10", "free_ram_mb": "7", "total_usable_disk_gb": "4", "disk_mb_used": "1024", "free_disk_mb": "3072", "vcpus_total": "8", "vcpus_used": "2",
+		"num_instances": "1", "num_io_ops": "2", "failed_builds": "3", "ram_allocation_ratio": "1.5", "cpu_allocation_ratio": "1", "disk_allocation_ratio": "1",
+		"supported_instances": "[['i686', 'kvm', 'hvm']]", "traits": "['A', 'B']", "stats": "{'s': 'v'}", "s": "v", "stats.s": "v",
+		"cpu_info.topology": "{'cores': 4}", "cpu_info.topology.cores": "4", "cpu_info.smt": "True", "cpu_info.ghz": "2.5", "cpu_info.none": "None", "cpu_info.f": "['x']",
+		"service.disabled": "False", "nothing": "None", "host.x": "None",
+	} {
+		if got := plain(h.attribute(strings.Split(path, "."))); got != want {
+			t.Errorf("%s is %s, want %s", path, got, want)
+		}
+	}
+	for name := range attributes {
+		if h.attribute([]string{name}) == nil {
+			t.Errorf("%s is nothing", name)
+		}
+	}
+}
+
+func TestTruth(t *testing.T) {
+	for _, v := range []any{true, "a", 1.0, 1, []any{1}, map[string]any{"a": 1}, kvm} {
+		if !truth(v) {
+			t.Errorf("%v is not true", v)
+		}
+	}
+	for _, v := range []any{false, "", 0.0, 0, []any{}, map[string]any{}, nil} {
+		if truth(v) {
+			t.Errorf("%v is true", v)
+		}
+	}
+}

@@ -11,11 +11,16 @@ type Request struct {
 	Image     Image
 	Zone      string // availability zone; "" any
 
-	// Destination, if its Host is set, is the only place that is considered;
-	// filters still have their say (microversion 2.74, moves to a given host).
+	// Destination, if it is set, is the only place that is considered: a host, a
+	// node, or a node of a host. Filters still have their say (microversion 2.74,
+	// moves to a given host).
 	Destination Place
+	// Rebuild asks whether the server may stay where it is with another image:
+	// only the filters that look at images are asked, for what the server takes
+	// it has already. Set Destination or ForceHosts to where it is.
+	Rebuild bool
 	// ForceHosts and ForceNodes are an administrator's choice of old (zone:host:
-	// node): filters are not asked.
+	// node): filters are not asked, but for Rebuild.
 	ForceHosts []string
 	ForceNodes []string
 	// IgnoreHosts are not considered, as the host that is being evacuated.
@@ -35,7 +40,7 @@ type Request struct {
 	Choices int
 }
 
-// Place is a host and one of its nodes; an empty Node is any.
+// Place is a host and one of its nodes; an empty name is any.
 type Place struct{ Host, Node string }
 
 // Flavor is what the server takes.

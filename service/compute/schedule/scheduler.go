@@ -158,7 +158,7 @@ func (s *Scheduler) filter(hosts []*Host, r *Request, e *Explanation) ([]*Host, 
 // being configured, then the enabled ones.
 func (s *Scheduler) plan(r *Request) []namedFilter {
 	plan := make([]namedFilter, 0, len(s.filters)+6)
-	if r.Destination.Host != "" {
+	if r.Destination != (Place{}) {
 		plan = append(plan, namedFilter{"RequestedDestination", requestedDestination})
 	}
 	if len(r.IgnoreHosts) > 0 {
@@ -175,6 +175,14 @@ func (s *Scheduler) plan(r *Request) []namedFilter {
 	// is required is required, whether their filters are enabled or not.
 	if len(r.Tried) > 0 && (forced || s.chance || !s.enabled("RetryFilter")) {
 		plan = append(plan, namedFilter{"RetryFilter", retryFilter})
+	}
+	if r.Rebuild {
+		for _, f := range s.filters {
+			if rebuildFilters[f.name] {
+				plan = append(plan, f)
+			}
+		}
+		return plan
 	}
 	if forced { // an administrator knows what they do
 		return plan

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -32,6 +33,7 @@ func TestNarrowing(t *testing.T) {
 		"all":                       {Request{}, []string{"a", "b", "c", "d"}},
 		"destination":               {Request{Destination: Place{Host: "d"}}, []string{"d"}},
 		"destination that is off":   {Request{Destination: Place{"d", "d2"}}, nil},
+		"destination by node":       {Request{Destination: Place{Node: "d1"}}, []string{"d"}},
 		"destination nowhere":       {Request{Destination: Place{Host: "x"}}, nil},
 		"ignored":                   {Request{IgnoreHosts: []string{"A", "d"}}, []string{"b", "c"}},
 		"forced":                    {Request{ForceHosts: []string{"B"}}, []string{"b"}},
@@ -286,6 +288,27 @@ func TestSelectMany(t *testing.T) {
 	}
 }
 
+// TestSelectManyConsumes follows what one server takes of everything that a host
+// has, and that the caller's host stays as it was.
+func TestSelectManyConsumes(t *testing.T) {
+	h := &Host{Name: "h", Up: true, VCPUs: Resource{Total: 8}, MemoryMB: Resource{Total: 8192}, DiskGB: Resource{Total: 100}, DiskLeastGB: ptr(50),
+		PCI: pools(), Flavors: map[string]int{"m1": 1}}
+	r := &Request{Flavor: Flavor{Name: "m1", VCPUs: 2, MemoryMB: 1024, RootGB: 10, SwapMB: 1},
+		PCI: []PCIRequest{{"gpu", 1, []map[string]string{{"vendor_id": "10de"}}}}}
+	results, err := newScheduler(t, only("PciPassthroughFilter", "CoreFilter")).SelectMany([]*Host{h}, r, []string{"a", "b", "c", "d"})
+	if err != nil || len(results) != 4 || len(results[3].Ordered) != 0 { // there are three devices
+		t.Fatalf("%d results, %v", len(results), err)
+	}
+	got := results[2].Ordered[0].Host // as the third server finds it
+	if got.VCPUs.Used != 4 || got.MemoryMB.Used != 2048 || got.DiskGB.Used != 22 || *got.DiskLeastGB != 28 || got.Servers != 2 || got.IOOps != 2 ||
+		got.Flavors["m1"] != 3 || got.PCI[0].Count != 0 || got.PCI[1].Count != 1 {
+		t.Errorf("%+v, least %d", got, *got.DiskLeastGB)
+	}
+	if h.VCPUs.Used != 0 || *h.DiskLeastGB != 50 || h.PCI[0].Count != 2 || h.Flavors["m1"] != 1 {
+		t.Errorf("the caller's host was changed: %+v", h)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	o := Defaults()
 	text := `
@@ -324,5 +347,78 @@ required = false
 		if _, err := New(o, rand.IntN); !fault.Is(err, fault.Invalid) {
 			t.Errorf("err = %v for %+v", err, o)
 		}
+	}
+}
+
+// TestHostsCostNoAllocation: what a decision allocates does not grow with the
+// number of hosts, but for the lists of them.
+func TestHostsCostNoAllocation(t *testing.T) {
+	r := &Request{Zone: "z1", Flavor: specs("aggregate_instance_extra_specs:ssd", "true"), Choices: 10, Image: image("hw_architecture", "x86_64")}
+	o := Defaults()
+	o.Filter.EnabledFilters = append(o.Filter.EnabledFilters, "AvailabilityZoneFilter", "RamFilter", "DiskFilter", "AggregateCoreFilter",
+		"AggregateInstanceExtraSpecsFilter", "AggregateMultiTenancyIsolation", "AggregateNumInstancesFilter", "AggregateIoOpsFilter")
+	s := newScheduler(t, o)
+	allocations := func(n int) float64 {
+		hosts := fleet(n, 2)
+		return testing.AllocsPerRun(5, func() { must(t, s, hosts, r) })
+	}
+	// The explanation has a text for up to MaxRefused hosts of each filter.
+	if n := allocations(10_000); n > 1_000 {
+		t.Errorf("%v allocations for 10,000 hosts", n)
+	}
+}
+
+// TestRebuild is CVE-2017-16239: a rebuild with another image must not get past
+// the filters that keep images where they belong, also where the host is forced;
+// what counts servers and resources does not matter to it.
+func TestRebuild(t *testing.T) {
+	h := &Host{Name: "h", Node: "h", Servers: 99, Supported: kvm, Aggregates: aggregate("os_distro", "debian")} // and down
+	o := Defaults()
+	o.Filter.EnabledFilters = append(o.Filter.EnabledFilters, "NumInstancesFilter", "AggregateImagePropertiesIsolation", "IsolatedHostsFilter")
+	o.Filter.IsolatedImages = []string{"secret"}
+	s := newScheduler(t, o)
+	for name, tt := range map[string]struct {
+		image Image
+		want  int
+	}{
+		"may stay":      {image("os_distro", "debian"), 1},
+		"architecture":  {image("hw_architecture", "aarch64"), 0},
+		"aggregate":     {image("os_distro", "windows"), 0},
+		"isolated":      {Image{ID: "secret"}, 0},
+		"nothing known": {Image{}, 1},
+	} {
+		for _, r := range []Request{{Destination: Place{Host: "h"}}, {ForceHosts: []string{"h"}}} {
+			r.Image, r.Rebuild = tt.image, true
+			if result := must(t, s, append(three(), h), &r); len(result.Ordered) != tt.want {
+				t.Errorf("%s: %s", name, result.Explanation.String())
+			}
+		}
+	}
+}
+
+// TestHintsWithoutEnd is CVE-2012-3371: hints with very many servers must not
+// keep the scheduler busy. Looked at host by host these would be 10^10 steps.
+func TestHintsWithoutEnd(t *testing.T) {
+	r := &Request{Located: map[string]string{"99999": "compute-000001.example.org"}}
+	for i := range 100_000 {
+		r.Hints.DifferentHost = append(r.Hints.DifferentHost, fmt.Sprint(i))
+		r.Hints.SameHost = append(r.Hints.SameHost, fmt.Sprint(i))
+	}
+	s, hosts := newScheduler(t, only("DifferentHostFilter", "SameHostFilter")), fleet(100_000, 1)
+	done := make(chan Result, 1)
+	go func() {
+		result, err := s.Select(hosts, r)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- result
+	}()
+	select {
+	case result := <-done:
+		if step := result.Explanation.Filters[0]; step.Out != len(hosts)-1 || len(result.Ordered) != 0 {
+			t.Errorf("%s", result.Explanation.Summary())
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("the scheduler is busy with hints")
 	}
 }
