@@ -187,6 +187,11 @@ func (s *Scheduler) plan(r *Request) []namedFilter {
 	if forced { // an administrator knows what they do
 		return plan
 	}
+	// A zone that was asked for is a promise. Upstream keeps it by asking
+	// Placement for the zone's hosts only, whatever filters are enabled.
+	if r.Zone != "" && (s.chance || !s.enabled("AvailabilityZoneFilter")) {
+		plan = append(plan, namedFilter{"AvailabilityZoneFilter", availabilityZone})
+	}
 	if s.chance {
 		return append(plan, namedFilter{"ComputeFilter", computeFilter})
 	}

@@ -41,6 +41,9 @@ func TestNarrowing(t *testing.T) {
 		"forced and ignored":        {Request{ForceHosts: []string{"b"}, IgnoreHosts: []string{"b"}}, nil},
 		"tried":                     {Request{Tried: []Place{{"a", "a"}, {"c", ""}}}, []string{"b", "d"}},
 		"forced and tried":          {Request{ForceHosts: []string{"a"}, Tried: []Place{{"a", "a"}}}, nil},
+		"zone":                      {Request{Zone: "nova"}, []string{"a", "b", "c"}},
+		"another zone":              {Request{Zone: "x"}, nil},
+		"forced, another zone":      {Request{Zone: "x", ForceHosts: []string{"a"}}, []string{"a"}},
 		"at most two, best by name": {Request{Choices: 2}, []string{"a", "b"}},
 	} {
 		t.Run(name, func(t *testing.T) {
