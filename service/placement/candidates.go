@@ -56,6 +56,8 @@ type Candidates struct {
 	Requests []Candidate
 	// Summaries are the providers of all trees that Requests takes from.
 	Summaries []*ProviderState
+	// GaveUp says that some tree had too many combinations to try them all.
+	GaveUp bool
 }
 
 // ProviderFilter selects providers of a list.

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"kilonova/internal/fault"
@@ -11,16 +13,29 @@ import (
 )
 
 type inventoryView struct {
-	Total    int64   `json:"total"`
-	Reserved int64   `json:"reserved"`
-	MinUnit  int64   `json:"min_unit"`
-	MaxUnit  int64   `json:"max_unit"`
-	StepSize int64   `json:"step_size"`
-	Ratio    float64 `json:"allocation_ratio"`
+	Total    int64 `json:"total"`
+	Reserved int64 `json:"reserved"`
+	MinUnit  int64 `json:"min_unit"`
+	MaxUnit  int64 `json:"max_unit"`
+	StepSize int64 `json:"step_size"`
+	Ratio    ratio `json:"allocation_ratio"`
+}
+
+// ratio is a number that is written with a decimal point even when it is whole:
+// clients in Python show what they get.
+type ratio float64
+
+// MarshalJSON implements json.Marshaler.
+func (f ratio) MarshalJSON() ([]byte, error) {
+	text := strconv.AppendFloat(nil, float64(f), 'g', -1, 64)
+	if !bytes.ContainsAny(text, ".e") {
+		text = append(text, ".0"...)
+	}
+	return text, nil
 }
 
 func viewInventory(i *placement.Inventory) inventoryView {
-	return inventoryView{i.Total, i.Reserved, i.MinUnit, i.MaxUnit, i.StepSize, i.Ratio}
+	return inventoryView{i.Total, i.Reserved, i.MinUnit, i.MaxUnit, i.StepSize, ratio(i.Ratio)}
 }
 
 type oneInventoryView struct {

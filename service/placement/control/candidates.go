@@ -36,7 +36,11 @@ func (c *Control) Candidates(ctx context.Context, q *placement.Query) (*placemen
 	if c.options.Randomize {
 		m.Random = rand.New(rand.NewPCG(c.seed(), c.seed()))
 	}
-	return f.Candidates(ctx, q, m)
+	found, err := f.Candidates(ctx, q, m)
+	if err == nil && found.GaveUp {
+		c.log.Warn("a search for allocation candidates gave up on trees with too many combinations", "groups", len(q.Groups), "found", len(found.Requests))
+	}
+	return found, err
 }
 
 // Providers returns the providers that match a filter.

@@ -26,6 +26,16 @@ type names struct {
 	trait, class    map[string]int // index by name
 }
 
+// Run makes the first picture, so that the first request need not wait for it,
+// and returns when ctx ends. All works without it.
+func (c *Control) Run(ctx context.Context) error {
+	if _, err := c.current(ctx); err != nil && ctx.Err() == nil {
+		c.log.Warn("the picture of all resource providers could not be made; the first request will try again", "error", err)
+	}
+	<-ctx.Done()
+	return nil
+}
+
 // current brings the picture up to date and returns it.
 func (c *Control) current(ctx context.Context) (*forest.Forest, error) {
 	revision, _, err := c.store.Revisions(ctx)

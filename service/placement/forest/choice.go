@@ -198,14 +198,23 @@ func (c *choice) twiceInOneTree() bool {
 	return false
 }
 
-// subtrees reports whether each set of groups that must be in one subtree is.
+// subtrees reports whether each set of groups that must be in one subtree is,
+// as far as the last option picked completes it.
 func (s *search) subtrees(c *choice) bool {
+	newest := s.groups[len(c.picked)-1].Suffix
 	for _, suffixes := range s.q.SameSubtree {
+		if !slices.Contains(suffixes, newest) {
+			continue
+		}
 		var nodes []*node
 		for i, o := range c.picked {
 			if slices.Contains(suffixes, s.groups[i].Suffix) {
 				nodes = append(nodes, o.nodes...)
 			}
+		}
+		later := func(g group) bool { return slices.Contains(suffixes, g.Suffix) }
+		if slices.ContainsFunc(s.groups[len(c.picked):], later) {
+			continue
 		}
 		if !slices.ContainsFunc(nodes, func(top *node) bool {
 			return !slices.ContainsFunc(nodes, func(n *node) bool { return !n.below(top) })

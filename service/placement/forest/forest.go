@@ -82,9 +82,11 @@ func (f *Forest) Root(uuid string) string {
 
 func (f *Forest) apply(changed []*placement.ProviderState, deleted []string) {
 	members := map[string][]*placement.ProviderState{} // of the trees to make anew, by root
+	var roots []string                                 // its keys, in the order of their coming
 	mark := func(root string) {
 		if _, marked := members[root]; !marked && root != "" {
 			members[root] = nil
+			roots = append(roots, root)
 			if i, ok := f.place[root]; ok && f.view.trees[i] != nil {
 				for _, n := range f.view.trees[i].nodes {
 					members[root] = append(members[root], n.ProviderState)
@@ -105,14 +107,14 @@ func (f *Forest) apply(changed []*placement.ProviderState, deleted []string) {
 		}
 		f.nodes[p.UUID], f.root[p.UUID] = p, p.RootUUID
 	}
-	sharingBefore := f.sharingIn(members)
+	sharingBefore := f.sharingIn(roots)
 	trees := slices.Clone(f.view.trees)
-	for root, list := range members {
-		trees = f.plant(trees, root, list)
+	for _, root := range roots {
+		trees = f.plant(trees, root, members[root])
 	}
 	f.view.trees = trees
 	f.compact()
-	if sharingBefore || f.sharingIn(members) {
+	if sharingBefore || f.sharingIn(roots) {
 		f.collectSharing()
 	}
 	f.view.nested = len(f.nodes) > len(f.view.trees)
@@ -179,8 +181,8 @@ func (f *Forest) compact() {
 }
 
 // sharingIn reports whether any of the trees has a provider that shares.
-func (f *Forest) sharingIn(roots map[string][]*placement.ProviderState) bool {
-	for root := range roots {
+func (f *Forest) sharingIn(roots []string) bool {
+	for _, root := range roots {
 		if i, ok := f.place[root]; ok && f.view.trees[i] != nil {
 			for _, n := range f.view.trees[i].nodes {
 				if n.shares {

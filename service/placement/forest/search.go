@@ -42,7 +42,7 @@ func (f *Forest) Candidates(ctx context.Context, q *placement.Query, m Manners) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return &placement.Candidates{Requests: s.found, Summaries: s.summaries()}, nil
+	return &placement.Candidates{Requests: s.found, Summaries: s.summaries(), GaveUp: s.gaveUp}, nil
 }
 
 type group struct {
@@ -66,7 +66,15 @@ type search struct {
 	known map[*tree]bool
 	used  map[*placement.ProviderState]bool
 	steps int
+
+	fruitless int  // steps in the tree under search since it last gave a candidate
+	gaveUp    bool // on some tree
 }
+
+// mostFruitless is after how many steps without a candidate the search gives up
+// on a tree: many groups for many like providers have more combinations than
+// anybody can wait for, and those not tried are like those that were.
+const mostFruitless = 50_000
 
 func (s *search) order(m Manners) []*tree {
 	if m.Random == nil {
@@ -197,9 +205,42 @@ func (s *search) candidates(t *tree) iter.Seq[*choice] {
 				return
 			}
 		}
+		if !s.enough(t, helpers) {
+			return
+		}
+		s.fruitless = 0
 		c := &choice{picked: make([]*option, 0, len(options))}
 		s.combine(c, options, yield)
 	}
+}
+
+// enough reports whether a tree and its helpers together have as much as all
+// groups together want. Where they have not, no combination needs to be tried.
+func (s *search) enough(t *tree, helpers []*node) bool {
+	if len(s.groups) == 1 {
+		return true
+	}
+	missing := map[string]int64{}
+	for i := range s.groups {
+		for _, a := range s.groups[i].Resources {
+			missing[a.Class] += a.Amount
+		}
+	}
+	for _, nodes := range [][]*node{t.nodes, helpers} {
+		for _, n := range nodes {
+			for i := range n.Inventories {
+				if inv := &n.Inventories[i]; inv.Capacity() > inv.Used {
+					missing[inv.Class] -= inv.Capacity() - inv.Used
+				}
+			}
+		}
+	}
+	for _, m := range missing {
+		if m > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // helpers returns the providers outside of t that share with it.
@@ -221,14 +262,19 @@ func (s *search) helpers(t *tree) []*node {
 // combine picks one option of each further group, as far as they go together,
 // and yields each whole choice. It reports whether to go on.
 func (s *search) combine(c *choice, options [][]option, yield func(*choice) bool) bool {
+	if s.fruitless++; s.fruitless > mostFruitless {
+		s.gaveUp = true
+		return false
+	}
 	if !s.goOn() {
 		return false
 	}
 	i := len(c.picked)
 	if i == len(options) {
-		if !s.subtrees(c) || s.q.Flat && c.twiceInOneTree() {
+		if s.q.Flat && c.twiceInOneTree() {
 			return true
 		}
+		s.fruitless = 0
 		return yield(c)
 	}
 	for j := range options[i] {
@@ -239,7 +285,7 @@ func (s *search) combine(c *choice, options [][]option, yield func(*choice) bool
 		before := len(c.takes)
 		c.picked = append(c.picked, o)
 		more := true
-		if c.take(o) {
+		if c.take(o) && s.subtrees(c) {
 			more = s.combine(c, options, yield)
 		}
 		c.undo(before, o)
