@@ -150,10 +150,35 @@ func TestAgents(t *testing.T) {
 	if got := c.list("alice", "ports?device_owner=network:dhcp", "ports"); len(got) != 1 || firstIP(got[0]) != "10.0.0.2" {
 		t.Errorf("DHCP ports %v", got)
 	}
-	c.fails(403, "PolicyNotAuthorized", "alice", "GET", "/v2.0/agents", nil)
+	if got := c.list("alice", "agents", "agents"); len(got) != 0 {
+		t.Errorf("alice sees agents %v", got)
+	}
 	c.fails(404, "AgentNotFound", "alice", "GET", "/v2.0/agents/x", nil)
 	c.want(204, "alice", "DELETE", path("networks", n["id"]), nil, "") // a DHCP port holds nothing
 	if zones := c.list("alice", "availability_zones", "availability_zones"); len(zones) != 2 {
 		t.Errorf("zones %v", zones)
+	}
+}
+
+func TestAgentIsGivenANetwork(t *testing.T) {
+	c := newCloud(t, nil)
+	c.beat("h1")
+	dhcp := "agents/" + url.PathEscape("DHCP agenth1") + "/dhcp-networks"
+	n := c.network("alice", object{})
+	id := n["id"].(string)
+	c.want(201, "admin", "POST", "/v2.0/"+dhcp, object{"network_id": id}, "")
+	c.fails(409, "NetworkHostedByDHCPAgent", "admin", "POST", "/v2.0/"+dhcp, object{"network_id": id})
+	if got := c.list("admin", dhcp, "networks"); len(got) != 1 {
+		t.Errorf("the agent carries %v", got)
+	}
+	c.subnet("alice", n, "10.0.0.0/24", nil)
+	ports := c.list("admin", "ports?device_owner=network:dhcp", "ports")
+	if len(ports) != 1 || ports[0]["binding:host_id"] != "h1" {
+		t.Errorf("DHCP ports %v", ports)
+	}
+	c.want(204, "admin", "DELETE", "/v2.0/"+dhcp+"/"+id, nil, "")
+	c.fails(409, "NetworkNotHostedByDhcpAgent", "admin", "DELETE", "/v2.0/"+dhcp+"/"+id, nil)
+	if ports := c.list("admin", "ports?device_owner=network:dhcp", "ports"); len(ports) != 0 {
+		t.Errorf("left over: %v", ports)
 	}
 }

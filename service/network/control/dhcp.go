@@ -30,12 +30,16 @@ func (c *Control) serveDHCPOn(ctx context.Context, tx *write, networkID, host st
 		return err
 	}
 	switch {
-	case len(served) == 0 && len(bindings) == 0:
+	case len(served) == 0 && host != "": // asked for by name: it waits there for subnets
+		return c.store.BindDHCP(ctx, tx.Tx, store.DHCPBinding{NetworkID: networkID, Host: host})
+	case len(served) == 0 && (len(bindings) == 0 || bindings[0].PortID == ""):
 		return nil
 	case len(served) == 0:
 		return c.endDHCP(ctx, tx, bindings[0])
-	case len(bindings) > 0:
+	case len(bindings) > 0 && bindings[0].PortID != "":
 		return c.adjustDHCP(ctx, tx, bindings[0], served)
+	case len(bindings) > 0:
+		host = bindings[0].Host
 	}
 	n, err := c.store.Network(ctx, tx, store.Everything, networkID)
 	if err != nil {
@@ -103,6 +107,9 @@ func (c *Control) endDHCP(ctx context.Context, tx *write, b store.DHCPBinding) e
 	tx.host(b.Host)
 	if err := c.store.UnbindDHCP(ctx, tx.Tx, b.NetworkID); err != nil {
 		return err
+	}
+	if b.PortID == "" {
+		return nil
 	}
 	return c.store.DeletePort(ctx, tx.Tx, b.PortID)
 }

@@ -38,7 +38,9 @@ func (c *Control) HostState(ctx context.Context, host string) (network.HostState
 		needed[p.NetworkID] = true
 	}
 	for _, b := range bindings {
-		needed[b.NetworkID] = true
+		if b.PortID != "" {
+			needed[b.NetworkID] = true
+		}
 	}
 	v, err := c.view(ctx, slices.Sorted(maps.Keys(needed)), ports)
 	if err != nil {

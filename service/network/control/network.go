@@ -277,6 +277,9 @@ func (c *Control) DeleteNetwork(ctx context.Context, id string, m network.Match)
 		if err := matches(m, n.Standard); err != nil {
 			return err
 		}
+		if err := c.deleteUnmapped(ctx, tx, id); err != nil {
+			return err
+		}
 		ports, err := c.store.PortsWhere(ctx, tx, `t.network_id = ?`, id)
 		if err != nil {
 			return err
@@ -293,6 +296,24 @@ func (c *Control) DeleteNetwork(ctx context.Context, id string, m network.Match)
 		}
 		return c.store.DeleteNetwork(ctx, tx.Tx, id)
 	})
+}
+
+// deleteUnmapped gives back the floating IPs of an external network that are
+// mapped to nothing: they do not hold it.
+func (c *Control) deleteUnmapped(ctx context.Context, tx *write, networkID string) error {
+	list, err := c.store.FloatingIPsWhere(ctx, tx, `t.network_id = ? AND t.port_id IS NULL`, networkID)
+	if err != nil {
+		return err
+	}
+	for _, f := range list {
+		if err := c.store.DeleteFloatingIP(ctx, tx.Tx, f.ID); err != nil {
+			return err
+		}
+		if err := c.store.DeletePort(ctx, tx.Tx, f.FloatingPort); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inUse returns the ports that are more than this service's own DHCP ports.

@@ -105,7 +105,7 @@ func (c *Control) insertPort(ctx context.Context, tx *write, p network.Port, mac
 	if p.FixedIPs, err = c.addresses(ctx, tx, w, subnets); err != nil {
 		return p, err
 	}
-	p.FixedIPs = orNone(p.FixedIPs)
+	p.FixedIPs, p.VIFDetails = orNone(p.FixedIPs), store.VIFDetails(p.VIFType)
 	if err := c.store.InsertPort(ctx, tx.Tx, p); err != nil {
 		return p, err
 	}

@@ -157,7 +157,7 @@ func ports(ctx context.Context, q db.Querier, list []portRow) ([]network.Port, e
 			Status: r.Status, DeviceID: r.DeviceID, DeviceOwner: r.DeviceOwner, FixedIPs: orEmpty(addresses[r.ID]), Pairs: orEmpty(r.Pairs.V),
 			DHCPOptions: orEmpty(r.DHCPOptions.V), SecurityGroups: orEmpty(groups[r.ID]), PortSecurity: r.PortSecurity, DNSName: r.DNSName,
 			DNSAssignment: []network.DNSAssignment{}, VNICType: r.VNICType,
-			Binding: &network.Binding{Host: r.Host, VIFType: r.VIFType, VIFDetails: vifDetails(r.VIFType), Profile: r.Profile.V}}
+			Binding: &network.Binding{Host: r.Host, VIFType: r.VIFType, VIFDetails: VIFDetails(r.VIFType), Profile: r.Profile.V}}
 		if out[i].Profile == nil {
 			out[i].Profile = map[string]any{}
 		}
@@ -165,8 +165,8 @@ func ports(ctx context.Context, q db.Querier, list []portRow) ([]network.Port, e
 	return out, nil
 }
 
-// vifDetails says to compute what this service does at the port.
-func vifDetails(vifType string) map[string]any {
+// VIFDetails says to compute what this service does at the port.
+func VIFDetails(vifType string) map[string]any {
 	if vifType != network.VIFBridge {
 		return map[string]any{}
 	}
