@@ -373,3 +373,43 @@ const signature = "704b1c5d49535debd07150742aeeddadb3dc4b621f13df53bd1e31e69ee42
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestGroupMembersReachOtherHosts(t *testing.T) {
+	w := newWhole(t)
+	one, two := fake.New(fake.Config{}), fake.New(fake.Config{})
+	w.agent("h1", one, agent.MetadataBackend{})
+	w.agent("h2", two, agent.MetadataBackend{})
+	w.agentUp("h1")
+	w.agentUp("h2")
+	n, _ := w.network("10.0.0.0/24")
+	p := w.server(n, "h1", "s1")
+	w.event(network.EventPlugged)
+	remotes := func() int {
+		made, _ := one.Port(p.ID)
+		count := 0
+		for _, r := range made.Rules {
+			if r.RemoteGroup && r.EtherType == "IPv4" {
+				count = len(r.Remote)
+			}
+		}
+		return count
+	}
+	if got := remotes(); got != 1 {
+		t.Fatalf("the rule speaks of %d members", got)
+	}
+	other := w.server(n, "h2", "s2")
+	w.event(network.EventPlugged)
+	w.eventually("h1 knows the member on h2", func() bool { return remotes() == 2 })
+	must(w.control.CreateRules(w.admin, []network.RuleInput{{GroupID: network.Some(p.SecurityGroups[0]), Direction: network.Some("ingress"),
+		Protocol: network.Some(network.Word("tcp")), PortMin: network.Some(22), PortMax: network.Some(22)}}))
+	for _, on := range []struct {
+		driver *fake.Driver
+		port   string
+	}{{one, p.ID}, {two, other.ID}} {
+		w.eventually("the new rule", func() bool { made, _ := on.driver.Port(on.port); return len(made.Rules) == 5 })
+	}
+	if err := w.control.DeletePort(w.admin, other.ID, network.Match{}); err != nil {
+		t.Fatal(err)
+	}
+	w.eventually("h1 forgets the member", func() bool { return remotes() == 1 })
+}

@@ -68,9 +68,6 @@ func (c *Control) settle(ctx context.Context, w *write) error {
 	}{
 		{w.networks, `SELECT DISTINCT host FROM ports WHERE host <> '' AND network_id IN @`},
 		{w.routers, `SELECT DISTINCT host FROM routers WHERE host <> '' AND id IN @`},
-		{w.groups, `SELECT DISTINCT p.host FROM ports AS p JOIN port_groups AS g ON g.port_id = p.id WHERE p.host <> '' AND g.group_id IN @`},
-		{w.remotes, `SELECT DISTINCT p.host FROM security_group_rules AS r JOIN port_groups AS g ON g.group_id = r.group_id
-			JOIN ports AS p ON p.id = g.port_id WHERE p.host <> '' AND r.remote_group IN @`},
 	}
 	for _, q := range queries {
 		if len(q.of) == 0 {
@@ -78,6 +75,19 @@ func (c *Control) settle(ctx context.Context, w *write) error {
 		}
 		list, args := db.In(slices.Sorted(maps.Keys(q.of)))
 		hosts, err := db.Select[string](ctx, w.Tx, strings.Replace(q.query, "@", list, 1), args...)
+		if err != nil {
+			return err
+		}
+		w.host(hosts...)
+	}
+	for _, groups := range []struct {
+		of       map[string]bool
+		speaking bool
+	}{{w.groups, false}, {w.remotes, true}} {
+		if len(groups.of) == 0 {
+			continue
+		}
+		hosts, err := c.store.HostsOfGroups(ctx, w.Tx, slices.Sorted(maps.Keys(groups.of)), groups.speaking)
 		if err != nil {
 			return err
 		}

@@ -188,7 +188,7 @@ func (s *Store) InsertPort(ctx context.Context, tx *db.Tx, p network.Port) error
 	if err := s.SetAddresses(ctx, tx, p.ID, p.NetworkID, p.FixedIPs); err != nil {
 		return err
 	}
-	return s.setPortGroups(ctx, tx, p.ID, p.SecurityGroups)
+	return s.setPortGroups(ctx, tx, p.ID, p.Host, p.SecurityGroups)
 }
 
 // UpdatePort writes what can change of a port; addresses and groups only where
@@ -203,24 +203,46 @@ func (s *Store) UpdatePort(ctx context.Context, tx *db.Tx, p network.Port, addre
 		err = s.SetAddresses(ctx, tx, p.ID, p.NetworkID, p.FixedIPs)
 	}
 	if err == nil && groups {
-		err = s.setPortGroups(ctx, tx, p.ID, p.SecurityGroups)
+		err = s.setPortGroups(ctx, tx, p.ID, p.Host, p.SecurityGroups)
 	}
 	return err
 }
 
-func (s *Store) setPortGroups(ctx context.Context, tx *db.Tx, portID string, groupIDs []string) error {
-	if _, err := tx.Exec(ctx, `DELETE FROM port_groups WHERE port_id = ?`, portID); err != nil {
-		return err
+func (s *Store) setPortGroups(ctx context.Context, tx *db.Tx, portID, host string, groupIDs []string) error {
+	for _, table := range []string{"port_groups", "bound_groups"} {
+		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE port_id = ?`, portID); err != nil {
+			return err
+		}
 	}
-	type row struct {
+	type member struct {
 		PortID  string `db:"port_id"`
 		GroupID string `db:"group_id"`
 	}
-	rows := make([]row, len(groupIDs))
-	for i, g := range groupIDs {
-		rows[i] = row{portID, g}
+	type bound struct {
+		Host string `db:"host"`
+		member
 	}
-	return db.Insert(ctx, tx, "port_groups", rows...)
+	members, hosts := make([]member, len(groupIDs)), make([]bound, len(groupIDs))
+	for i, g := range groupIDs {
+		members[i] = member{portID, g}
+		hosts[i] = bound{host, members[i]}
+	}
+	if err := db.Insert(ctx, tx, "port_groups", members...); err != nil || host == "" {
+		return err
+	}
+	return db.Insert(ctx, tx, "bound_groups", hosts...)
+}
+
+// HostsOfGroups lists the hosts with an agent on which a port has one of the
+// groups; with speaking, a group whose rules speak of one of them.
+func (s *Store) HostsOfGroups(ctx context.Context, q db.Querier, groupIDs []string, speaking bool) ([]string, error) {
+	list, args := in(groupIDs)
+	groups := list
+	if speaking {
+		groups = `(SELECT r.group_id FROM security_group_rules AS r WHERE r.remote_group IN ` + list + `)`
+	}
+	return db.Select[string](ctx, q, `SELECT a.host FROM agents AS a WHERE a.type = '`+network.AgentL2+`'
+		AND EXISTS (SELECT 1 FROM bound_groups AS b WHERE b.host = a.host AND b.group_id IN `+groups+`)`, args...)
 }
 
 // SetPortStatus writes a port's status if it has another one, and reports
@@ -234,7 +256,7 @@ func (s *Store) SetPortStatus(ctx context.Context, tx *db.Tx, id, status string,
 // DeletePort removes a port with its addresses.
 func (s *Store) DeletePort(ctx context.Context, tx *db.Tx, id string) error {
 	for _, q := range []string{`DELETE FROM fixed_ips WHERE port_id = ?`, `DELETE FROM port_groups WHERE port_id = ?`,
-		`DELETE FROM tags WHERE resource_id = ?`, `DELETE FROM dhcp_bindings WHERE port_id = ?`, `DELETE FROM ports WHERE id = ?`} {
+		`DELETE FROM bound_groups WHERE port_id = ?`, `DELETE FROM tags WHERE resource_id = ?`, `DELETE FROM dhcp_bindings WHERE port_id = ?`, `DELETE FROM ports WHERE id = ?`} {
 		if _, err := tx.Exec(ctx, q, id); err != nil {
 			return err
 		}
