@@ -3,7 +3,6 @@ package compute
 import (
 	"kilonova/internal/bus"
 	"kilonova/internal/fault"
-	"kilonova/service/compute/hypervisor"
 )
 
 // What control and the agents exchange. Work that takes long is asked for again
@@ -104,7 +103,7 @@ var Report = bus.Call[HostReport, HostOrders]{Name: "compute.report"}
 // HostReport is what an agent says of its host.
 type HostReport struct {
 	Host      string               `json:"host"`
-	Resources hypervisor.Resources `json:"resources"`
+	Resources Resources `json:"resources"`
 	Traits    []string             `json:"traits"`
 	Methods   []string             `json:"methods"`
 	Guests    []GuestReport        `json:"guests"`

@@ -1,10 +1,6 @@
 package compute
 
-import (
-	"time"
-
-	"kilonova/service/compute/hypervisor"
-)
+import "time"
 
 // Host is one service process that the API lists: a compute agent with its
 // hypervisor, or a control process (conductor, scheduler).
@@ -21,7 +17,7 @@ type Host struct {
 	LastSeen       time.Time
 	CreatedAt      time.Time
 	UpdatedAt      time.Time
-	Resources      hypervisor.Resources
+	Resources      Resources
 	Traits         []string // of its driver: COMPUTE_*
 	Methods        []string // calls that the agent serves
 	Published      string   // what Placement has been told, to tell it again only when it changes

@@ -134,3 +134,8 @@ type Placement interface {
 	// Withdraw removes a provider that nothing is claimed on.
 	Withdraw(ctx context.Context, providerID string) error
 }
+
+// TapName is the name of the host device behind a port: the convention that
+// compute and network agents share with upstream's ("tap" and 11 characters of
+// the port's id; IFNAMSIZ leaves 15).
+func TapName(portID string) string { return "tap" + portID[:min(11, len(portID))] }

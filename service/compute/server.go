@@ -103,7 +103,7 @@ type Interface struct {
 	MTU         int       `json:"mtu"`
 	Tag         string    `json:"tag,omitempty"`
 	Active      bool      `json:"active"`
-	Owned       bool      `json:"owned"` // made by compute, to be deleted with the server
+	Owned       bool      `json:"owned"`            // made by compute, to be deleted with the server
 	Groups      []string  `json:"groups,omitempty"` // names of its security groups
 	FixedIPs    []FixedIP `json:"fixed_ips"`
 }

@@ -10,7 +10,6 @@ import (
 	"kilonova/internal/rest"
 	"kilonova/service/compute"
 	"kilonova/service/compute/control"
-	"kilonova/service/compute/hypervisor"
 )
 
 func (a *api) listZones(ctx context.Context, r *rest.Request) (*rest.Response, error) {
@@ -235,7 +234,7 @@ func viewHypervisor(v rest.Version, h control.Hypervisor) *hypervisorView {
 func nodeName(h control.Hypervisor) string { return firstOf(h.Resources.HypervisorName, h.Name) }
 
 // cpuInfo is an object since 2.28 and was a text of JSON before.
-func cpuInfo(v rest.Version, cpu hypervisor.CPU) any {
+func cpuInfo(v rest.Version, cpu compute.CPU) any {
 	if cpu.Features == nil {
 		cpu.Features = []string{}
 	}

@@ -17,6 +17,9 @@ import (
 
 // buildState is what a build remembers between its steps.
 type buildState struct {
+	// Requested is where an administrator wants the server.
+	Requested schedule.Place `json:"requested"`
+
 	Attempt int      `json:"attempt"`
 	Host    string   `json:"host,omitempty"` // chosen and claimed
 	Tried   []string `json:"tried,omitempty"`
@@ -99,7 +102,7 @@ func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Serve
 
 // place chooses a host and claims on it.
 func (c *Control) place(ctx context.Context, run *task.Run, s *compute.Server, state *buildState) error {
-	choices, explanation, err := c.choose(ctx, s, state.Tried)
+	choices, explanation, err := c.choose(ctx, s, state)
 	state.Explanation = &explanation
 	if err != nil {
 		return err
@@ -117,10 +120,7 @@ func (c *Control) place(ctx context.Context, run *task.Run, s *compute.Server, s
 		s.Host, s.Node = choice.Name, choice.Node
 		return c.placed(ctx, run, s, state, choice)
 	}
-	if err == nil {
-		err = fault.Conflictf("No valid host was found. %s", explanation.Summary())
-	}
-	return fault.New(fault.Conflict, "No valid host was found. There are not enough hosts available: %w", err)
+	return fault.New(fault.Conflict, "No valid host was found. On each of the %d hosts that were chosen others took the room first: %w", len(choices), err)
 }
 
 func (c *Control) placed(ctx context.Context, run *task.Run, s *compute.Server, state *buildState, choice schedule.Choice) error {

@@ -21,7 +21,7 @@ func resourcesOf(f compute.Flavor) map[string]int {
 
 // choose asks Placement who has room and the scheduler who of these is the best.
 // The explanation stands also when nobody is left.
-func (c *Control) choose(ctx context.Context, s *compute.Server, tried []string) ([]schedule.Choice, schedule.Explanation, error) {
+func (c *Control) choose(ctx context.Context, s *compute.Server, state *buildState) ([]schedule.Choice, schedule.Explanation, error) {
 	var none schedule.Explanation
 	limit := c.Options.Scheduler.Scheduler.MaxPlacementResults
 	candidates, err := c.Placement.Candidates(ctx, resourcesOf(s.Flavor), nil, []string{traitDisabled}, limit)
@@ -35,7 +35,11 @@ func (c *Control) choose(ctx context.Context, s *compute.Server, tried []string)
 	if len(hosts) == 0 {
 		return nil, none, c.nobody(ctx, s)
 	}
-	result, err := c.scheduler.Select(hosts, c.scheduleRequest(s, tried))
+	request, err := c.scheduleRequest(ctx, s, state)
+	if err != nil {
+		return nil, none, err
+	}
+	result, err := c.scheduler.Select(hosts, request)
 	if err != nil {
 		return nil, result.Explanation, err
 	}
@@ -101,15 +105,17 @@ func (c *Control) scheduleHost(h *compute.Host, candidate compute.Candidate) *sc
 	return x
 }
 
-func (c *Control) scheduleRequest(s *compute.Server, tried []string) *schedule.Request {
+func (c *Control) scheduleRequest(ctx context.Context, s *compute.Server, state *buildState) (*schedule.Request, error) {
 	f := s.Flavor
 	r := &schedule.Request{ServerID: s.ID, ProjectID: s.ProjectID, Zone: s.AvailabilityZone,
 		Flavor: schedule.Flavor{Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, RootGB: f.RootGB, EphemeralGB: f.EphemeralGB, SwapMB: f.SwapMB, ExtraSpecs: f.ExtraSpecs},
-		Image:  schedule.Image{ID: s.ImageID, Properties: s.ImageMeta.Properties}, Hints: hintsOf(s.Hints), IgnoreHosts: slices.Clone(tried), Choices: 16}
-	if s.Host != "" || s.Node != "" { // asked for by an administrator
-		r.Destination = schedule.Place{Host: s.Host, Node: s.Node}
+		Image:  schedule.Image{ID: s.ImageID, Properties: s.ImageMeta.Properties}, Hints: hintsOf(s.Hints), Destination: state.Requested, Choices: 16}
+	for _, host := range state.Tried {
+		r.Tried = append(r.Tried, schedule.Place{Host: host})
 	}
-	return r
+	var err error
+	r.Located, err = c.Store.HostsOf(ctx, c.Store.DB, slices.Concat(r.Hints.SameHost, r.Hints.DifferentHost))
+	return r, err
 }
 
 // hintsOf reads the hints that are known; others are the user's own.

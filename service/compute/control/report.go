@@ -11,7 +11,6 @@ import (
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
-	"kilonova/service/compute/hypervisor"
 	"kilonova/service/compute/store"
 )
 
@@ -153,7 +152,7 @@ func sameHost(h *compute.Host, r compute.HostReport) bool {
 }
 
 // inventoryOf is what a host offers to Placement.
-func (c *Control) inventoryOf(r hypervisor.Resources) map[string]compute.Inventory {
+func (c *Control) inventoryOf(r compute.Resources) map[string]compute.Inventory {
 	o := c.Options
 	all := map[string]compute.Inventory{
 		"VCPU":      {Total: r.VCPUs, Reserved: min(o.ReservedCPUs, r.VCPUs), MinUnit: 1, MaxUnit: r.VCPUs, StepSize: 1, AllocationRatio: o.CPURatio},

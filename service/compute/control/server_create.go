@@ -10,6 +10,7 @@ import (
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
+	"kilonova/service/compute/schedule"
 )
 
 // NewServer is what a caller asks for.
@@ -57,7 +58,7 @@ func (c *Control) CreateServers(ctx context.Context, n NewServer) (*CreatedServe
 	if caller.ProjectID == "" {
 		return nil, fault.Invalidf("A server belongs to a project, and the token is not scoped to one.")
 	}
-	template, err := c.template(ctx, caller, n)
+	template, requested, err := c.template(ctx, caller, n)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +74,7 @@ func (c *Control) CreateServers(ctx context.Context, n NewServer) (*CreatedServe
 			if err := c.act(ctx, tx, s.ID, "create"); err != nil {
 				return err
 			}
-			if err := c.add(ctx, tx, taskBuild, s.ID, buildState{}); err != nil {
+			if err := c.add(ctx, tx, taskBuild, s.ID, buildState{Requested: requested}); err != nil {
 				return err
 			}
 		}
@@ -85,12 +86,13 @@ func (c *Control) CreateServers(ctx context.Context, n NewServer) (*CreatedServe
 	return &CreatedServers{Server: servers[0], AdminPass: template.AdminPass, ReservationID: template.ReservationID}, nil
 }
 
-// template makes the server that all of a request are like, checking on the way
-// everything that can be known now.
-func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer) (*compute.Server, error) {
+// template makes the server that all of a request are like, and says where they
+// shall be, checking on the way everything that can be known now.
+func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer) (*compute.Server, schedule.Place, error) {
+	var place schedule.Place
 	flavor, err := c.usableFlavor(ctx, n.FlavorID)
 	if err != nil {
-		return nil, asInvalid(err)
+		return nil, place, asInvalid(err)
 	}
 	now := c.Now()
 	s := &compute.Server{DisplayName: n.Name, Description: n.Description, Hostname: n.Hostname, ProjectID: caller.ProjectID, UserID: caller.UserID,
@@ -105,27 +107,27 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer
 		s.AdminPass = randomText(12)
 	}
 	if err := c.checkImage(ctx, s); err != nil {
-		return nil, err
+		return nil, place, err
 	}
-	if s.AvailabilityZone, s.Host, s.Node, err = c.placeAsked(ctx, n); err != nil {
-		return nil, err
+	if s.AvailabilityZone, place, err = c.placeAsked(ctx, n); err != nil {
+		return nil, place, err
 	}
 	if n.KeyName != "" {
 		key, err := c.Store.Keypair(ctx, c.Store.DB, caller.UserID, n.KeyName)
 		if fault.Is(err, fault.NotFound) {
-			return nil, fault.Invalidf("Invalid key_name provided: you have no keypair %s.", n.KeyName)
+			return nil, place, fault.Invalidf("Invalid key_name provided: you have no keypair %s.", n.KeyName)
 		} else if err != nil {
-			return nil, err
+			return nil, place, err
 		}
 		s.KeyData = key.PublicKey
 	}
 	if q := c.Options.Quota.MetadataItems; q >= 0 && len(n.Metadata) > q {
-		return nil, overQuota("metadata_items", len(n.Metadata), 0, q)
+		return nil, place, overQuota("metadata_items", len(n.Metadata), 0, q)
 	}
 	if !n.NoNetwork {
 		s.Wanted, err = c.checkNetworks(ctx, caller, s, n)
 	}
-	return s, err
+	return s, place, err
 }
 
 // asInvalid turns "no such thing" into "your request is wrong": the thing is
@@ -171,38 +173,38 @@ func (c *Control) checkImage(ctx context.Context, s *compute.Server) error {
 
 // placeAsked reads where the server shall be: a zone, and for administrators a
 // host and node by ZONE:HOST:NODE or by name.
-func (c *Control) placeAsked(ctx context.Context, n NewServer) (zone, host, node string, err error) {
-	zone, host, node = n.Zone, n.Host, n.Node
-	if host != "" || node != "" {
+func (c *Control) placeAsked(ctx context.Context, n NewServer) (zone string, place schedule.Place, err error) {
+	zone, place = n.Zone, schedule.Place{Host: n.Host, Node: n.Node}
+	if place != (schedule.Place{}) {
 		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create:requested_destination", auth.Own(ctx)); err != nil {
-			return "", "", "", err
+			return "", place, err
 		}
 	}
 	if z, rest, forced := strings.Cut(n.Zone, ":"); forced {
 		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create:forced_host", auth.Own(ctx)); err != nil {
-			return "", "", "", err
+			return "", place, err
 		}
 		zone = z
-		host, node, _ = strings.Cut(rest, ":")
+		place.Host, place.Node, _ = strings.Cut(rest, ":")
 	}
 	if zone != "" {
 		known, err := c.zoneExists(ctx, zone)
 		if err != nil {
-			return "", "", "", err
+			return "", place, err
 		}
 		if !known {
-			return "", "", "", fault.Invalidf("The requested availability zone is not available: there is no zone %s.", zone)
+			return "", place, fault.Invalidf("The requested availability zone is not available: there is no zone %s.", zone)
 		}
 	}
-	if host != "" {
-		if _, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, host); err != nil {
-			return "", "", "", asInvalid(err)
+	if place.Host != "" {
+		if _, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, place.Host); err != nil {
+			return "", place, asInvalid(err)
 		}
 	}
 	if zone == "" {
 		zone = c.Options.ScheduleZone
 	}
-	return zone, host, node, nil
+	return zone, place, nil
 }
 
 // checkNetworks resolves what was asked for: ids that exist and may be used; the

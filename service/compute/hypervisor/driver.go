@@ -3,6 +3,8 @@ package hypervisor
 import (
 	"context"
 	"io"
+
+	"kilonova/service/compute"
 )
 
 // Driver makes servers real on one host. Every method may be called again after
@@ -72,7 +74,7 @@ type ConsoleLogger interface {
 
 // Plugger is implemented by drivers whose network interfaces are devices of the
 // host, made before the guest starts so that the network agent can wire them:
-// tap devices named as TapName says. Both are idempotent.
+// tap devices named as compute.TapName says. Both are idempotent.
 type Plugger interface {
 	Plug(ctx context.Context, nic NIC) error
 	Unplug(ctx context.Context, nic NIC) error
@@ -160,11 +162,6 @@ type NIC struct {
 	Tag    string // the user's device tag, may be empty
 }
 
-// TapName is the name of the host device behind a port: the convention that
-// compute and network agents share with upstream's ("tap" and 11 characters of
-// the port's id; IFNAMSIZ leaves 15).
-func TapName(portID string) string { return "tap" + portID[:min(11, len(portID))] }
-
 // Volume is a block device provided by the volume service.
 type Volume struct {
 	ID       string
@@ -187,41 +184,12 @@ type Observed struct {
 	State State
 }
 
-// Resources is what a host offers and has in use, measured, not accounted.
-type Resources struct {
-	HypervisorType    string // "QEMU", "fake", ...: hypervisor_type of the API
-	HypervisorVersion int    // as libvirt counts: 1e6*major + 1e3*minor + micro
-	HypervisorName    string // the hypervisor's own name of the host (its FQDN)
-	HostIP            string
+// Resources is what a host offers and has in use. It is a word of the whole
+// service: agents report it, control keeps it and the API shows it.
+type Resources = compute.Resources
 
-	VCPUs        int
-	MemoryMB     int
-	MemoryUsedMB int
-	DiskGB       int
-	DiskUsedGB   int // of the file system that holds the guests
-	DiskFreeGB   int
-	Running      int // guests running, also foreign ones
-
-	// CPU describes the processor: arch, model, vendor, features, topology.
-	CPU CPU
-	// Supported lists what can run here, e.g. {"x86_64", "qemu", "hvm"}.
-	Supported [][3]string
-	// Traits are further Placement traits that hold on this host (HW_CPU_…).
-	Traits []string
-}
-
-// CPU is cpu_info of the API.
-type CPU struct {
-	Arch     string      `json:"arch"`
-	Model    string      `json:"model"`
-	Vendor   string      `json:"vendor"`
-	Features []string    `json:"features"`
-	Topology CPUTopology `json:"topology"`
-}
-
-// CPUTopology counts one host's processors.
-type CPUTopology struct {
-	Sockets int `json:"sockets"`
-	Cores   int `json:"cores"`
-	Threads int `json:"threads"`
-}
+// CPU and CPUTopology are parts of it.
+type (
+	CPU         = compute.CPU
+	CPUTopology = compute.CPUTopology
+)

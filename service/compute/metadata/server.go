@@ -6,7 +6,6 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
-	"kilonova/service/compute/hypervisor"
 )
 
 // Of says what a server's guest may learn. zone is the zone of its host.
@@ -42,7 +41,7 @@ func Of(s *compute.Server, zone string) (*Instance, error) {
 }
 
 func ofInterface(n compute.Interface) Interface {
-	out := Interface{PortID: n.PortID, Device: hypervisor.TapName(n.PortID), Type: "bridge", MAC: n.MAC, MTU: n.MTU, NetworkID: n.NetworkID}
+	out := Interface{PortID: n.PortID, Device: compute.TapName(n.PortID), Type: "bridge", MAC: n.MAC, MTU: n.MTU, NetworkID: n.NetworkID}
 	for _, ip := range n.FixedIPs {
 		out.Subnets = append(out.Subnets, Subnet{Prefix: netip.PrefixFrom(ip.Address, ip.Prefix).Masked(), Addresses: []netip.Addr{ip.Address},
 			Gateway: ip.Gateway, DNS: ip.DNS, DHCP: ip.DHCP})

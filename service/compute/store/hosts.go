@@ -8,25 +8,24 @@ import (
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
-	"kilonova/service/compute/hypervisor"
 )
 
 type hostRow struct {
-	Seq            int64                         `db:"seq"`
-	ID             string                        `db:"id"`
-	Binary         string                        `db:"binary_name"`
-	Name           string                        `db:"name"`
-	NodeID         string                        `db:"node_id"`
-	Disabled       bool                          `db:"disabled"`
-	DisabledReason string                        `db:"disabled_reason"`
-	ForcedDown     bool                          `db:"forced_down"`
-	LastSeen       db.Time                       `db:"last_seen"`
-	CreatedAt      db.Time                       `db:"created_at"`
-	UpdatedAt      db.Time                       `db:"updated_at"`
-	Resources      db.JSON[hypervisor.Resources] `db:"resources"`
-	Traits         db.JSON[[]string]             `db:"traits"`
-	Methods        db.JSON[[]string]             `db:"methods"`
-	Published      string                        `db:"published"`
+	Seq            int64                      `db:"seq"`
+	ID             string                     `db:"id"`
+	Binary         string                     `db:"binary_name"`
+	Name           string                     `db:"name"`
+	NodeID         string                     `db:"node_id"`
+	Disabled       bool                       `db:"disabled"`
+	DisabledReason string                     `db:"disabled_reason"`
+	ForcedDown     bool                       `db:"forced_down"`
+	LastSeen       db.Time                    `db:"last_seen"`
+	CreatedAt      db.Time                    `db:"created_at"`
+	UpdatedAt      db.Time                    `db:"updated_at"`
+	Resources      db.JSON[compute.Resources] `db:"resources"`
+	Traits         db.JSON[[]string]          `db:"traits"`
+	Methods        db.JSON[[]string]          `db:"methods"`
+	Published      string                     `db:"published"`
 }
 
 type newHostRow struct {

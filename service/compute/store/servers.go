@@ -240,6 +240,27 @@ func (s *Store) Elsewhere(ctx context.Context, q db.Querier, host string, ids []
 	return db.Select[string](ctx, q, `SELECT id FROM servers WHERE deleted_at IS NULL AND host <> ? AND host <> '' AND id IN `+in, append([]any{host}, args...)...)
 }
 
+type located struct {
+	ID   string `db:"id"`
+	Host string `db:"host"`
+}
+
+// HostsOf says on which hosts servers are; those on none are absent.
+func (s *Store) HostsOf(ctx context.Context, q db.Querier, ids []string) (map[string]string, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	in, args := db.In(ids)
+	hosts := map[string]string{}
+	for row, err := range db.Each[located](ctx, q, `SELECT id, host FROM servers WHERE deleted_at IS NULL AND host <> '' AND id IN `+in, args...) {
+		if err != nil {
+			return nil, err
+		}
+		hosts[row.ID] = row.Host
+	}
+	return hosts, nil
+}
+
 func collect(rows iter.Seq2[*serverRow, error]) ([]*compute.Server, error) {
 	var all []*compute.Server
 	for row, err := range rows {

@@ -19,6 +19,7 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/internal/host"
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 	"kilonova/service/compute/hypervisor/hypervisortest"
 )
@@ -386,7 +387,7 @@ func testTaps(t *testing.T, p *private) {
 	d, nic := p.driver(t), tinyNIC(t)
 	must(t, d.Plug(t.Context(), nic))
 	defer func() { must(t, d.Unplug(context.WithoutCancel(t.Context()), nic)) }()
-	link, err := netlink.LinkByName(hypervisor.TapName(nic.PortID))
+	link, err := netlink.LinkByName(compute.TapName(nic.PortID))
 	must(t, err)
 	a := link.Attrs()
 	if a.MTU != nic.MTU || a.HardwareAddr.String() != "fe"+nic.MAC[2:] || a.Flags&1 != 0 {

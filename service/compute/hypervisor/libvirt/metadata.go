@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"kilonova/service/compute/hypervisor"
+	"kilonova/service/compute"
 )
 
 // The namespaces of what the driver writes into a domain's metadata: upstream's,
@@ -115,7 +115,7 @@ func (s seen) volume(id string) (disk, bool) {
 
 // port finds a port's interface, by the name of its tap.
 func (s seen) port(id string) (iface, bool) {
-	tap := hypervisor.TapName(id)
+	tap := compute.TapName(id)
 	i := slices.IndexFunc(s.Devices.Interfaces, func(n iface) bool { return n.Target != nil && n.Target.Dev == tap })
 	if i < 0 {
 		return iface{}, false

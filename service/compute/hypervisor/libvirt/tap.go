@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 )
 
@@ -24,7 +25,7 @@ func (d *Driver) Plug(ctx context.Context, nic hypervisor.NIC) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return plugTap(hypervisor.TapName(nic.PortID), nic.MAC, nic.MTU)
+	return plugTap(compute.TapName(nic.PortID), nic.MAC, nic.MTU)
 }
 
 // Unplug implements hypervisor.Plugger.
@@ -35,7 +36,7 @@ func (d *Driver) Unplug(ctx context.Context, nic hypervisor.NIC) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return unplugTap(hypervisor.TapName(nic.PortID))
+	return unplugTap(compute.TapName(nic.PortID))
 }
 
 func plugTap(name, guestMAC string, size int) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 )
 
@@ -201,7 +202,7 @@ func isISO(image []byte) bool {
 func (b builder) nic(nic hypervisor.NIC, model string) iface {
 	i := iface{
 		Type: "ethernet", MAC: &macAddress{nic.MAC},
-		Target: &ifaceTarget{Dev: hypervisor.TapName(nic.PortID), Managed: "no"},
+		Target: &ifaceTarget{Dev: compute.TapName(nic.PortID), Managed: "no"},
 		Model:  &typed{model},
 	}
 	if nic.MTU != 0 {

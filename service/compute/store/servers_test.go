@@ -1,0 +1,171 @@
+package store
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+)
+
+func open(t testing.TB) *Store {
+	t.Helper()
+	d, err := db.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "c.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	s, err := New(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// fill writes n servers; names go a, b, c, a, b, c, … and every fourth has no
+// launch time.
+func fill(t testing.TB, s *Store, n int) []*compute.Server {
+	t.Helper()
+	var all []*compute.Server
+	for i := range n {
+		all = append(all, &compute.Server{ID: fmt.Sprintf("%08d-0000-4000-8000-000000000000", i), DisplayName: string(rune('a' + i%3)), ProjectID: fmt.Sprint("p", i%2),
+			State: compute.Active, Flavor: compute.Flavor{ID: "1", VCPUs: 1, MemoryMB: 10}, Metadata: map[string]string{"i": fmt.Sprint(i)},
+			CreatedAt: epoch.Add(time.Duration(i) * time.Second), UpdatedAt: epoch})
+	}
+	err := s.Tx(t.Context(), func(tx *db.Tx) error {
+		if err := s.InsertServers(t.Context(), tx, all...); err != nil {
+			return err
+		}
+		for i, v := range all {
+			if i%4 == 0 {
+				continue
+			}
+			at := epoch.Add(time.Duration(n-i) * time.Minute)
+			if _, err := s.UpdateServer(t.Context(), tx, v.ID, ServerPatch{LaunchedAt: &at}, Expect{}, time.Time{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func ids(t *testing.T, s *Store, q ServerQuery) []string {
+	t.Helper()
+	var all []string
+	for v, err := range s.Servers(t.Context(), s.DB, q) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, v.ID)
+	}
+	return all
+}
+
+// Pages put together must be the whole list, whatever the order, also where the
+// keys to sort by are equal or missing.
+func TestPagesAreTheWholeList(t *testing.T) {
+	s := open(t)
+	fill(t, s, 23)
+	for _, order := range [][]Order{nil, {{"display_name", false}}, {{"display_name", true}}, {{"launched_at", true}, {"display_name", false}},
+		{{"launched_at", false}}, {{"project_id", true}, {"display_name", true}, {"created_at", false}}, {{"id", false}}} {
+		whole := ids(t, s, ServerQuery{Sort: order})
+		if len(whole) != 23 {
+			t.Fatalf("%v: %d servers", order, len(whole))
+		}
+		var pages []string
+		for marker := ""; ; {
+			page := ids(t, s, ServerQuery{Sort: order, Marker: marker, Limit: 5})
+			if len(page) == 0 {
+				break
+			}
+			pages = append(pages, page...)
+			marker = page[len(page)-1]
+		}
+		if !slices.Equal(whole, pages) {
+			t.Errorf("order %v:\nwhole %v\npages %v", order, whole, pages)
+		}
+	}
+}
+
+func TestServerFilters(t *testing.T) {
+	s := open(t)
+	fill(t, s, 12)
+	no := false
+	if n := len(ids(t, s, ServerQuery{ProjectID: "p1", Deleted: &no})); n != 6 {
+		t.Errorf("%d of project p1", n)
+	}
+	if n := len(ids(t, s, ServerQuery{States: []compute.State{}})); n != 0 {
+		t.Errorf("%d in none of the states", n)
+	}
+	if got := ids(t, s, ServerQuery{Match: func(v *compute.Server) bool { return v.DisplayName == "b" }, Limit: 2}); len(got) != 2 {
+		t.Errorf("matched %v", got)
+	}
+	for _, err := range s.Servers(t.Context(), s.DB, ServerQuery{Marker: "nobody"}) {
+		if !fault.Is(err, fault.Invalid) {
+			t.Error(err)
+		}
+	}
+	if _, err := s.Server(t.Context(), s.DB, "nobody"); !fault.Is(err, fault.NotFound) {
+		t.Error(err)
+	}
+}
+
+func TestUpdateServerIsCompareAndSwap(t *testing.T) {
+	s := open(t)
+	id := fill(t, s, 1)[0].ID
+	try := func(e Expect, p ServerPatch) (ok bool) {
+		err := s.Tx(t.Context(), func(tx *db.Tx) (err error) {
+			ok, err = s.UpdateServer(t.Context(), tx, id, p, e, epoch.Add(time.Hour))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	stopped, off, gone := compute.Stopped, compute.PoweringOff, epoch.Add(2*time.Hour)
+	if try(Expect{States: []compute.State{compute.Building}}, ServerPatch{State: &stopped}) {
+		t.Fatal("swapped what it did not compare")
+	}
+	if !try(Expect{States: []compute.State{compute.Active}, Tasks: []compute.Task{compute.NoTask}, Existing: true}, ServerPatch{State: &stopped, Task: &off, DeletedAt: &gone}) {
+		t.Fatal("did not swap")
+	}
+	if try(Expect{Existing: true}, ServerPatch{State: &stopped}) {
+		t.Fatal("swapped a deleted server")
+	}
+	v, err := s.Server(t.Context(), s.DB, id)
+	if err != nil || v.State != stopped || v.Task != off || !v.DeletedAt.Equal(gone) || !v.UpdatedAt.Equal(epoch.Add(time.Hour)) || v.Metadata["i"] != "0" {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if u, err := s.Usage(t.Context(), s.DB, "p0"); err != nil || u.Servers != 0 {
+		t.Fatalf("%+v, %v", u, err)
+	}
+}
+
+func BenchmarkServersDetail1000(b *testing.B) {
+	s := open(b)
+	fill(b, s, 1000)
+	no := false
+	for b.Loop() {
+		n := 0
+		for _, err := range s.Servers(b.Context(), s.DB, ServerQuery{Deleted: &no, Limit: 1000}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if n != 1000 {
+			b.Fatal(n)
+		}
+	}
+}
