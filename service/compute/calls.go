@@ -102,11 +102,11 @@ var Report = bus.Call[HostReport, HostOrders]{Name: "compute.report"}
 
 // HostReport is what an agent says of its host.
 type HostReport struct {
-	Host      string               `json:"host"`
-	Resources Resources `json:"resources"`
-	Traits    []string             `json:"traits"`
-	Methods   []string             `json:"methods"`
-	Guests    []GuestReport        `json:"guests"`
+	Host      string        `json:"host"`
+	Resources Resources     `json:"resources"`
+	Traits    []string      `json:"traits"`
+	Methods   []string      `json:"methods"`
+	Guests    []GuestReport `json:"guests"`
 	// Busy lists the servers that the agent is working on: what it sees of them
 	// is on its way to something else.
 	Busy []string `json:"busy"`
