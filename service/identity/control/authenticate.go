@@ -146,8 +146,11 @@ func (c *Control) domain(ctx context.Context, ref identity.DomainRef) (identity.
 
 func (c *Control) byToken(ctx context.Context, text string, s *session) (identity.User, error) {
 	t, err := c.token(ctx, text, 0, false)
+	if isRefusal(err) {
+		err = noToken(err)
+	}
 	if err != nil {
-		return identity.User{}, tokenRefused(err)
+		return identity.User{}, err
 	}
 	switch {
 	case t.TrustID != "":

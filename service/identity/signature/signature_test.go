@@ -1,0 +1,61 @@
+package signature
+
+import (
+	"errors"
+	"testing"
+)
+
+// The expected values are those of keystoneclient's signer, which EC2 servers
+// of OpenStack and clients are tested against.
+func TestEC2(t *testing.T) {
+	params := func(version string) map[string]string {
+		return map[string]string{"Action": "Test", "Timestamp": "2007-01-31T23:59:59Z", "a b": "x/y~z é*", "AWSAccessKeyId": "66a1", "SignatureVersion": version}
+	}
+	old := func(version string) Request {
+		return Request{Verb: "GET", Host: "foo:8080", Path: "/", Params: params(version)}
+	}
+	tests := []struct {
+		name string
+		r    Request
+		want string
+	}{
+		{"0", old("0"), "apuwXOfvVZgJ1VXWJ+Gg+b1nm0I="},
+		{"1", old("1"), "cespZqkJ+0ZL/zaEpBWiAkT5ijs="},
+		{"2", old("2"), "8QmkdMXtU7odi6QxdrHc8BWF9dIUGvn24eXYiBLFtS0="},
+		{"4 in a header", Request{Verb: "POST", Host: "iam.amazonaws.com", Path: "/", Params: map[string]string{"Action": "ListUsers"},
+			BodyHash: "b6359072c78d70ebee1e81adcbab4f01bf2c23245fa365ef83fe8f1f955085e2",
+			Headers: map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8", "X-Amz-Date": "20110909T233600Z", "Host": "iam.amazonaws.com",
+				"Authorization": "AWS4-HMAC-SHA256 Credential=66a1/20110909/us-east-1/iam/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=x"}},
+			"0b487e02ddb22cb2f391b0fb0881c6470abe67779e8ad0d5cfc7ddce0b001b29"},
+		{"4 in the query", Request{Verb: "GET", Host: "foo", Path: "/bar", BodyHash: "e3b0", Headers: map[string]string{"host": "foo"},
+			Params: map[string]string{"Action": "Test", "X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": "66a1/20140110/RegionOne/ec2/aws4_request",
+				"X-Amz-Date": "20140110T000000Z", "X-Amz-SignedHeaders": "host"}},
+			"bd6995dd1420b47ac43c425445fdc965577f79ee6eb4abfe11fae15cdf3de152"},
+	}
+	for _, tt := range tests {
+		got, err := EC2("44a1", tt.r)
+		if err != nil || !Same(got, tt.want) {
+			t.Errorf("%s: %s, want %s (%v)", tt.name, got, tt.want, err)
+		}
+		if other, _ := EC2("44a2", tt.r); Same(other, tt.want) {
+			t.Errorf("%s: another secret signs alike", tt.name)
+		}
+	}
+}
+
+func TestUnknownForms(t *testing.T) {
+	v4 := map[string]string{"X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Date": "20140111T000000Z", "X-Amz-Credential": "66a1/20140110/RegionOne/ec2/aws4_request"}
+	for name, r := range map[string]Request{"none": {}, "version 3": {Params: map[string]string{"SignatureVersion": "3"}}, "another day": {Params: v4}} {
+		if got, err := EC2("s", r); !errors.Is(err, ErrForm) {
+			t.Errorf("%s: %q %v", name, got, err)
+		}
+	}
+	for _, text := range []string{"AWS4", "AWS4-HMAC-SHA256\nd\nd/r/ec2/aws4_request\nh", "AWS4-HMAC-SHA256\nd\nd/r/s3\nh", "AWS4-HMAC-SHA256\nd\nh"} {
+		if got, err := S3("s", []byte(text)); !errors.Is(err, ErrForm) {
+			t.Errorf("%q: %q %v", text, got, err)
+		}
+	}
+	if Same("", "") {
+		t.Error("no signature is as good as another")
+	}
+}
