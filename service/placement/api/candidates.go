@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"kilonova/internal/rest"
@@ -51,11 +52,23 @@ type candidateWriter struct {
 	buf      []byte
 }
 
+var buffers = sync.Pool{New: func() any {
+	b := make([]byte, 0, flushAt+8<<10)
+	return &b
+}}
+
 // flushAt is how much is gathered before it is written, in bytes.
 const flushAt = 64 << 10
 
 func (w *candidateWriter) write(out io.Writer, c *placement.Candidates) error {
-	w.buf = make([]byte, 0, flushAt+8<<10)
+	pooled := buffers.Get().(*[]byte)
+	w.buf = (*pooled)[:0]
+	defer func() {
+		if cap(w.buf) <= 4*flushAt {
+			*pooled = w.buf
+		}
+		buffers.Put(pooled)
+	}()
 	w.text(`{"allocation_requests": [`)
 	for i := range c.Requests {
 		w.comma(i)
