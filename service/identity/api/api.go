@@ -1,11 +1,17 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"kilonova/internal/auth"
+	"kilonova/internal/fault"
 	"kilonova/internal/rest"
 	"kilonova/service/identity/control"
 )
@@ -35,10 +41,13 @@ func New(c *control.Control, o Options) *rest.Service {
 		Validator: o.Validator, Log: o.Log, Now: o.Now, AuthURL: o.AuthURL, Observe: o.Observe}
 }
 
-// guard holds a call against the access rules of its token, and tells caches
-// that the answer depends on it.
+// guard refuses what no database takes as text, holds a call against the access
+// rules of its token, and tells caches that the answer depends on it.
 func (a *api) guard(next rest.Handler) rest.Handler {
 	return func(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+		if err := checkText(r); err != nil {
+			return nil, err
+		}
 		if r.Caller != nil && len(r.Caller.Methods) > 0 {
 			for _, m := range r.Caller.Methods {
 				if m != "application_credential" {
@@ -55,4 +64,25 @@ func (a *api) guard(next rest.Handler) rest.Handler {
 		}
 		return resp, err
 	}
+}
+
+// checkText refuses zero characters, and bytes in addresses that are no UTF-8.
+func checkText(r *rest.Request) error {
+	bad := func(s string) bool { return strings.ContainsRune(s, 0) || !utf8.ValidString(s) }
+	if bad(r.URL.Path) {
+		return fault.NotFoundf("The resource could not be found.")
+	}
+	for name, values := range r.Query {
+		if bad(name) || slices.ContainsFunc(values, bad) {
+			return fault.Invalidf("The query string has characters that are not allowed.")
+		}
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		return nil
+	}
+	data, err := r.Bytes()
+	if err == nil && bytes.Contains(data, []byte(`\u0000`)) {
+		err = fault.Invalidf("The request body has the character U+0000, which is not allowed.")
+	}
+	return err
 }
