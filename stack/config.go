@@ -11,7 +11,6 @@ import (
 
 	"kilonova/internal/config"
 	computecontrol "kilonova/service/compute/control"
-	"kilonova/service/compute/hypervisor/libvirt"
 	"kilonova/service/compute/schedule"
 	identitycontrol "kilonova/service/identity/control"
 	imagecontrol "kilonova/service/image/control"
@@ -42,7 +41,7 @@ type Config struct {
 	Scheduler       schedule.SchedulerOptions `toml:"scheduler"`
 	FilterScheduler schedule.FilterOptions    `toml:"filter_scheduler"`
 	Metrics         schedule.MetricsOptions   `toml:"metrics"`
-	Libvirt         libvirt.Config            `toml:"libvirt"`
+	Libvirt         LibvirtOptions            `toml:"libvirt"`
 	VNC             VNC                       `toml:"vnc"`
 	LinuxBridge     LinuxBridge               `toml:"linux_bridge"`
 

@@ -15,10 +15,15 @@ import (
 	"kilonova/service/compute/hypervisor"
 	fakehypervisor "kilonova/service/compute/hypervisor/fake"
 	"kilonova/service/compute/hypervisor/libvirt"
+	"kilonova/service/image/blob"
+	imagefile "kilonova/service/image/blob/file"
 	"kilonova/service/network/dataplane"
 	fakedataplane "kilonova/service/network/dataplane/fake"
 	"kilonova/service/network/dataplane/linuxbridge"
 )
+
+// LibvirtOptions are those of the section [libvirt].
+type LibvirtOptions = libvirt.Config
 
 // hypervisors are the drivers that compute_driver may name.
 var hypervisors = map[string]func(ctx context.Context, c *Config, hostName string, log *slog.Logger, now func() time.Time) (hypervisor.Driver, error){
@@ -45,6 +50,13 @@ var dataplanes = map[string]func(c *Config, log *slog.Logger) (dataplane.Driver,
 			return nil, err
 		}
 		return linuxbridge.New(o, host.Local{}, log)
+	},
+}
+
+// imageStores are where images' data may lie.
+var imageStores = map[string]func(c *Config) (blob.Store, error){
+	"file": func(c *Config) (blob.Store, error) {
+		return imagefile.New(imagefile.Options{Dir: c.Image.DataDir})
 	},
 }
 

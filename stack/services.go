@@ -16,7 +16,6 @@ import (
 	identitycontrol "kilonova/service/identity/control"
 	identitystore "kilonova/service/identity/store"
 	imageapi "kilonova/service/image/api"
-	imagefile "kilonova/service/image/blob/file"
 	imagecontrol "kilonova/service/image/control"
 	imagestore "kilonova/service/image/store"
 	networkagent "kilonova/service/network/agent"
@@ -106,11 +105,16 @@ func (s *Stack) startImage() error {
 	if err != nil {
 		return err
 	}
-	blobs, err := imagefile.New(imagefile.Options{Dir: s.Config.Image.DataDir})
+	const kind = "file"
+	open, err := driver("image store", kind, imageStores)
 	if err != nil {
 		return err
 	}
-	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: []imagecontrol.Backend{{ID: "file", Type: "file", Default: true, Blobs: blobs}}, Options: s.Config.Image.Options, Log: s.Log, Now: s.Now})
+	blobs, err := open(&s.Config)
+	if err != nil {
+		return err
+	}
+	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: []imagecontrol.Backend{{ID: kind, Type: kind, Default: true, Blobs: blobs}}, Options: s.Config.Image.Options, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}
