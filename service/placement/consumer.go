@@ -69,3 +69,10 @@ type Usage struct {
 	Class        string
 	Used         int64
 }
+
+// UsageFilter selects consumers.
+type UsageFilter struct {
+	ProjectID string
+	UserID    string // "" all
+	Type      string // a consumer type; UnknownConsumer for those without; "" all
+}

@@ -88,3 +88,11 @@ type Named struct {
 	Name      string
 	UpdatedAt time.Time
 }
+
+// ProviderUpdate is what shall be different about a provider; nil leaves it.
+type ProviderUpdate struct {
+	Name   *string
+	Parent *string // "" makes it a root
+	// Move allows to give a provider that has a parent another one, or none.
+	Move bool
+}

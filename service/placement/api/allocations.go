@@ -10,7 +10,6 @@ import (
 	"kilonova/internal/rest"
 	"kilonova/service/placement"
 	"kilonova/service/placement/control"
-	"kilonova/service/placement/store"
 )
 
 type amounts struct {
@@ -277,8 +276,8 @@ func (a *api) totalUsages(ctx context.Context, r *rest.Request) (*rest.Response,
 }
 
 // usageFilter reads the query; all says that the types are not to be told apart.
-func usageFilter(q url.Values, byType bool) (f store.UsageFilter, all bool) {
-	f = store.UsageFilter{ProjectID: last(q["project_id"]), UserID: last(q["user_id"])}
+func usageFilter(q url.Values, byType bool) (f placement.UsageFilter, all bool) {
+	f = placement.UsageFilter{ProjectID: last(q["project_id"]), UserID: last(q["user_id"])}
 	if byType {
 		f.Type = last(q["consumer_type"])
 	}

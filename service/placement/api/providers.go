@@ -10,7 +10,6 @@ import (
 
 	"kilonova/internal/rest"
 	"kilonova/service/placement"
-	"kilonova/service/placement/store"
 )
 
 type providerView struct {
@@ -127,7 +126,7 @@ func (a *api) updateProvider(ctx context.Context, r *rest.Request) (*rest.Respon
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
-	u := store.ProviderUpdate{Name: &in.Name, Move: r.Version.AtLeast("1.37")}
+	u := placement.ProviderUpdate{Name: &in.Name, Move: r.Version.AtLeast("1.37")}
 	if in.Parent.Set {
 		u.Parent = &in.Parent.Value
 	}

@@ -5,7 +5,6 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/service/placement"
-	"kilonova/service/placement/store"
 )
 
 // ConsumerAllocations returns a consumer and what it uses; no allocations if
@@ -74,6 +73,6 @@ func (c *Control) Reshape(ctx context.Context, changes []placement.InventoryChan
 }
 
 // Usages sums what a project's consumers use; byType apart by type of consumer.
-func (c *Control) Usages(ctx context.Context, f store.UsageFilter, byType bool) ([]placement.Usage, error) {
+func (c *Control) Usages(ctx context.Context, f placement.UsageFilter, byType bool) ([]placement.Usage, error) {
 	return c.store.Usages(ctx, f, byType)
 }

@@ -5,7 +5,6 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/service/placement"
-	"kilonova/service/placement/store"
 )
 
 // Provider returns one provider.
@@ -23,7 +22,7 @@ func (c *Control) CreateProvider(ctx context.Context, p placement.Provider) (pla
 }
 
 // UpdateProvider changes a provider's name, its parent, or both.
-func (c *Control) UpdateProvider(ctx context.Context, uuid string, u store.ProviderUpdate) (placement.Provider, error) {
+func (c *Control) UpdateProvider(ctx context.Context, uuid string, u placement.ProviderUpdate) (placement.Provider, error) {
 	updated, err := c.store.UpdateProvider(ctx, c.now(), uuid, u)
 	if fault.Is(err, fault.Invalid) {
 		return updated, rephrase(err, fault.Invalid, "Unable to save resource provider %s", uuid)

@@ -69,14 +69,8 @@ type usageRow struct {
 	Used      int64  `db:"used"`
 }
 
-// UsageFilter selects consumers.
-type UsageFilter struct {
-	ProjectID string
-	UserID    string // "" all
-	Type      string // a consumer type; placement.UnknownConsumer for those without; "" all
-}
-
-func (f UsageFilter) where() (string, []any) {
+// usagesOf is a filter as a condition on the consumers c.
+func usagesOf(f placement.UsageFilter) (string, []any) {
 	where, args := ` WHERE c.project_id = ?`, []any{f.ProjectID}
 	if f.UserID != "" {
 		where, args = where+` AND c.user_id = ?`, append(args, f.UserID)
@@ -94,8 +88,8 @@ func (f UsageFilter) where() (string, []any) {
 // Usages sums what the consumers use, by resource class and, when byType, by
 // type of consumer. Consumers is how many consumers there are in all, or of the
 // type.
-func (s *Store) Usages(ctx context.Context, f UsageFilter, byType bool) ([]placement.Usage, error) {
-	where, args := f.where()
+func (s *Store) Usages(ctx context.Context, f placement.UsageFilter, byType bool) ([]placement.Usage, error) {
+	where, args := usagesOf(f)
 	kind := `'' `
 	if byType {
 		kind = `COALESCE(c.consumer_type, '` + placement.UnknownConsumer + `') `

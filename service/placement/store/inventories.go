@@ -216,19 +216,3 @@ func (s *Store) DeleteInventory(ctx context.Context, now time.Time, uuid, class 
 		return w.deleteInventories(ctx, &p, existing, []string{class})
 	})
 }
-
-// union returns list and those of p's inventories whose class is not in it.
-func (w *writer) union(ctx context.Context, p providerRow, list []placement.Inventory) ([]placement.Inventory, error) {
-	existing, err := inventories(ctx, w, p.ID)
-	if err != nil {
-		return nil, err
-	}
-	all := slices.Clone(list)
-	for i := range existing {
-		same := func(n placement.Inventory) bool { return n.Class == existing[i].Class }
-		if !slices.ContainsFunc(list, same) {
-			all = append(all, existing[i].inventory())
-		}
-	}
-	return all, nil
-}

@@ -114,16 +114,8 @@ func (w *writer) parent(ctx context.Context, uuid, parentUUID string) (providerR
 	return r, err
 }
 
-// ProviderUpdate is what shall be different about a provider; nil leaves it.
-type ProviderUpdate struct {
-	Name   *string
-	Parent *string // "" makes it a root
-	// Move allows to give a provider that has a parent another one, or none.
-	Move bool
-}
-
 // UpdateProvider changes a provider and returns it.
-func (s *Store) UpdateProvider(ctx context.Context, now time.Time, uuid string, u ProviderUpdate) (placement.Provider, error) {
+func (s *Store) UpdateProvider(ctx context.Context, now time.Time, uuid string, u placement.ProviderUpdate) (placement.Provider, error) {
 	var updated providerRow
 	err := s.write(ctx, now, func(w *writer) error {
 		r, err := row(ctx, w, uuid)

@@ -115,7 +115,7 @@ func TestTrees(t *testing.T) {
 		child := host(t, s, "child", a, 4)
 		grandchild := host(t, s, "grandchild", child, 4)
 		move := func(id, parent string) error {
-			_, err := s.UpdateProvider(ctx, now, id, ProviderUpdate{Parent: &parent, Move: true})
+			_, err := s.UpdateProvider(ctx, now, id, placement.ProviderUpdate{Parent: &parent, Move: true})
 			return err
 		}
 		if err := move(a, grandchild); !fault.Is(err, fault.Invalid) {
@@ -427,18 +427,18 @@ func TestUsages(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		got := must(s.Usages(ctx, UsageFilter{ProjectID: "p", UserID: "u1"}, true))(t)
+		got := must(s.Usages(ctx, placement.UsageFilter{ProjectID: "p", UserID: "u1"}, true))(t)
 		if diff := cmp.Diff([]placement.Usage{
 			{ConsumerType: "INSTANCE", Consumers: 1, Class: "MEMORY_MB", Used: 64}, {ConsumerType: "INSTANCE", Consumers: 1, Class: "VCPU", Used: 2},
 			{ConsumerType: "MIGRATION", Consumers: 1, Class: "MEMORY_MB", Used: 64}, {ConsumerType: "MIGRATION", Consumers: 1, Class: "VCPU", Used: 4},
 		}, got); diff != "" {
 			t.Error(diff)
 		}
-		got = must(s.Usages(ctx, UsageFilter{ProjectID: "p", Type: placement.UnknownConsumer}, true))(t)
+		got = must(s.Usages(ctx, placement.UsageFilter{ProjectID: "p", Type: placement.UnknownConsumer}, true))(t)
 		if len(got) != 2 || got[1].Used != 3 || got[1].ConsumerType != "unknown" {
 			t.Errorf("without a type: %+v", got)
 		}
-		if got = must(s.Usages(ctx, UsageFilter{ProjectID: "p"}, false))(t); len(got) != 2 || got[1].Used != 10 || got[1].Consumers != 4 {
+		if got = must(s.Usages(ctx, placement.UsageFilter{ProjectID: "p"}, false))(t); len(got) != 2 || got[1].Used != 10 || got[1].Consumers != 4 {
 			t.Errorf("all together: %+v", got)
 		}
 	})
