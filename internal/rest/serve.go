@@ -1,0 +1,268 @@
+package rest
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"path"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"kilonova/internal/auth"
+	"kilonova/internal/fault"
+)
+
+func (s *Service) serve(w http.ResponseWriter, hr *http.Request) {
+	started := s.Now()
+	id := requestID(hr)
+	r := &Request{Request: hr, ID: id, service: s}
+	out := &recorder{ResponseWriter: w}
+	w.Header().Set("X-Openstack-Request-Id", id)
+	if s.Name == "compute" {
+		w.Header().Set("X-Compute-Request-Id", id)
+	}
+	resp, err := s.answer(w, r)
+	if err == nil {
+		err = s.write(out, r, resp)
+	}
+	if err != nil {
+		s.refuse(out, r, err)
+	}
+	took := s.Now().Sub(started)
+	name := "none"
+	if r.route != nil {
+		name = r.route.Method + " " + r.route.Path + " " + r.route.Action
+	}
+	if s.Observe != nil {
+		s.Observe(s.Name, strings.TrimSpace(name), out.status, took)
+	}
+	s.Log.Debug("request", "service", s.Name, "method", hr.Method, "path", hr.URL.Path, "status", out.status,
+		"took", took, "version", r.Version, "request_id", id)
+}
+
+// requestID takes over a caller's global id only where it has the right form.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Openstack-Request-Id"); len(id) == 40 && strings.HasPrefix(id, "req-") && IsUUID(id[4:]) {
+		return id
+	}
+	var b [16]byte
+	rand.Read(b[:])
+	u, _ := uuid.FromBytes(b[:])
+	return "req-" + u.String()
+}
+
+func (s *Service) answer(w http.ResponseWriter, r *Request) (resp *Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	if err := s.negotiate(w, r); err != nil {
+		return nil, err
+	}
+	candidates, err := s.find(r)
+	if err != nil && !fault.Is(err, fault.MethodNotAllowed) {
+		// Who is not known learns nothing of what is there.
+		if authErr := s.authenticate(r, false); authErr != nil {
+			return nil, authErr
+		}
+		return nil, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.authenticate(r, candidates[0].Public); err != nil {
+		return nil, err
+	}
+	if r.route, err = s.choose(r, candidates); err != nil {
+		return nil, err
+	}
+	if r.Query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
+		return nil, fault.Invalidf("The query string is malformed: %v.", err)
+	}
+	ctx := WithRequestID(r.Context(), r.ID)
+	if r.Caller != nil {
+		ctx = auth.With(ctx, r.Caller)
+	}
+	return r.route.Handle(ctx, r)
+}
+
+// negotiate finds the version that the client asks for and says which it is.
+func (s *Service) negotiate(w http.ResponseWriter, r *Request) error {
+	if len(s.Versions) == 0 {
+		return nil
+	}
+	kind := s.VersionType
+	if kind == "" {
+		kind = s.Name
+	}
+	h := w.Header()
+	h.Add("Vary", "OpenStack-API-Version")
+	lowest, highest := s.Versions[0], s.Versions[len(s.Versions)-1]
+	asked := ""
+	for _, value := range r.Header.Values("OpenStack-API-Version") {
+		for part := range strings.SplitSeq(value, ",") {
+			if name, v, ok := strings.Cut(strings.TrimSpace(part), " "); ok && strings.EqualFold(name, kind) {
+				asked = strings.TrimSpace(v)
+			}
+		}
+	}
+	if s.LegacyHeader != "" {
+		h.Add("Vary", s.LegacyHeader)
+		if asked == "" {
+			asked = strings.TrimSpace(r.Header.Get(s.LegacyHeader))
+		}
+	}
+	r.Version = lowest
+	switch {
+	case asked == "":
+	case asked == "latest":
+		r.Version = highest
+	default:
+		v, err := ParseVersion(asked)
+		if err != nil {
+			return fault.Invalidf("API Version String %.64q is of invalid format. It must be of format MajorNum.MinorNum.", asked)
+		}
+		if v.Less(lowest) || highest.Less(v) {
+			return fault.New(fault.NotAcceptable, "Version %s is not supported by the API. Minimum is %s and maximum is %s.", v, lowest, highest)
+		}
+		r.Version = v
+	}
+	h.Set("OpenStack-API-Version", kind+" "+r.Version.String())
+	if s.LegacyHeader != "" {
+		h.Set(s.LegacyHeader, r.Version.String())
+	}
+	return nil
+}
+
+// find returns the routes of the request's path and method.
+func (s *Service) find(r *Request) ([]*Route, error) {
+	notFound := fault.NotFoundf("The resource could not be found.")
+	p := r.URL.Path
+	for _, root := range s.Roots {
+		if rest, ok := strings.CutPrefix(p, root); ok && (rest == "" || rest[0] == '/') && root != "" {
+			p = rest
+			if s.CutProject {
+				p = cutProject(p)
+			}
+			break
+		}
+	}
+	if s.StrictSlash && strings.HasSuffix(p, "/") && strings.Count(p, "/") > 2 {
+		return nil, notFound
+	}
+	if len(p) > 1 {
+		p = strings.TrimSuffix(p, "/")
+	}
+	if p == "" {
+		p = "/"
+	}
+	if path.Clean(p) != p || len(p) > 2048 {
+		return nil, notFound
+	}
+	probe := &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: p}}
+	_, pattern := s.mux.Handler(probe)
+	if pattern == "/{$}" {
+		pattern = "/"
+	}
+	routes := s.paths[pattern]
+	if routes == nil {
+		return nil, notFound
+	}
+	setPathValues(r.Request, pattern, p)
+	list := routes.byMethod[r.Method]
+	if list == nil && r.Method == http.MethodHead {
+		list = routes.byMethod[http.MethodGet]
+	}
+	if list == nil {
+		r.allowed = slices.Sorted(maps.Keys(routes.byMethod))
+		return nil, fault.New(fault.MethodNotAllowed, "The method %s is not allowed for this resource.", printableMethod(r.Method))
+	}
+	return list, nil
+}
+
+func printableMethod(m string) string { return strings.ToUpper(m[:min(len(m), 16)]) }
+
+// cutProject takes "/6f70…/servers" to "/servers": an id is 32 hexadecimal
+// digits or a UUID.
+func cutProject(p string) string {
+	first, rest, _ := strings.Cut(strings.TrimPrefix(p, "/"), "/")
+	if IsUUID(first) {
+		return "/" + rest
+	}
+	return p
+}
+
+func setPathValues(r *http.Request, pattern, p string) {
+	names, values := strings.Split(pattern, "/"), strings.Split(p, "/")
+	for i, n := range names {
+		if !strings.HasPrefix(n, "{") || i >= len(values) {
+			continue
+		}
+		name := strings.Trim(n, "{}")
+		if rest, ok := strings.CutSuffix(name, "..."); ok {
+			r.SetPathValue(rest, strings.Join(values[i:], "/"))
+			return
+		}
+		r.SetPathValue(name, values[i])
+	}
+}
+
+func (s *Service) authenticate(r *Request, public bool) error {
+	token := r.Header.Get("X-Auth-Token")
+	if token == "" || s.Validator == nil {
+		if public {
+			return nil
+		}
+		return fault.New(fault.Unauthenticated, "The request you have made requires authentication.")
+	}
+	caller, err := s.Validator.Validate(WithRequestID(r.Context(), r.ID), token)
+	if err != nil {
+		if public && fault.Is(err, fault.Unauthenticated) {
+			return nil
+		}
+		return err
+	}
+	r.Caller = caller
+	return nil
+}
+
+// choose picks the route by version and action.
+func (s *Service) choose(r *Request, candidates []*Route) (*Route, error) {
+	action, body := "", map[string]json.RawMessage(nil)
+	exists := false
+	for _, c := range candidates {
+		if c.Action != "" && body == nil {
+			data, err := r.Bytes()
+			if err != nil {
+				return nil, err
+			}
+			if err := json.Unmarshal(data, &body); err != nil || len(body) != 1 {
+				return nil, fault.Invalidf("Malformed request body: an object with one action as its only key is needed.")
+			}
+			for key := range body {
+				action = key
+			}
+		}
+		if c.Action != action {
+			continue
+		}
+		exists = true
+		if s.windows[c].Contains(r.Version) {
+			return c, nil
+		}
+	}
+	if action != "" && !exists {
+		return nil, fault.Invalidf("There is no such action: %.64s", action)
+	}
+	return nil, fault.NotFoundf("The resource could not be found.")
+}
