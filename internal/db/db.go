@@ -143,7 +143,9 @@ func mysqlDSN(rawURL string) (string, error) {
 	if pass, ok := u.User.Password(); ok {
 		user += ":" + pass
 	}
-	return fmt.Sprintf("%s@%s%s?charset=utf8mb4&collation=utf8mb4_bin&clientFoundRows=true&sql_mode=ANSI_QUOTES", user, host, u.Path), nil
+	// Read committed, as PostgreSQL does by default: who has waited for a row's
+	// lock then sees what the one before has written.
+	return fmt.Sprintf("%s@%s%s?charset=utf8mb4&collation=utf8mb4_bin&clientFoundRows=true&sql_mode=ANSI_QUOTES&tx_isolation='READ-COMMITTED'", user, host, u.Path), nil
 }
 
 // Close ends all connections.

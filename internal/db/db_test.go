@@ -212,3 +212,33 @@ func TestTextsKeepCaseAndScript(t *testing.T) {
 		})
 	}
 }
+
+func TestTransactionSeesWhatOthersCommitted(t *testing.T) {
+	for name, d := range databases(t) {
+		if d.Dialect.Name == "sqlite" {
+			continue // there is one writer: nobody commits while another transaction runs
+		}
+		t.Run(name, func(t *testing.T) {
+			count := func(q Querier) int {
+				n, err := Get[int](t.Context(), q, `SELECT COUNT(*) FROM things`)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return n
+			}
+			err := d.Tx(t.Context(), func(tx *Tx) error {
+				before := count(tx)
+				if err := d.Tx(t.Context(), func(other *Tx) error { return Insert(t.Context(), other, "things", thing{ID: "new"}) }); err != nil {
+					return err
+				}
+				if after := count(tx); after != before+1 {
+					t.Errorf("%d rows after another transaction's commit, before it %d", after, before)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
