@@ -70,7 +70,11 @@ func (r *recorder) Notify(_ context.Context, e network.Event) error {
 
 func newCloud(t testing.TB, change func(*control.Config)) *cloud {
 	t.Helper()
-	d, err := db.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "network.db"))
+	at := database
+	if at == "" {
+		at = "sqlite://" + filepath.Join(t.TempDir(), "network.db")
+	}
+	d, err := db.Open(t.Context(), at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,6 +82,9 @@ func newCloud(t testing.TB, change func(*control.Config)) *cloud {
 	s, err := store.New(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if database != "" {
+		empty(t, d)
 	}
 	c := &cloud{t: t, store: s, events: &recorder{make(chan network.Event, 100)}, clock: &clock{at: time.Date(2026, 11, 20, 18, 45, 0, 0, time.UTC)}}
 	cfg := control.Config{Store: s, Compute: c.events, Log: slog.New(slog.DiscardHandler), Now: c.clock.now, Options: control.Defaults()}
