@@ -143,6 +143,8 @@ func TestVerify(t *testing.T) {
 		{"disk as gpt", "gpt", mbr(0xee), ""},
 		{"boot sector as gpt", "gpt", kernel, "no partitions"},
 		{"boot sector as kernel", "aki", kernel, ""},
+		{"boot sector as anything", "", kernel, ""},
+		{"backing file as anything", "", qcowHeader(func(h []byte) { big.PutUint64(h[8:], 512) }), "backing file"},
 		{"disk as qcow2", "qcow2", mbr(0x83), "does not match"},
 	}
 	for _, tt := range tests {

@@ -84,7 +84,7 @@ func (i *Info) Verify(claimed string) error {
 	var own *finding
 	var structured []string
 	for _, f := range i.found {
-		if f.format == claimed {
+		if f.format == claimed || claimed == "" && !f.plain {
 			own = f
 		}
 		if !f.plain {
@@ -101,11 +101,7 @@ func (i *Info) Verify(claimed string) error {
 		}
 		return &Refusal{Reason: "Image content is more than one format at the same time: " + strings.Join(all, ", ") + "."}
 	}
-	switch {
-	case claimed == "" && len(i.found) > 0:
-		own = i.found[0]
-	case own == nil && len(structured) > 0,
-		own == nil && inspectable[claimed]:
+	if own == nil && (len(structured) > 0 || inspectable[claimed]) {
 		return &Refusal{Mismatch: true, Reason: fmt.Sprintf("Image disk_format %.32s does not match stream data %s.", claimed, i.Format)}
 	}
 	if own == nil || len(own.flaws) == 0 {
@@ -114,7 +110,7 @@ func (i *Info) Verify(claimed string) error {
 	return &Refusal{Reason: fmt.Sprintf("Image content of format %s failed safety checks: %s", own.format, strings.Join(own.flaws, " "))}
 }
 
-// Safe is Verify without a claim.
+// Safe is Verify without a claim: what may be used as raw is as good as raw.
 func (i *Info) Safe() error { return i.Verify("") }
 
 // SizeAs returns the size in bytes of the disk when the image is used as format.

@@ -255,6 +255,23 @@ func TestAbandonedUploadIsSweptAndCannotComeBack(t *testing.T) {
 	cl.eventually("one blob", func() bool { return len(cl.files("one")) == 1 })
 }
 
+// OSSA-2015-003: uploads side by side cannot have together what each may have.
+func TestQuotaHoldsForUploadsAtTheSameTime(t *testing.T) {
+	cl := start(t, func(o *control.Options) { o.UserStorageQuota = "10 B" })
+	cl.run()
+	id := cl.create(nil)
+	body, status := cl.slowPut(id)
+	cl.put(cl.create(nil), "12345").want(204)
+	close(body.goOn) // "begin" and "end" are 8 bytes
+	if got := <-status; got != 413 {
+		t.Errorf("status %d", got)
+	}
+	if got := cl.show(id); got["status"] != "queued" {
+		t.Errorf("%v", got)
+	}
+	cl.eventually("nothing is left", func() bool { return len(cl.files("one")) == 1 })
+}
+
 func TestDeleteDuringDownload(t *testing.T) {
 	cl := start(t, nil)
 	cl.run()

@@ -35,7 +35,9 @@ type Backend struct {
 type Config struct {
 	Store    *store.Store
 	Backends []Backend
-	// Staging keeps what waits for an import; nil: the default backend does.
+	// Staging keeps what waits for an import; nil: the default backend does. Like
+	// the backends it is the same for all processes that share the database: any
+	// of them may do the import.
 	Staging blob.Store
 	Options Options
 	Log     *slog.Logger

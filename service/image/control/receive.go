@@ -136,9 +136,6 @@ func (c *Control) acceptable(i *image.Image, info *diskimage.Info) error {
 	if c.o.Format.RequireMatch && (i.ContainerFormat == "bare" || i.ContainerFormat == i.DiskFormat) {
 		err = info.Verify(i.DiskFormat)
 	}
-	if i.ContainerFormat == "bare" && i.DiskFormat == "raw" && err != nil && info.Verify("raw") == nil {
-		err = nil // raw is raw, whatever a partition table in it looks like
-	}
 	if r, ok := errors.AsType[*diskimage.Refusal](err); ok {
 		return fault.New(fault.UnsupportedMedia, "%s", r.Reason)
 	}

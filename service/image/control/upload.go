@@ -193,6 +193,10 @@ func (c *Control) finish(ctx context.Context, i *image.Image, at image.Location,
 		if err != nil {
 			return err
 		}
+		// Others of the project's may have come in meanwhile.
+		if _, err := c.allowance(ctx, tx, was.Owner, got.size); err != nil {
+			return err
+		}
 		next := *was
 		next.Status = image.Active
 		c.fill(&next, got)
