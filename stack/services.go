@@ -93,6 +93,7 @@ func (s *Stack) startPlacement() error {
 		return err
 	}
 	s.mount("placement", placementapi.New(c, placementapi.Options{Validator: v, Log: s.Log, Now: s.Now, AuthURL: s.authURL, Observe: s.metrics.observe}))
+	s.run("placement", c.Run)
 	return nil
 }
 
