@@ -161,9 +161,6 @@ func (c *Control) resolveAppCred(ctx context.Context, t *identity.Token) error {
 	}
 	t.AppCred = &a
 	expiresBy(&t.Claims, a.Expires)
-	if err := c.resolveProject(ctx, t); err != nil {
-		return err
-	}
 	has, err := c.projectRoles(ctx, t.UserID, t.Project)
 	if err != nil {
 		return err

@@ -102,23 +102,22 @@ func (c *Control) token(ctx context.Context, text string, grace time.Duration, w
 // resolve looks up what claims stand for now. A refusal says what of it is gone.
 func (c *Control) resolve(ctx context.Context, claims identity.Claims, withCatalog bool) (*identity.Token, error) {
 	t := &identity.Token{Claims: claims}
-	if err := c.resolveUser(ctx, t); err != nil {
+	var err error
+	if t.User, err = c.enabledUser(ctx, t.UserID); err != nil {
 		return nil, err
 	}
-	var err error
+	if err := c.resolveScope(ctx, t); err != nil {
+		return nil, err
+	}
 	switch {
 	case t.TrustID != "":
 		err = c.resolveTrust(ctx, t)
 	case t.AppCredID != "":
 		err = c.resolveAppCred(ctx, t)
 	case t.ProjectID != "":
-		if err = c.resolveProject(ctx, t); err == nil {
-			t.Roles, err = c.projectRoles(ctx, t.UserID, t.Project)
-		}
+		t.Roles, err = c.projectRoles(ctx, t.UserID, t.Project)
 	case t.DomainID != "":
-		if err = c.resolveDomain(ctx, t); err == nil {
-			t.Roles, err = store.RolesOn(ctx, c.db, t.UserID, identity.OnDomain, t.DomainID, nil)
-		}
+		t.Roles, err = store.RolesOn(ctx, c.db, t.UserID, identity.OnDomain, t.DomainID, nil)
 	case t.System:
 		t.Roles, err = store.RolesOn(ctx, c.db, t.UserID, identity.OnSystem, identity.SystemID, nil)
 	}
@@ -140,66 +139,76 @@ func (c *Control) resolve(ctx context.Context, claims identity.Claims, withCatal
 	return t, err
 }
 
-func (c *Control) resolveUser(ctx context.Context, t *identity.Token) error {
-	u, domain, err := c.standingUser(ctx, t.UserID)
-	t.User, t.UserDomain = u, domain
-	return err
+func (c *Control) enabledUser(ctx context.Context, id string) (identity.User, error) {
+	u, err := store.User(ctx, c.db, id)
+	if errors.Is(err, db.ErrNoRow) || err == nil && !u.Enabled {
+		return u, refuse("user %s does not exist or is disabled", id)
+	}
+	return u, err
 }
 
 // standingUser returns a user that is enabled in an enabled domain.
 func (c *Control) standingUser(ctx context.Context, id string) (identity.User, identity.Named, error) {
-	var domain identity.Named
-	u, err := store.User(ctx, c.db, id)
-	if errors.Is(err, db.ErrNoRow) {
-		return u, domain, refuse("user %s does not exist", id)
-	}
+	u, err := c.enabledUser(ctx, id)
 	if err != nil {
-		return u, domain, err
+		return u, identity.Named{}, err
 	}
-	if !u.Enabled {
-		return u, domain, refuse("user %s is disabled", id)
+	heads, err := store.Heads(ctx, c.db, u.DomainID, u.DomainID)
+	if err != nil {
+		return u, identity.Named{}, err
 	}
-	domain, err = c.enabledDomain(ctx, u.DomainID)
-	return u, domain, err
+	d, err := enabledHead(heads, u.DomainID, true)
+	return u, identity.Named{ID: d.ID, Name: d.Name}, err
 }
 
-func (c *Control) enabledDomain(ctx context.Context, id string) (identity.Named, error) {
-	d, err := store.ProjectHead(ctx, c.db, id)
-	if errors.Is(err, db.ErrNoRow) || err == nil && !d.IsDomain {
-		return identity.Named{}, refuse("domain %s does not exist", id)
+// enabledHead finds an enabled project, or an enabled domain.
+func enabledHead(heads []store.Head, id string, domain bool) (store.Head, error) {
+	for _, h := range heads {
+		if h.ID == id && h.Enabled && (h.IsDomain || !domain) {
+			return h, nil
+		}
 	}
-	if err == nil && !d.Enabled {
-		err = refuse("domain %s is disabled", id)
-	}
-	return identity.Named{ID: d.ID, Name: d.Name}, err
+	return store.Head{}, refuse("project or domain %s does not exist or is disabled", id)
 }
 
-func (c *Control) resolveProject(ctx context.Context, t *identity.Token) error {
-	p, err := store.ProjectHead(ctx, c.db, t.ProjectID)
-	if errors.Is(err, db.ErrNoRow) {
-		return refuse("project %s does not exist", t.ProjectID)
-	}
+// resolveScope looks up the domains of the user and of the scope, and the
+// project or domain of the scope: one query where they are the same domain.
+func (c *Control) resolveScope(ctx context.Context, t *identity.Token) error {
+	scope := t.ProjectID + t.DomainID // at most one is set
+	heads, err := store.Heads(ctx, c.db, t.User.DomainID, scope)
 	if err != nil {
 		return err
 	}
-	if !p.Enabled {
-		return refuse("project %s is disabled", p.ID)
+	home, err := enabledHead(heads, t.User.DomainID, true)
+	if err != nil {
+		return err
 	}
-	t.Project = &p
-	if p.IsDomain {
+	t.UserDomain = identity.Named{ID: home.ID, Name: home.Name}
+	if scope == "" {
 		return nil
 	}
-	t.ProjectDomain = t.UserDomain
-	if p.DomainID != t.UserDomain.ID {
-		t.ProjectDomain, err = c.enabledDomain(ctx, p.DomainID)
+	h, err := enabledHead(heads, scope, t.DomainID != "")
+	if err != nil {
+		return err
 	}
-	return err
-}
-
-func (c *Control) resolveDomain(ctx context.Context, t *identity.Token) error {
-	d, err := c.enabledDomain(ctx, t.DomainID)
-	t.Domain = &d
-	return err
+	if t.DomainID != "" {
+		t.Domain = &identity.Named{ID: h.ID, Name: h.Name}
+		return nil
+	}
+	t.Project = &identity.Project{ID: h.ID, DomainID: h.DomainID, Path: h.Path, Name: h.Name, Enabled: h.Enabled, IsDomain: h.IsDomain}
+	if h.IsDomain {
+		return nil
+	}
+	if h.DomainID != home.ID {
+		if heads, err = store.Heads(ctx, c.db, h.DomainID, h.DomainID); err != nil {
+			return err
+		}
+		if home, err = enabledHead(heads, h.DomainID, true); err != nil {
+			return err
+		}
+	}
+	t.ProjectDomain = identity.Named{ID: home.ID, Name: home.Name}
+	return nil
 }
 
 func (c *Control) projectRoles(ctx context.Context, userID string, p *identity.Project) ([]identity.Named, error) {

@@ -292,9 +292,6 @@ func (c *Control) resolveTrust(ctx context.Context, t *identity.Token) error {
 	if trust.ProjectID == "" {
 		return nil
 	}
-	if err := c.resolveProject(ctx, t); err != nil {
-		return err
-	}
 	first, err := c.firstTrustor(ctx, trust)
 	if err != nil {
 		return gone(err)

@@ -156,3 +156,18 @@ func DeleteProject(ctx context.Context, tx *db.Tx, id string) error {
 func ProjectHead(ctx context.Context, q db.Querier, id string) (identity.Project, error) {
 	return pick[identity.Project](ctx, q, "projects", id)
 }
+
+// Head is what tokens need to know of a project or domain.
+type Head struct {
+	ID       string `db:"id"`
+	DomainID string `db:"domain_id"`
+	Path     string `db:"path"`
+	Name     string `db:"name"`
+	Enabled  bool   `db:"enabled"`
+	IsDomain bool   `db:"is_domain"`
+}
+
+// Heads returns those of two projects or domains that exist.
+func Heads(ctx context.Context, q db.Querier, id1, id2 string) ([]Head, error) {
+	return db.Select[Head](ctx, q, `SELECT id, domain_id, path, name, enabled, is_domain FROM projects WHERE id IN (?, ?)`, id1, id2)
+}

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"reflect"
 	"strings"
+	"sync"
 
 	"kilonova/internal/db"
 )
@@ -61,14 +62,22 @@ func pick[T any](ctx context.Context, q db.Querier, table, id string) (T, error)
 	return db.Get[T](ctx, q, "SELECT "+columns[T]()+" FROM "+table+" WHERE id = ?", id)
 }
 
+var columnLists sync.Map // reflect.Type -> string
+
 // columns are the columns of T, comma separated: a column that a later version
 // adds does not disturb this one.
 func columns[T any]() string {
+	t := reflect.TypeFor[T]()
+	if list, ok := columnLists.Load(t); ok {
+		return list.(string)
+	}
 	var names []string
-	for _, f := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+	for _, f := range reflect.VisibleFields(t) {
 		if name := f.Tag.Get("db"); name != "" {
 			names = append(names, name)
 		}
 	}
-	return strings.Join(names, ", ")
+	list := strings.Join(names, ", ")
+	columnLists.Store(t, list)
+	return list
 }
