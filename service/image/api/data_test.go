@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -178,6 +179,7 @@ type slow struct {
 	goOn    chan struct{}
 	data    io.Reader
 	once    bool
+	release func()
 }
 
 func (s *slow) Read(p []byte) (int, error) {
@@ -196,6 +198,8 @@ func (s *slow) Read(p []byte) (int, error) {
 func (cl *cloud) slowPut(id string) (body *slow, status chan int) {
 	body, status = &slow{started: make(chan struct{}), goOn: make(chan struct{}), data: strings.NewReader("end")}, make(chan int, 1)
 	started := body.started
+	body.release = sync.OnceFunc(func() { close(body.goOn) })
+	cl.t.Cleanup(body.release) // or the server would wait for a test that failed
 	go func() {
 		req, _ := http.NewRequest("PUT", cl.url+"/v2/images/"+id+"/file", body)
 		req.Header.Set("X-Auth-Token", "demo")
@@ -221,7 +225,7 @@ func TestDeleteDuringUpload(t *testing.T) {
 	body, status := cl.slowPut(id)
 	cl.put(id, "second").want(409)
 	cl.do("demo", "DELETE", "/v2/images/"+id, nil).want(204)
-	close(body.goOn)
+	body.release()
 	if got := <-status; got != 410 {
 		t.Errorf("status %d", got)
 	}
@@ -234,15 +238,13 @@ func TestAbandonedUploadIsSweptAndCannotComeBack(t *testing.T) {
 	cl := start(t, nil)
 	id := cl.create(nil)
 	body, status := cl.slowPut(id)
-	if len(cl.files("one")) != 1 {
-		t.Fatal(cl.files("one"))
-	}
+	cl.eventually("begun", func() bool { return len(cl.files("one")) == 1 })
 	cl.clock.advance(time.Hour)
 	cl.run()
 	cl.eventually("queued again", func() bool { return cl.show(id)["status"] == "queued" })
 	cl.eventually("nothing is left", func() bool { return len(cl.files("one")) == 0 })
 	cl.put(id, "again").want(204)
-	close(body.goOn) // it was not dead after all
+	body.release() // it was not dead after all
 	if got := <-status; got != 410 && got != 409 {
 		t.Errorf("status %d", got)
 	}
@@ -262,7 +264,7 @@ func TestQuotaHoldsForUploadsAtTheSameTime(t *testing.T) {
 	id := cl.create(nil)
 	body, status := cl.slowPut(id)
 	cl.put(cl.create(nil), "12345").want(204)
-	close(body.goOn) // "begin" and "end" are 8 bytes
+	body.release() // "begin" and "end" are 8 bytes
 	if got := <-status; got != 413 {
 		t.Errorf("status %d", got)
 	}
