@@ -121,7 +121,12 @@ func (a *api) userGroups(ctx context.Context, r *rest.Request) (*rest.Response, 
 		return nil, err
 	}
 	list, err := a.c.UserGroups(ctx, r.Path("user_id"), q)
-	return collection(r, "groups", list, q, groupView, groupID), err
+	view := func(r *rest.Request, g *identity.Group) map[string]any {
+		v := groupView(r, g)
+		v["membership_expires_at"] = nil // only memberships by federation end
+		return v
+	}
+	return collection(r, "groups", list, q, view, groupID), err
 }
 
 func (a *api) userProjects(ctx context.Context, r *rest.Request) (*rest.Response, error) {
