@@ -47,36 +47,39 @@ type Stack struct {
 
 // Start starts what the configuration says and returns when it is ready. The
 // stack runs until Close, or until a part of it fails; Wait tells.
-func Start(ctx context.Context, c Config, log *slog.Logger, now func() time.Time) (s *Stack, err error) {
+func Start(ctx context.Context, c Config, log *slog.Logger, now func() time.Time) (*Stack, error) {
 	if err := c.settle(); err != nil {
 		return nil, err
 	}
-	s = &Stack{Config: c, Log: log, Now: now, handlers: map[string]http.Handler{}, peers: peer.Table{}, metrics: newMetrics(),
+	s := &Stack{Config: c, Log: log, Now: now, handlers: map[string]http.Handler{}, peers: peer.Table{}, metrics: newMetrics(),
 		checks: map[string]func(context.Context) error{}}
 	s.ctx, s.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
-	defer func() {
-		if err != nil {
-			s.Close()
-		}
-	}()
-	if s.roles, err = parseRoles(c.Roles); err != nil {
+	if err := s.start(); err != nil {
+		s.Close()
 		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Stack) start() (err error) {
+	if s.roles, err = parseRoles(s.Config.Roles); err != nil {
+		return err
 	}
 	if s.front, err = listen(&s.Config); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.connectBus(); err != nil {
-		return nil, err
+		return err
 	}
 	s.dial()
 	for _, r := range starters {
 		if s.has(r.role) {
 			if err := r.start(s); err != nil {
-				return nil, fmt.Errorf("%s: %w", r.role, err)
+				return fmt.Errorf("%s: %w", r.role, err)
 			}
 		}
 	}
-	return s, s.front.serve(s)
+	return s.front.serve(s)
 }
 
 func (s *Stack) has(role Role) bool { return slices.Contains(s.roles, role) }
