@@ -328,6 +328,8 @@ func TestDeadAgentIsRelieved(t *testing.T) {
 	w.eventually("DHCP on h2", func() bool { hn, _ := two.Network(n.ID); return hn.DHCP != nil })
 }
 
+// CVE-2013-6419: compute is told the project of the port, so that a server of
+// another project is not believed.
 func TestMetadataProxy(t *testing.T) {
 	w := newWhole(t)
 	driver := fake.New(fake.Config{})

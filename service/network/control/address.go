@@ -14,7 +14,7 @@ import (
 // parseCIDR reads a prefix whose host bits are zero.
 func parseCIDR(attribute, s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
-	if err != nil {
+	if err != nil || p.Addr().Is4In6() {
 		return p, invalid(attribute, "'%.64s' is not a valid IP subnet", s)
 	}
 	if p.Masked() != p {

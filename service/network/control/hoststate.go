@@ -46,7 +46,7 @@ func (c *Control) HostState(ctx context.Context, host string) (network.HostState
 	if err != nil {
 		return state, err
 	}
-	servers, legs, dhcp := sortPorts(ports)
+	servers, legs, dhcp := sortPorts(ports, bindings)
 	reservations, err := c.reservations(ctx, bindings)
 	if err != nil {
 		return state, err
@@ -72,12 +72,17 @@ func (c *Control) HostState(ctx context.Context, host string) (network.HostState
 }
 
 // sortPorts parts a host's ports by what they are: those of servers, legs of
-// routers by router, and DHCP ports by network.
-func sortPorts(ports []network.Port) (servers []network.Port, legs map[string][]network.Port, dhcp map[string]network.Port) {
+// routers by router, and DHCP ports by network. Which port is for DHCP is said by
+// its binding, not by its device owner.
+func sortPorts(ports []network.Port, bindings []store.DHCPBinding) (servers []network.Port, legs map[string][]network.Port, dhcp map[string]network.Port) {
 	legs, dhcp = map[string][]network.Port{}, map[string]network.Port{}
+	serving := map[string]bool{}
+	for _, b := range bindings {
+		serving[b.PortID] = true
+	}
 	for _, p := range ports {
 		switch {
-		case p.DeviceOwner == network.OwnerDHCP:
+		case serving[p.ID]:
 			dhcp[p.NetworkID] = p
 		case network.IsRouterPort(p.DeviceOwner):
 			legs[p.DeviceID] = append(legs[p.DeviceID], p)

@@ -70,6 +70,9 @@ func (c *Control) createPort(ctx context.Context, tx *write, in network.PortInpu
 	if err := enforceFixed(ctx, "create_port", target, in.FixedIPs); err != nil {
 		return none, err
 	}
+	if err := mayOwn(ctx, "create_port", in.DeviceOwner.Or("")); err != nil {
+		return none, err
+	}
 	p := network.Port{Standard: store.NewStandard(newID(), project, in.Description.Or(""), c.now()), Name: in.Name.Or(""), NetworkID: n.ID,
 		AdminUp: in.AdminUp.Or(true), Status: network.Down, DeviceID: in.DeviceID.Or(""), DeviceOwner: in.DeviceOwner.Or(""),
 		Pairs: []network.Pair{}, DHCPOptions: []network.DHCPOption{}, PortSecurity: in.PortSecurity.Or(n.PortSecurity), VNICType: in.VNICType.Or(network.VNICNormal),
@@ -145,6 +148,21 @@ func enforceFixed(ctx context.Context, rule string, target auth.Target, fixed ne
 	return nil
 }
 
+// mayOwn refuses device owners that mean a part of this service: who could give
+// them to a port would put it into another's router, or past the filters.
+func mayOwn(ctx context.Context, rule, owner string) error {
+	switch owner {
+	case network.OwnerDHCP, network.OwnerRouterInterface, network.OwnerRouterGateway, network.OwnerFloatingIP:
+	default:
+		return nil
+	}
+	if policy.Allows(ctx, "context_is_admin", nil) || policy.Allows(ctx, "service_api", nil) {
+		return nil
+	}
+	return fault.Forbiddenf("Policy doesn't allow %s:device_owner to be performed: %s is a device owner of the network service itself.", rule, owner).
+		WithCode("PolicyNotAuthorized")
+}
+
 // UpdatePort changes a port.
 func (c *Control) UpdatePort(ctx context.Context, id string, in network.PortInput, m network.Match) (network.Port, error) {
 	var p network.Port
@@ -190,8 +208,11 @@ func (c *Control) changePort(ctx context.Context, tx *write, p *network.Port, n 
 	if in.DeviceID.Set {
 		p.DeviceID = in.DeviceID.Or("")
 	}
-	if in.DeviceOwner.Set {
+	if in.DeviceOwner.Set && in.DeviceOwner.Or("") != p.DeviceOwner {
 		p.DeviceOwner = in.DeviceOwner.Or("")
+		if err := mayOwn(ctx, "update_port", p.DeviceOwner); err != nil {
+			return err
+		}
 	}
 	if network.IsRouterPort(was.DeviceOwner) && (p.DeviceOwner != was.DeviceOwner || p.DeviceID != was.DeviceID) {
 		return fault.Conflictf("Port %s cannot be updated directly: it is an interface of router %s.", p.ID, was.DeviceID).WithCode("ServicePortInUse")

@@ -107,7 +107,7 @@ func (c *Control) checkPairs(in []network.Pair) ([]network.Pair, error) {
 			return nil, fault.Invalidf("AllowedAddressPair must contain ip_address").WithCode("AddressPairMissingIP")
 		}
 		if _, ok := parseIP(pair.IP); !ok {
-			if _, err := netip.ParsePrefix(pair.IP); err != nil {
+			if p, err := netip.ParsePrefix(pair.IP); err != nil || p.Addr().Is4In6() {
 				return nil, invalid("allowed_address_pairs", "'%.64s' is neither a valid IP address, nor is it a valid IP subnet", pair.IP)
 			}
 		}
