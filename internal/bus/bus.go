@@ -119,8 +119,11 @@ func (b *Bus) serve(name, to, queue string, h handler) (Unserve, error) {
 		return nil, fmt.Errorf("bus: serve %s: %w", name, err)
 	}
 	return func() {
-		sub.Unsubscribe()
-		b.nc.FlushTimeout(time.Second) // from now on askers are told that nobody is here
+		// From now on askers are told that nobody is here; a connection that is
+		// gone says so by itself.
+		if sub.Unsubscribe() == nil {
+			_ = b.nc.FlushTimeout(time.Second)
+		}
 	}, nil
 }
 

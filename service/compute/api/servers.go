@@ -206,7 +206,7 @@ func (a *api) createServer(ctx context.Context, r *rest.Request) (*rest.Response
 	out := createdServer{ID: created.Server.ID, Links: v.links("servers", created.Server.ID), DiskConfig: created.Server.DiskConfig, AdminPass: created.AdminPass,
 		Groups: []groupName{}}
 	for _, g := range body.Server.Groups {
-		out.Groups = append(out.Groups, groupName{g.Name})
+		out.Groups = append(out.Groups, groupName(g))
 	}
 	if len(out.Groups) == 0 {
 		out.Groups = []groupName{{"default"}}

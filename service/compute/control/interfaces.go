@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"kilonova/internal/auth"
@@ -125,7 +126,7 @@ func (c *Control) attach(ctx context.Context, run *task.Run, s *compute.Server) 
 	}
 	request := compute.InterfaceRequest{ServerID: s.ID, Interface: state.Interface}
 	progress, err := work(ctx, c, compute.AttachInterface, s.Host, workID(run), request, run.Created.Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
-	if err != nil && ctx.Err() == nil && err != errAbandoned { // the guest did not take it: the port goes again
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errAbandoned) { // the guest did not take it: the port goes again
 		if dropErr := c.dropPort(ctx, s, state.Interface); dropErr != nil {
 			return dropErr
 		}

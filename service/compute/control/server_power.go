@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"kilonova/internal/db"
@@ -124,7 +125,7 @@ func (c *Control) notDeleting(ctx context.Context, s *compute.Server) error {
 // server is what it was, with a fault that says why; it is never left with a
 // task that nobody does.
 func (c *Control) settle(ctx context.Context, run *task.Run, s *compute.Server, done store.ServerPatch, progress compute.Progress, event string, cause error) error {
-	if cause != nil && (ctx.Err() != nil || cause == errAbandoned) {
+	if cause != nil && (ctx.Err() != nil || errors.Is(cause, errAbandoned)) {
 		if ctx.Err() != nil {
 			return cause
 		}

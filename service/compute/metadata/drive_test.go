@@ -102,11 +102,14 @@ func TestConfigDrive(t *testing.T) {
 			}
 			var meta struct {
 				AdminPass string `json:"admin_pass"`
-				Files     []struct{ Path, Content_path string }
+				Files     []struct {
+					Path    string
+					Content string `json:"content_path"`
+				}
 			}
 			data, _ := readFile(files, "openstack/latest/meta_data.json")
 			if err := json.Unmarshal(data, &meta); err != nil || meta.AdminPass != "hunter2" || len(meta.Files) != 3 ||
-				meta.Files[1].Path != "/root/empty" || meta.Files[1].Content_path != "/content/0001" {
+				meta.Files[1].Path != "/root/empty" || meta.Files[1].Content != "/content/0001" {
 				t.Errorf("meta_data.json: %+v, %v", meta, err)
 			}
 		})

@@ -297,7 +297,7 @@ func TestCacheIsBounded(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	good := Config{Find: func(context.Context, string) (*Instance, error) { return nil, io.EOF }, Secret: "x", Log: slog.Default(), Now: time.Now}
+	good := Config{Find: func(context.Context, string) (*Instance, error) { return nil, io.EOF }, Secret: "x", Log: slog.New(slog.DiscardHandler), Now: time.Now}
 	for name, spoil := range map[string]func(c *Config){
 		"find": func(c *Config) { c.Find = nil }, "secret": func(c *Config) { c.Secret = "" }, "log": func(c *Config) { c.Log = nil }, "now": func(c *Config) { c.Now = nil },
 	} {
@@ -311,7 +311,7 @@ func TestConfig(t *testing.T) {
 
 func BenchmarkHandler(b *testing.B) {
 	inst := sample()
-	h, err := NewHandler(Config{Find: func(context.Context, string) (*Instance, error) { return inst, nil }, Secret: secret, Log: slog.Default(), Now: time.Now})
+	h, err := NewHandler(Config{Find: func(context.Context, string) (*Instance, error) { return inst, nil }, Secret: secret, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 	if err != nil {
 		b.Fatal(err)
 	}

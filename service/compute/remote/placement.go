@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -83,7 +84,7 @@ func (p *Placement) Claim(ctx context.Context, providerID string, c compute.Clai
 	body := allocations{Allocations: map[string]map[string]any{providerID: {"resources": c.Resources}}, ProjectID: c.ProjectID, UserID: c.UserID, Type: "INSTANCE"}
 	for range claims {
 		err := p.do(ctx, "PUT", path, body, nil)
-		f, ok := err.(*fault.Error)
+		f, ok := errors.AsType[*fault.Error](err)
 		if !ok || f.Kind != fault.Conflict || f.Code != "placement.concurrent_update" {
 			return err
 		}
