@@ -135,19 +135,24 @@ type flavorID string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (f *flavorID) UnmarshalJSON(data []byte) error {
+	text, err := textOrNumber("id", data)
+	*f = flavorID(text)
+	return err
+}
+
+// textOrNumber reads a field that old clients write as a number.
+func textOrNumber(field string, data []byte) (string, error) {
 	var v any
 	if err := json.Unmarshal(data, &v); err != nil {
-		return err
+		return "", err
 	}
 	switch v := v.(type) {
 	case string:
-		*f = flavorID(v)
+		return v, nil
 	case float64:
-		*f = flavorID(data)
-	default:
-		return fault.Invalidf("Invalid input for field/attribute id. Value: %.64s. It is not of type 'string', 'number', 'null'", data)
+		return string(data), nil
 	}
-	return nil
+	return "", fault.Invalidf("Invalid input for field/attribute %s. Value: %.64s. It is not of type 'string', 'number'", field, data)
 }
 
 // flexFloat is a number that may be written as a string.

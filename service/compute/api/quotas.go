@@ -7,6 +7,7 @@ import (
 	"kilonova/internal/auth"
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
+	"kilonova/service/compute/control"
 )
 
 // quotaShown lists the resources that quota sets show, with their windows.
@@ -54,13 +55,20 @@ func (a *api) showQuotas(ctx context.Context, r *rest.Request) (*rest.Response, 
 	if err != nil {
 		return nil, err
 	}
-	set := map[string]any{"id": r.Path("project")}
+	set := limitSet(r.Version, q)
+	set["id"] = r.Path("project")
+	return rest.OK(map[string]any{"quota_set": set}), nil
+}
+
+// limitSet shows the limits of the resources that quota sets have at a version.
+func limitSet(v rest.Version, q map[string]control.QuotaUse) map[string]any {
+	set := map[string]any{}
 	for _, s := range quotaShown {
-		if shownAt(s.versions, r.Version) {
+		if shownAt(s.versions, v) {
 			set[s.name] = limitOf(s.name, q[s.name].Limit)
 		}
 	}
-	return rest.OK(map[string]any{"quota_set": set}), nil
+	return set
 }
 
 // limitOf is -1 for what the network service limits today.
@@ -77,12 +85,8 @@ func (a *api) defaultQuotas(ctx context.Context, r *rest.Request) (*rest.Respons
 	if err != nil {
 		return nil, err
 	}
-	set := map[string]any{"id": r.Path("project")}
-	for _, s := range quotaShown {
-		if shownAt(s.versions, r.Version) {
-			set[s.name] = limitOf(s.name, q[s.name].Limit)
-		}
-	}
+	set := limitSet(r.Version, q)
+	set["id"] = r.Path("project")
 	return rest.OK(map[string]any{"quota_set": set}), nil
 }
 
@@ -136,13 +140,7 @@ func (a *api) updateQuotas(ctx context.Context, r *rest.Request) (*rest.Response
 	if err != nil {
 		return nil, err
 	}
-	set := map[string]any{}
-	for _, s := range quotaShown {
-		if shownAt(s.versions, r.Version) {
-			set[s.name] = limitOf(s.name, q[s.name].Limit)
-		}
-	}
-	return rest.OK(map[string]any{"quota_set": set}), nil
+	return rest.OK(map[string]any{"quota_set": limitSet(r.Version, q)}), nil
 }
 
 func wholeNumber(v any) (int, bool) {

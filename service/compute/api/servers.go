@@ -77,19 +77,9 @@ type flavorRef string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (f *flavorRef) UnmarshalJSON(data []byte) error {
-	var v any
-	if err := json.Unmarshal(data, &v); err != nil {
-		return err
-	}
-	switch v := v.(type) {
-	case string:
-		*f = flavorRef(lastSegment(v))
-	case float64:
-		*f = flavorRef(data)
-	default:
-		return fault.Invalidf("Invalid input for field/attribute flavorRef. Value: %.64s. It is not of type 'string', 'integer'", data)
-	}
-	return nil
+	text, err := textOrNumber("flavorRef", data)
+	*f = flavorRef(lastSegment(text))
+	return err
 }
 
 // networksField is "networks": a list, or since 2.37 one of two words.
