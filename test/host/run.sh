@@ -50,7 +50,7 @@ check "and closes when it is removed" within 10 sh -c "! curl -fs -m 2 http://$h
 
 echo "--- a guest that lies"
 spoof() { # spoof WHAT COMMAND: run in the guest, ping the gateway, put all back, say how it went
-    in_guest "$fip2" "cat > /tmp/s; nohup sh /tmp/s >/dev/null 2>&1 &" <<X
+    in_guest "$fip2" "cat > /tmp/s; setsid sh /tmp/s </dev/null >/dev/null 2>&1 &" <<X
 sleep 1; m=\$(cat /sys/class/net/eth0/address)
 $1
 sleep 1; if ping -c 3 -W 1 10.0.0.1 >/dev/null; then echo LEAK; else echo CUT; fi > /tmp/verdict
