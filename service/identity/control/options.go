@@ -57,12 +57,13 @@ type Options struct {
 	ListLimit           int `toml:"list_limit"` // 0: lists are whole
 }
 
-// Defaults are the options of an installation that sets none.
+// Defaults are the options of an installation that sets none. The two key
+// repositories are left to who knows where this installation keeps its data.
 func Defaults() Options {
 	var o Options
 	o.Token.Expiration, o.Token.AllowExpiredWindow, o.Token.AllowRescopeScoped = 3600, 48*3600, true
-	o.Fernet.KeyRepository, o.Fernet.MaxActiveKeys = "/var/lib/kilonova/fernet-keys", 3
-	o.Credential.KeyRepository, o.Credential.UserLimit, o.Credential.AuthTTL = "/var/lib/kilonova/credential-keys", -1, 15
+	o.Fernet.MaxActiveKeys = 3
+	o.Credential.UserLimit, o.Credential.AuthTTL = -1, 15
 	o.Identity.PasswordHashRounds, o.Identity.MaxPasswordLength = 10, 4096
 	o.Compliance.LockoutDuration = 1800
 	o.Trust.MaxRedelegationCount = 3
