@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -125,7 +126,7 @@ func validate(ctx context.Context, identity *Client, token string) (*auth.Caller
 	c := &auth.Caller{UserID: t.User.ID, UserName: t.User.Name, UserDomainID: t.User.Domain.ID, UserDomainName: t.User.Domain.Name,
 		Methods: t.Methods, AuditIDs: t.AuditIDs, IssuedAt: t.IssuedAt, Expires: t.Expires, Token: token}
 	for _, r := range t.Roles {
-		c.Roles, c.RoleIDs = append(c.Roles, r.Name), append(c.RoleIDs, r.ID)
+		c.Roles, c.RoleIDs = append(c.Roles, strings.ToLower(r.Name)), append(c.RoleIDs, r.ID)
 	}
 	if p := t.Project; p != nil {
 		c.ProjectID, c.ProjectName, c.ProjectDomainID, c.ProjectDomainName = p.ID, p.Name, p.Domain.ID, p.Domain.Name

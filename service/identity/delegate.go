@@ -9,7 +9,7 @@ type Credential struct {
 	UserID    string     `db:"user_id"`
 	ProjectID string     `db:"project_id"` // may be ""
 	Type      string     `db:"type"`       // "ec2", "totp", "cert", …
-	Blob      string     `db:"blob"`       // the secret itself; encrypted at rest
+	Blob      string     `db:"content"`    // the secret itself; encrypted at rest
 	Extra     Attributes `db:"extra"`
 }
 
@@ -95,7 +95,7 @@ type Limit struct {
 type Policy struct {
 	ID    string     `db:"id"`
 	Type  string     `db:"type"`
-	Blob  string     `db:"blob"`
+	Blob  string     `db:"content"`
 	Extra Attributes `db:"extra"`
 }
 

@@ -270,7 +270,7 @@ func TestCredentialsAreTheirOwners(t *testing.T) {
 	}
 	// At rest a secret is not in the clear.
 	var kept string
-	if err := k.scalar(&kept, `SELECT blob FROM credentials WHERE id = ?`, id); err != nil || strings.Contains(kept, "alice") {
+	if err := k.scalar(&kept, `SELECT content FROM credentials WHERE id = ?`, id); err != nil || strings.Contains(kept, "alice") {
 		t.Errorf("kept as %q (%v)", kept, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"kilonova/internal/auth"
@@ -233,7 +234,7 @@ func caller(t *identity.Token) *auth.Caller {
 	a := &auth.Caller{UserID: user.ID, UserName: user.Name, UserDomainID: domain.ID, UserDomainName: domain.Name,
 		Methods: t.Methods, AuditIDs: t.AuditIDs, IssuedAt: t.IssuedAt, Expires: t.Expires, Token: t.ID}
 	for _, r := range t.Roles {
-		a.Roles, a.RoleIDs = append(a.Roles, r.Name), append(a.RoleIDs, r.ID)
+		a.Roles, a.RoleIDs = append(a.Roles, strings.ToLower(r.Name)), append(a.RoleIDs, r.ID)
 	}
 	if p := t.Project; p != nil {
 		a.ProjectID, a.ProjectName, a.ProjectDomainID, a.ProjectDomainName = p.ID, p.Name, t.ProjectDomain.ID, t.ProjectDomain.Name

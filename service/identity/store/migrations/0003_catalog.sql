@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS project_endpoint_groups (
 CREATE TABLE IF NOT EXISTS policies (
     id VARCHAR(64) NOT NULL PRIMARY KEY,
     type VARCHAR(255) NOT NULL,
-    blob @text@ NOT NULL,
+    content @text@ NOT NULL,
     extra @text@ NOT NULL);
 CREATE TABLE IF NOT EXISTS policy_associations (
     endpoint_id VARCHAR(64) NOT NULL,

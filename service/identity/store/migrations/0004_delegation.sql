@@ -1,10 +1,10 @@
--- The text of blob is encrypted with the credential keys.
+-- The text of content is encrypted with the credential keys.
 CREATE TABLE IF NOT EXISTS credentials (
     id VARCHAR(64) NOT NULL PRIMARY KEY,
     user_id VARCHAR(64) NOT NULL,
     project_id VARCHAR(64) NOT NULL,
     type VARCHAR(255) NOT NULL,
-    blob @text@ NOT NULL,
+    content @text@ NOT NULL,
     extra @text@ NOT NULL);
 CREATE INDEX IF NOT EXISTS credentials_user ON credentials (user_id, type);
 CREATE INDEX IF NOT EXISTS credentials_project ON credentials (project_id);
