@@ -123,6 +123,9 @@ func (s *Stack) Close() {
 	s.closers = nil
 }
 
+// Services are the tables of the APIs that live in this stack.
+func (s *Stack) Services() []*rest.Service { return s.services }
+
 // URL is where the APIs of this stack are reached, without a prefix.
 func (s *Stack) URL() string { return s.front.public }
 

@@ -1,0 +1,135 @@
+package cloud
+
+import (
+	"database/sql"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite" // reads the services' databases beside them
+)
+
+// restless are the tables whose rows come and go without anybody's request:
+// tokens and their revocations, and signs of life.
+var restless = map[string]bool{"identity.revocations": true, "compute.hosts": true, "network.agents": true}
+
+// rows counts what is in a cloud's databases.
+type rows struct {
+	tables []table
+}
+
+// table is one table of one service.
+type table struct {
+	name string // service.table
+	db   *sql.DB
+}
+
+// openRows opens the databases below some data folders, to be read only.
+func openRows(t *testing.T, folders ...string) *rows {
+	t.Helper()
+	r := &rows{}
+	for _, folder := range folders {
+		files, err := filepath.Glob(filepath.Join(folder, "db", "*.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			d, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(10000)&_pragma=query_only(1)")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { d.Close() })
+			r.add(t, strings.TrimSuffix(filepath.Base(file), ".db"), d)
+		}
+	}
+	if len(r.tables) == 0 {
+		t.Fatalf("there is no database below %v", folders)
+	}
+	return r
+}
+
+func (r *rows) add(t *testing.T, service string, d *sql.DB) {
+	t.Helper()
+	found, err := d.Query(`SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'schema_migrations' ORDER BY name`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer found.Close()
+	for found.Next() {
+		var name string
+		if err := found.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		if full := service + "." + name; !restless[full] {
+			r.tables = append(r.tables, table{full, d})
+		}
+	}
+	if err := found.Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// count returns how many rows each table has.
+func (r *rows) count(t *testing.T) map[string]int {
+	t.Helper()
+	counts := make(map[string]int, len(r.tables))
+	for _, x := range r.tables {
+		var n int
+		_, name, _ := strings.Cut(x.name, ".")
+		if err := x.db.QueryRow(`SELECT COUNT(*) FROM "` + name + `"`).Scan(&n); err != nil {
+			t.Fatalf("%s: %v", x.name, err)
+		}
+		counts[x.name] = n
+	}
+	return counts
+}
+
+// quiet waits until no service has work to do, and counts.
+func (r *rows) quiet(t *testing.T) map[string]int {
+	t.Helper()
+	var counts map[string]int
+	eventually(t, "durable work", func() string {
+		counts = r.count(t)
+		for name, n := range counts {
+			if strings.HasSuffix(name, ".tasks") && n > 0 {
+				return fmt.Sprintf("%d rows are in %s", n, name)
+			}
+		}
+		return ""
+	})
+	return counts
+}
+
+// difference says what has become more or fewer.
+func difference(before, after map[string]int) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if before[name] != after[name] {
+			all = append(all, fmt.Sprintf("%s: %d -> %d", name, before[name], after[name]))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// folders are where the stacks of a cloud keep what lasts.
+func (c *cloud) folders() []string {
+	var all []string
+	for _, st := range c.stacks {
+		if _, err := os.Stat(filepath.Join(st.Config.Data, "db")); err == nil {
+			all = append(all, st.Config.Data)
+		}
+	}
+	return all
+}
+
+// root is where a service's API begins.
+func (c *cloud) root(service string) string {
+	if u := c.config.Peers[service]; u != "" {
+		return u
+	}
+	return c.url + "/" + service
+}
