@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha1"
 	"crypto/x509"
 	"encoding/pem"
-	"fmt"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
@@ -60,7 +58,7 @@ func (c *Control) CreateKeypair(ctx context.Context, userID, name, kind, publicK
 	k = compute.Keypair{UserID: userID, Name: name, Type: kind, PublicKey: publicKey, CreatedAt: c.Now()}
 	switch {
 	case kind == "x509" && publicKey == "":
-		return k, "", fault.Invalidf("A certificate has to be given for a keypair of type x509.")
+		k.PublicKey, privateKey, k.Fingerprint, err = newCertificate(userID, c.Now())
 	case kind == "x509":
 		k.Fingerprint, err = certificateFingerprint(publicKey)
 	case publicKey == "":
@@ -130,24 +128,4 @@ func sshFingerprint(publicKey string) (string, error) {
 		}
 	}
 	return ssh.FingerprintLegacyMD5(pub), nil
-}
-
-func certificateFingerprint(text string) (string, error) {
-	block, _ := pem.Decode([]byte(text))
-	if block == nil {
-		return "", fault.Invalidf("Keypair data is invalid: failed to generate X509 fingerprint")
-	}
-	if _, err := x509.ParseCertificate(block.Bytes); err != nil {
-		return "", fault.Invalidf("Keypair data is invalid: failed to generate X509 fingerprint. %v", err)
-	}
-	sum := sha1.Sum(block.Bytes)
-	return colons(sum[:]), nil
-}
-
-func colons(sum []byte) string {
-	var parts []string
-	for _, b := range sum {
-		parts = append(parts, fmt.Sprintf("%02x", b))
-	}
-	return strings.Join(parts, ":")
 }
