@@ -26,7 +26,7 @@ import (
 //	uuid          32 hexadecimal digits, with or without hyphens
 //	name          as upstream's names: printable, no white space at either end
 //	printable     no control characters
-//	cidr, ip, mac, url   as it says
+//	cidr, ip, ipv4, ipv6, mac, url   as it says
 //	base64        standard encoding, with padding
 //	enum=a|b|c    one of these
 //	match=NAME    a pattern from the table Patterns
@@ -248,7 +248,9 @@ var checkers = map[string]func(v reflect.Value, arg string) string{
 	}, "does not match: a name is printable and has no white space at its ends"),
 	"printable": text(printable, "has characters that cannot be printed"),
 	"cidr":      text(func(s string) bool { _, err := netip.ParsePrefix(s); return err == nil }, "is not a valid IP subnet (CIDR)"),
-	"ip":        text(func(s string) bool { _, err := netip.ParseAddr(s); return err == nil }, "is not a valid IP address"),
+	"ip":        text(func(s string) bool { return isIP(s, 0) }, "is not a valid IP address"),
+	"ipv4":      text(func(s string) bool { return isIP(s, 4) }, "is not a 'ipv4'"),
+	"ipv6":      text(func(s string) bool { return isIP(s, 6) }, "is not a 'ipv6'"),
 	"mac":       text(IsMAC, "is not a valid MAC address"),
 	"url": text(func(s string) bool {
 		u, err := url.Parse(s)
@@ -279,6 +281,13 @@ var macPattern = regexp.MustCompile(`^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$`)
 
 // IsMAC reports whether s is a MAC address of six octets separated by colons.
 func IsMAC(s string) bool { return macPattern.MatchString(s) }
+
+// isIP reports whether s is an address of that version, 0 for any. One with a zone
+// means something only to the host that wrote it.
+func isIP(s string, version int) bool {
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.Zone() == "" && (version == 0 || (version == 4) == a.Is4())
+}
 
 func text(ok func(string) bool, why string) func(reflect.Value, string) string {
 	return func(v reflect.Value, _ string) string {

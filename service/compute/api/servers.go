@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
@@ -25,8 +26,8 @@ type createServer struct {
 	Metadata     map[string]string `json:"metadata"`
 	Networks     networksField     `json:"networks"`
 	DiskConfig   string            `json:"OS-DCF:diskConfig" check:"enum=AUTO|MANUAL"`
-	AccessIPv4   string            `json:"accessIPv4" check:"ip"`
-	AccessIPv6   string            `json:"accessIPv6" check:"ip"`
+	AccessIPv4   string            `json:"accessIPv4" check:"ipv4"`
+	AccessIPv6   string            `json:"accessIPv6" check:"ipv6"`
 	Zone         *string           `json:"availability_zone" check:"len=1..255 name"`
 	Host         string            `json:"host" mv:"2.74-" check:"match=hostname len=0..255"`
 	Node         string            `json:"hypervisor_hostname" mv:"2.74-" check:"match=hostname len=0..255"`
@@ -208,7 +209,7 @@ func (a *api) createServer(ctx context.Context, r *rest.Request) (*rest.Response
 func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 	n := control.NewServer{Name: b.Name, Description: b.Description, Hostname: b.Hostname, FlavorID: string(b.FlavorRef), ImageID: b.ImageRef,
 		AdminPass: b.AdminPass, Metadata: b.Metadata, Tags: b.Tags, Host: b.Host, Node: b.Node, ConfigDrive: bool(b.ConfigDrive), DiskConfig: b.DiskConfig,
-		AccessIPv4: b.AccessIPv4, AccessIPv6: b.AccessIPv6, MinCount: 1}
+		AccessIPv4: canonical(b.AccessIPv4), AccessIPv6: canonical(b.AccessIPv6), MinCount: 1}
 	if err := b.Networks.check(v); err != nil {
 		return n, err
 	}
@@ -246,6 +247,14 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 		return n, fault.Invalidf("Invalid input for field/attribute personality. Files are not put into guests here; use user_data.")
 	}
 	return n, b.takeDisks(&n)
+}
+
+// canonical writes an address in its one short form, as it will be shown.
+func canonical(ip string) string {
+	if a, err := netip.ParseAddr(ip); err == nil {
+		return a.String()
+	}
+	return ip
 }
 
 // maxCount bounds the servers of one request.
@@ -298,8 +307,8 @@ type updateServerBody struct {
 	Server struct {
 		Name        *string          `json:"name" check:"len=1..255 name"`
 		DiskConfig  *string          `json:"OS-DCF:diskConfig" check:"enum=AUTO|MANUAL"`
-		AccessIPv4  *string          `json:"accessIPv4" check:"ip"`
-		AccessIPv6  *string          `json:"accessIPv6" check:"ip"`
+		AccessIPv4  *string          `json:"accessIPv4" check:"ipv4"`
+		AccessIPv6  *string          `json:"accessIPv6" check:"ipv6"`
 		Description rest.Opt[string] `json:"description" mv:"2.19-" check:"len=0..255"`
 		Hostname    *string          `json:"hostname" mv:"2.90-" check:"match=hostname len=1..255"`
 	} `json:"server" check:"required"`
@@ -311,6 +320,11 @@ func (a *api) updateServer(ctx context.Context, r *rest.Request) (*rest.Response
 		return nil, err
 	}
 	b := body.Server
+	for _, ip := range []*string{b.AccessIPv4, b.AccessIPv6} {
+		if ip != nil {
+			*ip = canonical(*ip)
+		}
+	}
 	change := control.ServerChange{Name: b.Name, Hostname: b.Hostname, AccessIPv4: b.AccessIPv4, AccessIPv6: b.AccessIPv6, DiskConfig: b.DiskConfig}
 	if b.Description.Set {
 		var text *string
