@@ -72,8 +72,8 @@ type SubnetInput struct {
 	RAMode          Opt[string]       `json:"ipv6_ra_mode" on:"post,put" null:"ok"`
 	AddressMode     Opt[string]       `json:"ipv6_address_mode" on:"post,put" null:"ok"`
 	ServiceTypes    Opt[[]string]     `json:"service_types" on:"post,put" null:"ok"`
-	// SubnetPoolID and PrefixLength are taken when they are null: clients send
-	// them so. There are no subnet pools here.
+	// SubnetPoolID names the pool from which the CIDR is cut, with this
+	// PrefixLength or the pool's own, unless it is given.
 	SubnetPoolID Opt[string] `json:"subnetpool_id" on:"post" null:"ok"`
 	PrefixLength Opt[int]    `json:"prefixlen" on:"post" null:"ok"`
 }

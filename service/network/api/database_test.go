@@ -23,7 +23,7 @@ func TestOnOtherDatabases(t *testing.T) {
 		"ExactAddresses": TestAddressesAreExactUnderConcurrency, "StrictQuota": TestQuotaIsStrictUnderConcurrency, "Binding": TestBindingIsForAdministrators,
 		"PortAttributes": TestPortAttributes, "ProviderNetworks": TestProviderNetworks, "Routers": TestRouters, "FloatingIPs": TestFloatingIPs,
 		"DefaultGroup": TestDefaultGroup, "Rules": TestRules, "Quotas": TestQuotas, "Sharing": TestSharing, "Lists": TestListsAreFilteredAndSorted,
-		"Pages": TestPages, "Tags": TestTags, "Availability": TestAvailability, "Agents": TestAgents, "AgentNetwork": TestAgentIsGivenANetwork,
+		"Pages": TestPages, "Tags": TestTags, "Availability": TestAvailability, "Agents": TestAgents, "AgentNetwork": TestAgentIsGivenANetwork, "SubnetPools": TestSubnetPools,
 	}
 	for _, url := range urls {
 		scheme, _, _ := strings.Cut(url, "://")
@@ -41,7 +41,7 @@ func TestOnOtherDatabases(t *testing.T) {
 func empty(t testing.TB, d *db.DB) {
 	t.Helper()
 	for _, table := range []string{"tags", "tasks", "quotas", "quota_locks", "revisions", "dhcp_bindings", "agents", "floating_ips", "routers", "bound_groups",
-		"port_groups", "security_group_rules", "security_groups", "fixed_ips", "ports", "cursors", "subnets", "rbac_policies", "networks"} {
+		"port_groups", "security_group_rules", "security_groups", "fixed_ips", "ports", "cursors", "pool_subnets", "subnets", "subnet_pools", "rbac_policies", "networks"} {
 		if _, err := d.Exec(t.Context(), `DELETE FROM `+table); err != nil {
 			t.Fatal(err)
 		}

@@ -70,6 +70,8 @@ var extensions = []extension{
 	{Alias: "standard-attr-revisions", Name: "Resource revision numbers", Description: "Resources count their changes."},
 	{Alias: "standard-attr-tag", Name: "Tag support for resources with standard attribute", Description: "Resources have tags."},
 	{Alias: "standard-attr-timestamp", Name: "Resource timestamps", Description: "When resources were made and changed."},
+	{Alias: "default-subnetpools", Name: "Default Subnetpools", Description: "One subnet pool of each IP version is the default."},
+	{Alias: "subnet_allocation", Name: "Subnet Allocation", Description: "Subnets are cut from pools."},
 	{Alias: "subnet-service-types", Name: "Subnet service types", Description: "Subnets for certain device owners only."},
 }
 

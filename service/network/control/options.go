@@ -44,6 +44,7 @@ type QuotaOptions struct {
 	SecurityGroup     int `toml:"quota_security_group"`
 	SecurityGroupRule int `toml:"quota_security_group_rule"`
 	RBACPolicy        int `toml:"quota_rbac_policy"`
+	SubnetPool        int `toml:"quota_subnetpool"`
 }
 
 // Defaults returns upstream's defaults, with the network types that one host needs.
@@ -53,14 +54,14 @@ func Defaults() Options {
 		DNSDomain: "openstacklocal", AgentDownTime: 75, ReportInterval: 30, Failover: true,
 		MaxNameservers: 5, MaxHostRoutes: 20, MaxRoutes: 30, MaxPairs: 10, MaxFixedIPs: 32,
 		Quotas: QuotaOptions{Network: 100, Subnet: 100, Port: 500, Router: 10, FloatingIP: 50, SecurityGroup: 10,
-			SecurityGroupRule: 100, RBACPolicy: 10},
+			SecurityGroupRule: 100, RBACPolicy: 10, SubnetPool: -1},
 	}
 }
 
 // quotaResources lists what quotas are for, in the order in which they are shown.
-var quotaResources = []string{"network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule", "rbac_policy"}
+var quotaResources = []string{"network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule", "rbac_policy", "subnetpool"}
 
 func (o QuotaOptions) limits() network.Limits {
 	return network.Limits{"network": o.Network, "subnet": o.Subnet, "port": o.Port, "router": o.Router, "floatingip": o.FloatingIP,
-		"security_group": o.SecurityGroup, "security_group_rule": o.SecurityGroupRule, "rbac_policy": o.RBACPolicy}
+		"security_group": o.SecurityGroup, "security_group_rule": o.SecurityGroupRule, "rbac_policy": o.RBACPolicy, "subnetpool": o.SubnetPool}
 }

@@ -60,6 +60,14 @@ var rules = map[string]string{
 	"update_subnet:service_types": adminOnly,
 	"delete_subnet":               "rule:admin_only or rule:project_member or rule:network_owner",
 
+	"create_subnetpool":            member,
+	"create_subnetpool:shared":     adminOnly,
+	"create_subnetpool:is_default": adminOnly,
+	"get_subnetpool":               reader,
+	"update_subnetpool":            member,
+	"update_subnetpool:is_default": adminOnly,
+	"delete_subnetpool":            member,
+
 	"create_port":                       memberOrService,
 	"create_port:device_id":             memberOrService,
 	"create_port:device_owner":          netOwner,

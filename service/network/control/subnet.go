@@ -50,14 +50,14 @@ func (c *Control) createSubnet(ctx context.Context, tx *write, in network.Subnet
 	if err := enforce(ctx, "create_subnet", onNetwork(project, n), in); err != nil {
 		return none, err
 	}
-	if in.SubnetPoolID.Or("") != "" {
-		return none, fault.NotFoundf("Subnet pool %.64s could not be found.", in.SubnetPoolID.V).WithCode("SubnetPoolNotFound")
-	}
 	if err := c.takeQuota(ctx, tx, project, "subnet", 1); err != nil {
 		return none, err
 	}
 	others, err := c.store.SubnetsOf(ctx, tx, n.ID)
 	if err != nil {
+		return none, err
+	}
+	if err := c.cutFromPool(ctx, tx, &in, project); err != nil {
 		return none, err
 	}
 	s, err := c.newSubnet(in, n, others)
@@ -112,6 +112,9 @@ func (c *Control) newSubnet(in network.SubnetInput, n network.Network, others []
 		return s, badInput("network MTU %d is less than the %d that IPv6 needs", n.MTU, network.MinMTUIPv6)
 	}
 	s.CIDR = cidr.String()
+	if in.SubnetPoolID.Or("") != "" {
+		s.SubnetPoolID = &in.SubnetPoolID.V
+	}
 	for _, o := range others {
 		if other := netip.MustParsePrefix(o.CIDR); other.Overlaps(cidr) {
 			return s, badInput("Requested subnet with cidr: %s for network: %s overlaps with another subnet", cidr, n.ID)

@@ -19,6 +19,7 @@ const (
 var Tagged = map[string]struct{ Table, Update string }{
 	"networks":        {"networks", "update_network"},
 	"subnets":         {"subnets", "update_subnet"},
+	"subnetpools":     {"subnet_pools", "update_subnetpool"},
 	"ports":           {"ports", "update_port"},
 	"routers":         {"routers", "update_router"},
 	"floatingips":     {"floating_ips", "update_floatingip"},
@@ -35,6 +36,9 @@ func (c *Control) standardOf(ctx context.Context, q db.Querier, collection, id s
 	case "subnets":
 		s, err := c.store.Subnet(ctx, q, scope, id)
 		return s.Standard, err
+	case "subnetpools":
+		p, err := c.store.SubnetPool(ctx, q, scope, id)
+		return p.Standard, err
 	case "ports":
 		p, err := c.store.Port(ctx, q, scope, id)
 		return p.Standard, err

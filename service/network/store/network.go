@@ -167,6 +167,7 @@ func (s *Store) DeleteNetwork(ctx context.Context, tx *db.Tx, id string) error {
 	for _, q := range []string{
 		`DELETE FROM tags WHERE resource_id IN (SELECT id FROM subnets WHERE network_id = ?)`,
 		`DELETE FROM cursors WHERE subnet_id IN (SELECT id FROM subnets WHERE network_id = ?)`,
+		`DELETE FROM pool_subnets WHERE subnet_id IN (SELECT id FROM subnets WHERE network_id = ?)`,
 		`DELETE FROM subnets WHERE network_id = ?`,
 		`DELETE FROM dhcp_bindings WHERE network_id = ?`,
 		`DELETE FROM rbac_policies WHERE object_id = ?`,

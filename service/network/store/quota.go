@@ -16,7 +16,7 @@ type quotaRow struct {
 // counted says where the resources of a quota are counted.
 var counted = map[string]string{
 	"network": "networks", "subnet": "subnets", "port": "ports", "router": "routers", "floatingip": "floating_ips",
-	"security_group": "security_groups", "security_group_rule": "security_group_rules", "rbac_policy": "rbac_policies",
+	"subnetpool": "subnet_pools", "security_group": "security_groups", "security_group_rule": "security_group_rules", "rbac_policy": "rbac_policies",
 }
 
 // Quotas returns the limits that projects have of their own, by project.

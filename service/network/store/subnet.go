@@ -32,7 +32,7 @@ var subnetList = &listing{
 		"name": {expr: "t.name"}, "network_id": {expr: "t.network_id"}, "ip_version": {kind: number, expr: "t.ip_version"},
 		"cidr": {expr: "t.cidr"}, "gateway_ip": {expr: "t.gateway_ip"}, "enable_dhcp": {kind: boolean, expr: "t.enable_dhcp"},
 		"ipv6_ra_mode": {expr: "t.ra_mode"}, "ipv6_address_mode": {expr: "t.address_mode"},
-		"subnetpool_id": {expr: "''"},
+		"subnetpool_id": {where: inSubquery("t.id", "SELECT x.subnet_id FROM pool_subnets AS x WHERE x.pool_id IN ")},
 		"shared": {kind: boolean,
 			expr: "EXISTS (SELECT 1 FROM rbac_policies AS r WHERE r.object_id = t.network_id AND r.action = 'access_as_shared' AND r.target IN ('*', ?))"},
 		"router:external": {kind: boolean,
@@ -81,13 +81,19 @@ func (s *Store) SubnetsOf(ctx context.Context, q db.Querier, networkIDs ...strin
 }
 
 func subnets(ctx context.Context, q db.Querier, list []subnetRow) ([]network.Subnet, error) {
-	tags, err := tagsOf(ctx, q, ids(list, func(r *subnetRow) string { return r.ID }))
+	all := ids(list, func(r *subnetRow) string { return r.ID })
+	tags, err := tagsOf(ctx, q, all)
+	if err != nil {
+		return nil, err
+	}
+	pools, err := poolsOf(ctx, q, all)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]network.Subnet, len(list))
 	for i := range list {
 		out[i] = list[i].subnet(tags)
+		out[i].SubnetPoolID = pointer(pools[list[i].ID])
 	}
 	return out, nil
 }
@@ -106,8 +112,10 @@ func (s *Store) InsertSubnet(ctx context.Context, tx *db.Tx, n network.Subnet) e
 	if err := db.Insert(ctx, tx, "subnets", row); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO cursors (subnet_id, next_key) VALUES (?, '')`, n.ID)
-	return err
+	if _, err := tx.Exec(ctx, `INSERT INTO cursors (subnet_id, next_key) VALUES (?, '')`, n.ID); err != nil || n.SubnetPoolID == nil {
+		return err
+	}
+	return db.Insert(ctx, tx, "pool_subnets", poolSubnet{n.ID, *n.SubnetPoolID, n.ProjectID, n.CIDR})
 }
 
 // UpdateSubnet writes what can change of a subnet.
@@ -120,7 +128,8 @@ func (s *Store) UpdateSubnet(ctx context.Context, tx *db.Tx, n network.Subnet, n
 
 // DeleteSubnet removes a subnet that has no addresses in use.
 func (s *Store) DeleteSubnet(ctx context.Context, tx *db.Tx, id string) error {
-	for _, q := range []string{`DELETE FROM tags WHERE resource_id = ?`, `DELETE FROM cursors WHERE subnet_id = ?`, `DELETE FROM subnets WHERE id = ?`} {
+	for _, q := range []string{`DELETE FROM tags WHERE resource_id = ?`, `DELETE FROM cursors WHERE subnet_id = ?`,
+		`DELETE FROM pool_subnets WHERE subnet_id = ?`, `DELETE FROM subnets WHERE id = ?`} {
 		if _, err := tx.Exec(ctx, q, id); err != nil {
 			return err
 		}
