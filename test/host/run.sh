@@ -76,10 +76,11 @@ check "it is deleted" other server delete --wait stranger
 other network delete theirs; cloud=kilonova-admin; os user delete other; os project delete other; cloud=kilonova
 
 echo "--- a floating IP moves"
+os server remove floating ip second "$fip2"
 check "from the first server" os server remove floating ip hello "$hello"
 check "to the second" os server add floating ip second "$hello"
 check "and leads there" within 30 sh -c "ssh -i $key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=5 cloud@$hello hostname | grep -qx second"
-os server remove floating ip second "$hello"; os server add floating ip hello "$hello"
+os server remove floating ip second "$hello"; os server add floating ip hello "$hello"; os server add floating ip second "$fip2"
 check "and back" within 30 sh -c "ssh -i $key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=5 cloud@$hello hostname | grep -qx hello"
 
 echo "--- kill -9 during a boot"
