@@ -54,7 +54,6 @@ type Options struct {
 		EnforcementModel string `toml:"enforcement_model"` // "flat" or "strict_two_level"
 	} `toml:"unified_limit"`
 	MaxProjectTreeDepth int `toml:"max_project_tree_depth"`
-	ListLimit           int `toml:"list_limit"` // 0: lists are whole
 }
 
 // Defaults are the options of an installation that sets none. The two key
@@ -79,6 +78,8 @@ const maxTreeDepth = 14
 
 func (o *Options) check() error {
 	switch {
+	case o.Fernet.KeyRepository == "" || o.Credential.KeyRepository == "":
+		return fmt.Errorf("identity: [fernet_tokens] key_repository and [credential] key_repository must name folders")
 	case o.Token.Expiration <= 0:
 		return fmt.Errorf("identity: [token] expiration must be more than 0 seconds, and is %d", o.Token.Expiration)
 	case o.Token.AllowExpiredWindow < 0:
