@@ -43,7 +43,6 @@ type Control struct {
 	tasks   *task.Runner
 
 	reschedule chan struct{} // an agent has come: look at what waits for one
-	seen       sync.Map      // projects known to have their default group
 }
 
 // New returns control; Run has it do its work in the background.

@@ -36,7 +36,6 @@ var rules = map[string]string{
 	"create_network":                           member,
 	"create_network:shared":                    adminOnly,
 	"create_network:router:external":           adminOnly,
-	"create_network:is_default":                adminOnly,
 	"create_network:port_security_enabled":     member,
 	"create_network:provider:network_type":     adminOnly,
 	"create_network:provider:physical_network": adminOnly,
@@ -154,7 +153,4 @@ var rules = map[string]string{
 	"update_rbac_policy":               member,
 	"update_rbac_policy:target_tenant": "rule:admin_only or not '*':%(target_tenant)s",
 	"delete_rbac_policy":               member,
-
-	"update_tags": member,
-	"delete_tags": member,
 }

@@ -200,25 +200,6 @@ func (s *Store) DeleteRule(ctx context.Context, tx *db.Tx, id string) error {
 	return err
 }
 
-// GroupMembers lists the ports that have one of the groups: group -> ports.
-func (s *Store) GroupMembers(ctx context.Context, q db.Querier, groupIDs []string) (map[string][]string, error) {
-	type row struct {
-		GroupID string `db:"group_id"`
-		PortID  string `db:"port_id"`
-	}
-	members := map[string][]string{}
-	err := inBatches(groupIDs, func(list string, args []any) error {
-		for r, err := range db.Each[row](ctx, q, `SELECT group_id, port_id FROM port_groups WHERE group_id IN `+list+` ORDER BY port_id`, args...) {
-			if err != nil {
-				return err
-			}
-			members[r.GroupID] = append(members[r.GroupID], r.PortID)
-		}
-		return nil
-	})
-	return members, err
-}
-
 // GroupAddresses lists the fixed IPs of the ports that have the groups.
 func (s *Store) GroupAddresses(ctx context.Context, q db.Querier, groupIDs []string) (map[string][]string, error) {
 	type row struct {
