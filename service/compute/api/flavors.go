@@ -45,14 +45,14 @@ func (v *viewer) flavor(f compute.Flavor) *flavorView {
 }
 
 func (a *api) listFlavors(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	v := a.viewer(ctx, r, true)
+	v := a.viewer(r)
 	return a.streamFlavors(ctx, r, "/v2.1/flavors", func(f compute.Flavor) any {
 		return &flavorBrief{f.ID, f.Name, f.Description, v.links("flavors", f.ID)}
 	})
 }
 
 func (a *api) listFlavorsDetailed(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	v := a.viewer(ctx, r, true)
+	v := a.viewer(r)
 	return a.streamFlavors(ctx, r, "/v2.1/flavors/detail", func(f compute.Flavor) any { return v.flavor(f) })
 }
 
@@ -112,7 +112,7 @@ func (a *api) showFlavor(ctx context.Context, r *rest.Request) (*rest.Response, 
 	if err != nil {
 		return nil, err
 	}
-	return rest.OK(&flavorBody{a.viewer(ctx, r, false).flavor(f)}), nil
+	return rest.OK(&flavorBody{a.viewer(r).flavor(f)}), nil
 }
 
 type createFlavorBody struct {
@@ -201,7 +201,7 @@ func (a *api) createFlavor(ctx context.Context, r *rest.Request) (*rest.Response
 	if err != nil {
 		return nil, err
 	}
-	return rest.OK(&flavorBody{a.viewer(ctx, r, false).flavor(f)}), nil
+	return rest.OK(&flavorBody{a.viewer(r).flavor(f)}), nil
 }
 
 func (a *api) updateFlavor(ctx context.Context, r *rest.Request) (*rest.Response, error) {
@@ -221,7 +221,7 @@ func (a *api) updateFlavor(ctx context.Context, r *rest.Request) (*rest.Response
 	if err != nil {
 		return nil, err
 	}
-	return rest.OK(&flavorBody{a.viewer(ctx, r, false).flavor(f)}), nil
+	return rest.OK(&flavorBody{a.viewer(r).flavor(f)}), nil
 }
 
 func (a *api) deleteFlavor(ctx context.Context, r *rest.Request) (*rest.Response, error) {

@@ -193,7 +193,7 @@ func (a *api) createServer(ctx context.Context, r *rest.Request) (*rest.Response
 	if body.Server.ReturnID {
 		return rest.Accepted(map[string]string{"reservation_id": created.ReservationID}), nil
 	}
-	v := a.viewer(ctx, r, false)
+	v := a.viewer(r)
 	out := createdServer{ID: created.Server.ID, Links: v.links("servers", created.Server.ID), DiskConfig: created.Server.DiskConfig, AdminPass: created.AdminPass,
 		Groups: []groupName{}}
 	for _, g := range body.Server.Groups {
@@ -292,15 +292,19 @@ func (a *api) showServer(ctx context.Context, r *rest.Request) (*rest.Response, 
 	if err != nil {
 		return nil, err
 	}
-	return a.oneServer(ctx, r, s), nil
+	return a.oneServer(ctx, r, s)
 }
 
 type serverBody struct {
 	Server *serverView `json:"server"`
 }
 
-func (a *api) oneServer(ctx context.Context, r *rest.Request, s *compute.Server) *rest.Response {
-	return rest.OK(&serverBody{a.viewer(ctx, r, false).server(s)})
+func (a *api) oneServer(ctx context.Context, r *rest.Request, s *compute.Server) (*rest.Response, error) {
+	v, err := a.serverViewer(ctx, r, false)
+	if err != nil {
+		return nil, err
+	}
+	return rest.OK(&serverBody{v.server(s)}), nil
 }
 
 type updateServerBody struct {
@@ -337,7 +341,7 @@ func (a *api) updateServer(ctx context.Context, r *rest.Request) (*rest.Response
 	if err != nil {
 		return nil, err
 	}
-	return a.oneServer(ctx, r, s), nil
+	return a.oneServer(ctx, r, s)
 }
 
 func (a *api) deleteServer(ctx context.Context, r *rest.Request) (*rest.Response, error) {

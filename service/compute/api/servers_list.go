@@ -15,12 +15,15 @@ import (
 )
 
 func (a *api) listServers(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	v := a.viewer(ctx, r, true)
+	v := a.viewer(r)
 	return a.streamServers(ctx, r, "/v2.1/servers", func(s *compute.Server) any { return v.brief(s) })
 }
 
 func (a *api) listServersDetailed(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	v := a.viewer(ctx, r, true)
+	v, err := a.serverViewer(ctx, r, true)
+	if err != nil {
+		return nil, err
+	}
 	return a.streamServers(ctx, r, "/v2.1/servers/detail", func(s *compute.Server) any { return v.server(s) })
 }
 

@@ -10,6 +10,7 @@ import (
 	"kilonova/internal/auth"
 	"kilonova/internal/rest"
 	"kilonova/service/compute"
+	"kilonova/service/compute/control"
 )
 
 // serverView is a server as show and detail give it. Members that only some may
@@ -117,12 +118,19 @@ type viewer struct {
 	base     string // scheme, host and prefix
 	operator bool   // sees what is about hosts
 	detail   bool   // of a list: some members are only shown one by one
-	a        *api
+	fleet    *control.Fleet
 }
 
-func (a *api) viewer(ctx context.Context, r *rest.Request, detail bool) *viewer {
-	allowed := a.control.Policy.Allows(ctx, "os_compute_api:os-extended-server-attributes", auth.Own(ctx))
-	return &viewer{r: r, base: r.Link(""), operator: allowed, detail: detail, a: a}
+// viewer is for views without servers' hosts.
+func (a *api) viewer(r *rest.Request) *viewer { return &viewer{r: r, base: r.Link("")} }
+
+// serverViewer is for whole servers; detail is for lists of them.
+func (a *api) serverViewer(ctx context.Context, r *rest.Request, detail bool) (*viewer, error) {
+	v := a.viewer(r)
+	v.detail, v.operator = detail, a.control.Policy.Allows(ctx, "os_compute_api:os-extended-server-attributes", auth.Own(ctx))
+	var err error
+	v.fleet, err = a.control.Fleet(ctx)
+	return v, err
 }
 
 func (v *viewer) links(kind, id string) []link {
@@ -144,7 +152,7 @@ func (v *viewer) server(s *compute.Server) *serverView {
 	out := &serverView{ID: s.ID, Name: s.DisplayName, Status: status, TenantID: s.ProjectID, UserID: s.UserID, Metadata: orEmpty(s.Metadata),
 		HostID: hostID(s.ProjectID, s.Host), Image: "", Created: rest.Time{Time: s.CreatedAt}, Updated: rest.Time{Time: s.UpdatedAt},
 		Addresses: addresses(s.Networks), AccessIPv4: s.AccessIPv4, AccessIPv6: s.AccessIPv6, Links: v.links("servers", s.ID), DiskConfig: s.DiskConfig,
-		Zone: v.a.control.ZoneOf(s.Host), PinnedZone: orNull(s.AvailabilityZone), KeyName: orNull(s.KeyName), LaunchedAt: rest.MicroTime{Time: s.LaunchedAt},
+		Zone: v.fleet.ZoneOf(s.Host), PinnedZone: orNull(s.AvailabilityZone), KeyName: orNull(s.KeyName), LaunchedAt: rest.MicroTime{Time: s.LaunchedAt},
 		TerminatedAt: rest.MicroTime{Time: s.TerminatedAt}, Groups: groupNames(s), VMState: s.State, PowerState: s.Power, Volumes: []any{},
 		Locked: s.Locked, LockedReason: orNull(s.LockedReason), Description: s.Description, Tags: orNone(s.Tags)}
 	if s.ConfigDrive {
@@ -198,7 +206,7 @@ func (v *viewer) forOperators(s *compute.Server, out *serverView) {
 	out.KernelID, out.RamdiskID = rest.Some(s.ImageMeta.Properties["kernel_id"]), rest.Some(s.ImageMeta.Properties["ramdisk_id"])
 	out.ReservationID, out.LaunchIndex = rest.Some(s.ReservationID), rest.Some(s.LaunchIndex)
 	out.RootDevice, out.UserData = optText(s.RootDevice), optText(s.UserData)
-	out.HostStatus = rest.Some(v.a.control.HostStatus(s.Host))
+	out.HostStatus = rest.Some(v.fleet.StatusOf(s.Host))
 }
 
 // hostID hides a host's name but tells a project's servers that share one apart

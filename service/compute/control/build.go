@@ -100,8 +100,13 @@ func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Serve
 		AdminPass: ptr("")}, "compute__do_build_and_run_instance", state.Host, nil)
 }
 
-// place chooses a host and claims on it.
+// place chooses a host and claims on it. Builds of this process do so one after
+// the other: each choice then sees the claims before it, so that servers asked
+// for at once spread as those asked for in turn do. Processes beside this one
+// are kept apart by the claim alone.
 func (c *Control) place(ctx context.Context, run *task.Run, s *compute.Server, state *buildState) error {
+	c.placing.Lock()
+	defer c.placing.Unlock()
 	choices, explanation, err := c.choose(ctx, s, state)
 	state.Explanation = &explanation
 	if err != nil {
@@ -180,7 +185,10 @@ func (c *Control) ensurePorts(ctx context.Context, s *compute.Server, host strin
 			return err
 		}
 	}
-	zone := c.fleet.zoneOf(host)
+	zone, err := c.zoneOf(ctx, host)
+	if err != nil {
+		return err
+	}
 	var owned []string
 	for _, w := range s.Wanted {
 		if w.PortID != "" {

@@ -51,12 +51,12 @@ func (c *Control) choose(ctx context.Context, s *compute.Server, state *buildSta
 
 // nobody says why Placement knows no host with room.
 func (c *Control) nobody(ctx context.Context, s *compute.Server) error {
-	hosts, err := c.hosts(ctx)
+	f, err := c.Fleet(ctx)
 	if err != nil {
 		return err
 	}
 	down, disabled := 0, 0
-	for _, h := range hosts {
+	for _, h := range f.Hosts {
 		switch {
 		case h.Disabled:
 			disabled++
@@ -65,17 +65,17 @@ func (c *Control) nobody(ctx context.Context, s *compute.Server) error {
 		}
 	}
 	return fault.Conflictf("No valid host was found. Of %d hosts none has room for %d VCPU, %d MB of memory and %d GB of disk (%d disabled, %d down).",
-		len(hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), disabled, down)
+		len(f.Hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), disabled, down)
 }
 
 // scheduleHosts puts what is known of the candidates' hosts together.
 func (c *Control) scheduleHosts(ctx context.Context, candidates []compute.Candidate) ([]*schedule.Host, error) {
-	hosts, err := c.hosts(ctx)
+	f, err := c.Fleet(ctx)
 	if err != nil {
 		return nil, err
 	}
-	byNode := make(map[string]*compute.Host, len(hosts))
-	for _, h := range hosts {
+	byNode := make(map[string]*compute.Host, len(f.Hosts))
+	for _, h := range f.Hosts {
 		byNode[h.NodeID] = h
 	}
 	loads, err := c.Store.HostLoads(ctx, c.Store.DB)

@@ -42,7 +42,8 @@ type Control struct {
 	Config
 	scheduler *schedule.Scheduler
 	tasks     *task.Runner
-	fleet     fleet
+	fleet     fleetCache
+	placing   sync.Mutex
 	// building has, by server, who is to be told when somebody wants the build
 	// under way to end.
 	building sync.Map // id -> context.CancelCauseFunc
@@ -121,5 +122,9 @@ func (c *Control) Instance(ctx context.Context, id string) (*metadata.Instance, 
 	if !s.DeletedAt.IsZero() {
 		return nil, fault.NotFoundf("Instance %s could not be found.", id)
 	}
-	return metadata.Of(s, c.ZoneOf(s.Host))
+	zone, err := c.zoneOf(ctx, s.Host)
+	if err != nil {
+		return nil, err
+	}
+	return metadata.Of(s, zone)
 }

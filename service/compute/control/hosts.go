@@ -3,75 +3,12 @@ package control
 import (
 	"context"
 	"slices"
-	"sync"
-	"time"
 
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
 	"kilonova/service/compute/store"
 )
-
-// fleet is what is known of the hosts, read at most once a second: choosing a
-// host must not read ten thousand rows. Whether there is room is Placement's to
-// say, at the moment of the claim.
-type fleet struct {
-	mu       sync.Mutex
-	read     time.Time
-	hosts    []*compute.Host
-	zones    map[string]string // host -> zone, where an aggregate says so
-	fallback string
-}
-
-const fleetAge = time.Second
-
-func (f *fleet) forget() {
-	f.mu.Lock()
-	f.read = time.Time{}
-	f.mu.Unlock()
-}
-
-func (f *fleet) zoneOf(host string) string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if z := f.zones[host]; z != "" {
-		return z
-	}
-	return f.fallback
-}
-
-// hosts returns the compute hosts, with their zones.
-func (c *Control) hosts(ctx context.Context) ([]*compute.Host, error) {
-	f := &c.fleet
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if now := c.Now(); now.Sub(f.read) < fleetAge {
-		return f.hosts, nil
-	}
-	hosts, err := c.Store.Hosts(ctx, c.Store.DB, compute.BinaryCompute)
-	if err != nil {
-		return nil, err
-	}
-	aggregates, err := c.Store.Aggregates(ctx, c.Store.DB)
-	if err != nil {
-		return nil, err
-	}
-	f.zones, f.fallback = map[string]string{}, c.Options.DefaultZone
-	for _, a := range aggregates {
-		if zone := a.Metadata["availability_zone"]; zone != "" {
-			for _, h := range a.Hosts {
-				f.zones[h] = zone
-			}
-		}
-	}
-	for _, h := range hosts {
-		if h.Zone = f.zones[h.Name]; h.Zone == "" {
-			h.Zone = f.fallback
-		}
-	}
-	f.hosts, f.read = hosts, c.Now()
-	return hosts, nil
-}
 
 // HostUp reports whether a host has been heard of lately.
 func (c *Control) HostUp(h *compute.Host) bool { return h.Up(c.Now(), c.Options.ServiceDown.D()) }
@@ -82,14 +19,6 @@ func (c *Control) hostUp(ctx context.Context, name string) (bool, error) {
 		return false, nil
 	}
 	return err == nil && c.HostUp(h), err
-}
-
-// ZoneOf returns the zone that a host is in.
-func (c *Control) ZoneOf(host string) string {
-	if host == "" {
-		return ""
-	}
-	return c.fleet.zoneOf(host)
 }
 
 // Zone is an availability zone with its hosts.
@@ -133,13 +62,17 @@ func (c *Control) Zones(ctx context.Context, detail bool) ([]Zone, error) {
 }
 
 func (c *Control) zoneExists(ctx context.Context, zone string) (bool, error) {
-	hosts, err := c.hosts(ctx)
-	return slices.ContainsFunc(hosts, func(h *compute.Host) bool { return h.Zone == zone }), err
+	f, err := c.Fleet(ctx)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(f.Hosts, func(h *compute.Host) bool { return h.Zone == zone }), nil
 }
 
 // allHosts returns every service process with its zone.
 func (c *Control) allHosts(ctx context.Context) ([]*compute.Host, error) {
-	if _, err := c.hosts(ctx); err != nil { // zones
+	f, err := c.Fleet(ctx)
+	if err != nil {
 		return nil, err
 	}
 	all, err := c.Store.Hosts(ctx, c.Store.DB, "")
@@ -148,7 +81,7 @@ func (c *Control) allHosts(ctx context.Context) ([]*compute.Host, error) {
 	}
 	for _, h := range all {
 		if h.Zone = internalZone; h.Binary == compute.BinaryCompute {
-			h.Zone = c.fleet.zoneOf(h.Name)
+			h.Zone = f.ZoneOf(h.Name)
 		}
 	}
 	return all, nil
@@ -211,8 +144,8 @@ func (c *Control) UpdateService(ctx context.Context, id, host, binary string, ch
 	if err := c.publish(ctx, h); err != nil { // the next report tells it again
 		c.Log.Warn("Placement does not know of a change", "host", h.Name, "error", err)
 	}
-	h.Zone = c.fleet.zoneOf(h.Name)
-	return h, nil
+	h.Zone, err = c.zoneOf(ctx, h.Name)
+	return h, err
 }
 
 // DeleteService forgets a service; a host that still has servers is not.
@@ -270,26 +203,4 @@ func (c *Control) Hypervisors(ctx context.Context, rule string) ([]Hypervisor, e
 // ServersOfHost lists the servers on a host, for its operators.
 func (c *Control) ServersOfHost(ctx context.Context, host string) ([]*compute.Server, error) {
 	return c.Store.ServersOn(ctx, c.Store.DB, host)
-}
-
-// HostStatus is what operators see of a server's host in the server.
-func (c *Control) HostStatus(name string) string {
-	if name == "" {
-		return ""
-	}
-	f := &c.fleet
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, h := range f.hosts {
-		switch {
-		case h.Name != name:
-		case h.Disabled:
-			return "MAINTENANCE"
-		case h.Up(c.Now(), c.Options.ServiceDown.D()):
-			return "UP"
-		default:
-			return "DOWN"
-		}
-	}
-	return "UNKNOWN"
 }

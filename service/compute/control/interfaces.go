@@ -50,7 +50,10 @@ func (c *Control) AttachInterface(ctx context.Context, id string, want compute.N
 	}
 	var u undo.Stack
 	defer u.Run(ctx, &err)
-	zone := c.ZoneOf(s.Host)
+	zone, err := c.zoneOf(ctx, s.Host)
+	if err != nil {
+		return port, err
+	}
 	portID := want.PortID
 	if portID != "" {
 		if err := c.Networks.Bind(ctx, portID, id, s.Host, zone); err != nil {

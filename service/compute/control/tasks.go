@@ -51,7 +51,7 @@ func (c *Control) handlers() map[string]task.Handler {
 }
 
 // patience is how long an agent keeps one question open.
-const patience = 10 * time.Second
+const patience = 3 * time.Second
 
 // work has an agent do something and waits until it is done. An agent that does
 // not answer is asked again until deadline; check is called between the

@@ -1,0 +1,110 @@
+package control
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"kilonova/service/compute"
+)
+
+// Fleet is what is known of the compute hosts at one moment. It does not change.
+type Fleet struct {
+	Hosts    []*compute.Host
+	byName   map[string]*compute.Host
+	zones    map[string]string // of hosts that an aggregate puts into one
+	fallback string
+	read     time.Time
+	down     time.Duration // how long a host may be silent
+}
+
+// fleetCache keeps the last fleet for a second: choosing a host must not read
+// ten thousand rows. Whether there is room is Placement's to say, at the moment
+// of the claim.
+type fleetCache struct {
+	mu   sync.Mutex
+	last *Fleet
+}
+
+const fleetAge = time.Second
+
+func (f *fleetCache) forget() {
+	f.mu.Lock()
+	f.last = nil
+	f.mu.Unlock()
+}
+
+// Fleet returns the compute hosts, known for a second at most.
+func (c *Control) Fleet(ctx context.Context) (*Fleet, error) {
+	f := &c.fleet
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last != nil && c.Now().Sub(f.last.read) < fleetAge {
+		return f.last, nil
+	}
+	fleet, err := c.readFleet(ctx)
+	if err == nil {
+		f.last = fleet
+	}
+	return fleet, err
+}
+
+func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
+	hosts, err := c.Store.Hosts(ctx, c.Store.DB, compute.BinaryCompute)
+	if err != nil {
+		return nil, err
+	}
+	aggregates, err := c.Store.Aggregates(ctx, c.Store.DB)
+	if err != nil {
+		return nil, err
+	}
+	f := &Fleet{Hosts: hosts, byName: map[string]*compute.Host{}, zones: map[string]string{}, fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
+	for _, a := range aggregates {
+		if zone := a.Metadata["availability_zone"]; zone != "" {
+			for _, h := range a.Hosts {
+				f.zones[h] = zone
+			}
+		}
+	}
+	for _, h := range hosts {
+		h.Zone, f.byName[h.Name] = f.ZoneOf(h.Name), h
+	}
+	return f, nil
+}
+
+// ZoneOf returns the availability zone of a host; "" for no host.
+func (f *Fleet) ZoneOf(host string) string {
+	switch {
+	case host == "":
+		return ""
+	case f.zones[host] != "":
+		return f.zones[host]
+	}
+	return f.fallback
+}
+
+// StatusOf is what operators see of a server's host in the server: UP, DOWN,
+// MAINTENANCE, UNKNOWN, or "" when the server is on none.
+func (f *Fleet) StatusOf(host string) string {
+	h := f.byName[host]
+	switch {
+	case host == "":
+		return ""
+	case h == nil:
+		return "UNKNOWN"
+	case h.Disabled:
+		return "MAINTENANCE"
+	case h.Up(f.read, f.down):
+		return "UP"
+	}
+	return "DOWN"
+}
+
+// zoneOf is Fleet.ZoneOf of now.
+func (c *Control) zoneOf(ctx context.Context, host string) (string, error) {
+	f, err := c.Fleet(ctx)
+	if err != nil {
+		return "", err
+	}
+	return f.ZoneOf(host), nil
+}
