@@ -4,20 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"net/url"
-	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	// The drivers that Open may be asked for, by name.
-	_ "github.com/go-sql-driver/mysql"
-	_ "github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite"
+	"kilonova/internal/fault"
 )
 
 // DB is one service's database. Reads outside a transaction go to a pool; on
@@ -39,113 +31,7 @@ const maxPrepared = 1000
 // Querier runs queries: a *DB outside of transactions, a *Tx inside.
 type Querier interface {
 	query(ctx context.Context, query string, args []any) (*sql.Rows, error)
-}
-
-// Open opens the database at rawURL:
-//
-//	sqlite:///var/lib/kilonova/compute.db    (the file and its folder are made)
-//	sqlite://:memory:                        (private, gone with Close)
-//	postgresql://user:password@host/name
-//	mysql://user:password@host/name          (MariaDB)
-//
-// SQLite takes ?synchronous=off|normal|full; normal (the default) survives the
-// death of any process, full also that of the machine's power.
-func Open(ctx context.Context, rawURL string) (*DB, error) {
-	scheme, rest, ok := strings.Cut(rawURL, "://")
-	if !ok {
-		return nil, fmt.Errorf("database: %q is no URL", rawURL)
-	}
-	var d *DB
-	var err error
-	switch scheme {
-	case "sqlite":
-		d, err = openSQLite(rest)
-	case "postgresql", "postgres":
-		d, err = openServer(postgreSQL, "pgx", rawURL)
-	case "mysql", "mariadb":
-		var dsn string
-		if dsn, err = mysqlDSN(rawURL); err == nil {
-			d, err = openServer(mariaDB, "mysql", dsn)
-		}
-	default:
-		err = fmt.Errorf("unknown kind %q; there are sqlite, postgresql and mysql", scheme)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
-	}
-	if err := d.write.PingContext(ctx); err != nil {
-		d.Close()
-		return nil, fmt.Errorf("database: %s: %w", scheme, err)
-	}
-	return d, nil
-}
-
-func openSQLite(rest string) (*DB, error) {
-	path, query, _ := strings.Cut(rest, "?")
-	params, err := url.ParseQuery(query)
-	if err != nil {
-		return nil, err
-	}
-	sync := params.Get("synchronous")
-	if sync == "" {
-		sync = "normal"
-	}
-	if path != ":memory:" {
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return nil, err
-		}
-	}
-	pragmas := "_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_pragma=synchronous(" + sync + ")&_pragma=cache_size(-4000)"
-	open := func(extra string, conns int) (*sql.DB, error) {
-		db, err := sql.Open("sqlite", "file:"+path+"?"+pragmas+extra)
-		if err == nil {
-			db.SetMaxOpenConns(conns)
-			db.SetMaxIdleConns(conns)
-		}
-		return db, err
-	}
-	write, err := open("&_txlock=immediate&_pragma=journal_mode(wal)", 1)
-	if err != nil {
-		return nil, err
-	}
-	if path == ":memory:" { // a second connection would see another database
-		return &DB{Dialect: sqlite, write: write, read: write}, nil
-	}
-	if err := write.Ping(); err != nil { // the file and its WAL exist before readers come
-		write.Close()
-		return nil, err
-	}
-	read, err := open("&_pragma=query_only(1)", max(2, runtime.GOMAXPROCS(0)))
-	return &DB{Dialect: sqlite, write: write, read: read}, err
-}
-
-func openServer(dialect Dialect, driver, dsn string) (*DB, error) {
-	db, err := sql.Open(driver, dsn)
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(32)
-	db.SetMaxIdleConns(8)
-	db.SetConnMaxLifetime(30 * time.Minute)
-	return &DB{Dialect: dialect, write: db, read: db}, nil
-}
-
-func mysqlDSN(rawURL string) (string, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return "", err
-	}
-	host := "tcp(" + u.Host + ")"
-	if u.Host == "" {
-		host = "unix(" + u.Query().Get("unix_socket") + ")"
-	}
-	user := u.User.Username()
-	if pass, ok := u.User.Password(); ok {
-		user += ":" + pass
-	}
-	// Read committed, as PostgreSQL does by default: who has waited for a row's
-	// lock then sees what the one before has written.
-	return fmt.Sprintf("%s@%s%s?charset=utf8mb4&collation=utf8mb4_bin&clientFoundRows=true&sql_mode=ANSI_QUOTES&tx_isolation='READ-COMMITTED'", user, host, u.Path), nil
+	explain(err error) error
 }
 
 // Close ends all connections.
@@ -155,6 +41,13 @@ func (d *DB) Close() error {
 	if d.read != d.write {
 		err = errors.Join(err, d.read.Close())
 	}
+	return err
+}
+
+// Administer runs a statement that takes no transaction around it, such as
+// CREATE DATABASE.
+func (d *DB) Administer(ctx context.Context, statement string) error {
+	_, err := d.write.ExecContext(ctx, statement)
 	return err
 }
 
@@ -181,6 +74,16 @@ func (d *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, er
 	return s.QueryContext(ctx, args...)
 }
 
+// explain gives an error of the database that the caller can mend its kind.
+func (d *DB) explain(err error) error { return d.Dialect.explain(err) }
+
+func (d Dialect) explain(err error) error {
+	if err != nil && d.unfit(err) {
+		return fault.Wrap(err, fault.Invalid, "A value is too long or too large, or has characters that cannot be stored.")
+	}
+	return err
+}
+
 // Tx is a transaction. It sees its own writes and is not for concurrent use.
 type Tx struct {
 	tx        *sql.Tx
@@ -191,6 +94,13 @@ type Tx struct {
 // Dialect tells which database this is, for the rare statement that must differ.
 func (t *Tx) Dialect() Dialect { return t.dialect }
 
+// ForUpdate ends a SELECT whose rows must stay as they are until the transaction
+// ends: others who want to lock or to change them wait. It is "" on SQLite, which
+// has one writer.
+func (t *Tx) ForUpdate() string { return t.dialect.forUpdate }
+
+func (t *Tx) explain(err error) error { return t.dialect.explain(err) }
+
 func (t *Tx) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
 	return t.tx.QueryContext(ctx, t.dialect.bind(query), args...)
 }
@@ -199,7 +109,7 @@ func (t *Tx) query(ctx context.Context, query string, args []any) (*sql.Rows, er
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
 	res, err := t.tx.ExecContext(ctx, t.dialect.bind(query), args...)
 	if err != nil {
-		return 0, err
+		return 0, t.explain(err)
 	}
 	return res.RowsAffected()
 }
@@ -212,17 +122,21 @@ func (t *Tx) OnCommit(f func()) { t.committed = append(t.committed, f) }
 const attempts = 10
 
 // Tx runs fn in one transaction and commits when it returns nil. When the
-// database says that the transaction lost against another one (deadlock,
-// serialization failure, busy), fn is run again from the start: it must have no
-// effects of its own besides those on tx and on variables that it sets anew.
+// transaction lost against another one (deadlock, serialization failure, busy,
+// Raced), fn is run again from the start: it must have no effects of its own
+// besides those on tx and on variables that it sets anew.
+//
+// Everywhere a statement sees what others have committed before it began; a
+// decision that must still hold when the transaction ends needs a lock
+// (Tx.ForUpdate, or an UPDATE first), a condition in the UPDATE, or a unique key.
 func (d *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
 	var err error
 	for try := range attempts {
-		if err = d.once(ctx, fn); err == nil || !d.Dialect.retryable(err) || ctx.Err() != nil {
+		if err = d.once(ctx, fn); err == nil || !d.Dialect.again(err) || ctx.Err() != nil {
 			return err
 		}
 		select {
-		case <-time.After(time.Duration(1<<try) * time.Millisecond):
+		case <-time.After(rand.N(2*time.Millisecond) << try): // by chance, or those who met would meet again
 		case <-ctx.Done():
 			return ctx.Err()
 		}

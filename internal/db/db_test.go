@@ -1,16 +1,17 @@
-package db
+package db_test
 
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 )
 
 var schema = fstest.MapFS{
@@ -28,217 +29,181 @@ CREATE INDEX IF NOT EXISTS things_made ON things (made_at);
 }
 
 type thing struct {
-	ID     string         `db:"id"`
-	Seq    int64          `db:"seq_free"`
-	Note   string         `db:"note"`
-	MadeAt Time           `db:"made_at"`
-	Flag   bool           `db:"flag"`
-	Labels JSON[[]string] `db:"labels"`
+	ID     string            `db:"id"`
+	Seq    int64             `db:"seq_free"`
+	Note   string            `db:"note"`
+	MadeAt db.Time           `db:"made_at"`
+	Flag   bool              `db:"flag"`
+	Labels db.JSON[[]string] `db:"labels"`
 }
 
-// databases opens every database that this host offers: SQLite always, the
-// others where KILONOVA_TEST_DATABASES lists their URLs, separated by spaces.
-func databases(t *testing.T) map[string]*DB {
-	t.Helper()
-	urls := map[string]string{
-		"sqlite file":   "sqlite://" + filepath.Join(t.TempDir(), "sub", "x.db"),
-		"sqlite memory": "sqlite://:memory:",
-	}
-	for _, u := range strings.Fields(os.Getenv("KILONOVA_TEST_DATABASES")) {
-		scheme, _, _ := strings.Cut(u, "://")
-		urls[scheme] = u
-	}
-	all := map[string]*DB{}
-	for name, u := range urls {
-		d, err := Open(t.Context(), u)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		t.Cleanup(func() { d.Close() })
+// each runs a test with the table things on every database.
+func each(t *testing.T, test func(t *testing.T, d *db.DB)) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		for range 2 { // the second run finds everything done
 			if err := d.Migrate(t.Context(), "test", schema, "m"); err != nil {
-				t.Fatalf("%s: %v", name, err)
+				t.Fatal(err)
 			}
 		}
-		if _, err := d.Exec(t.Context(), `DELETE FROM things`); err != nil {
-			t.Fatal(err)
-		}
-		all[name] = d
-	}
-	return all
+		test(t, d)
+	})
 }
 
 func TestRoundTrip(t *testing.T) {
-	for name, d := range databases(t) {
-		t.Run(name, func(t *testing.T) {
-			made := At(time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC))
-			want := thing{"a", 7, "what? 'quoted'", made, true, AsJSON([]string{"x", "y"})}
-			err := d.Tx(t.Context(), func(tx *Tx) error {
-				return Insert(t.Context(), tx, "things", want, thing{ID: "b"})
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := Get[thing](t.Context(), d, `SELECT * FROM things WHERE id = ? AND note <> 'why?'`, "a")
-			if err != nil || got.MadeAt != made || got.Note != want.Note || !got.Flag || len(got.Labels.V) != 2 {
-				t.Fatalf("got %+v, %v", got, err)
-			}
-			empty, err := Get[thing](t.Context(), d, `SELECT * FROM things WHERE id = ?`, "b")
-			if err != nil || !empty.MadeAt.IsZero() || empty.Note != "" {
-				t.Fatalf("got %+v, %v", empty, err)
-			}
-			if _, err := Get[thing](t.Context(), d, `SELECT * FROM things WHERE id = ?`, "c"); !errors.Is(err, ErrNoRow) {
-				t.Fatalf("got %v", err)
-			}
-			n, err := Get[int](t.Context(), d, `SELECT COUNT(*) FROM things`)
-			if err != nil || n != 2 {
-				t.Fatalf("count %d, %v", n, err)
-			}
-			in, args := In([]string{"a", "b", "c"})
-			ids, err := Select[string](t.Context(), d, `SELECT id FROM things WHERE id IN `+in+` ORDER BY id`, args...)
-			if err != nil || strings.Join(ids, "") != "ab" {
-				t.Fatalf("ids %v, %v", ids, err)
-			}
-			_, err = d.Exec(t.Context(), `INSERT INTO things (id, flag) VALUES (?, ?)`, "a", false)
-			if !IsUnique(err) {
-				t.Fatalf("a second a: %v", err)
-			}
+	each(t, func(t *testing.T, d *db.DB) {
+		made := db.At(time.Date(2026, 1, 2, 3, 4, 5, 678901234, time.UTC))
+		want := thing{"a", 7, "what? 'quoted'", made, true, db.AsJSON([]string{"x", "y"})}
+		err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			return db.Insert(t.Context(), tx, "things", want, thing{ID: "b"})
 		})
-	}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := db.Get[thing](t.Context(), d, `SELECT * FROM things WHERE id = ? AND note <> 'why?'`, "a")
+		if err != nil || got.MadeAt != made || got.Note != want.Note || !got.Flag || len(got.Labels.V) != 2 {
+			t.Fatalf("got %+v, %v", got, err)
+		}
+		empty, err := db.Get[thing](t.Context(), d, `SELECT * FROM things WHERE id = ?`, "b")
+		if err != nil || !empty.MadeAt.IsZero() || empty.Note != "" {
+			t.Fatalf("got %+v, %v", empty, err)
+		}
+		if _, err := db.Get[thing](t.Context(), d, `SELECT * FROM things WHERE id = ?`, "c"); !errors.Is(err, db.ErrNoRow) {
+			t.Fatalf("got %v", err)
+		}
+		n, err := db.Get[int](t.Context(), d, `SELECT COUNT(*) FROM things`)
+		if err != nil || n != 2 {
+			t.Fatalf("count %d, %v", n, err)
+		}
+		in, args := db.In([]string{"a", "b", "c"})
+		ids, err := db.Select[string](t.Context(), d, `SELECT id FROM things WHERE id IN `+in+` ORDER BY id`, args...)
+		if err != nil || strings.Join(ids, "") != "ab" {
+			t.Fatalf("ids %v, %v", ids, err)
+		}
+		_, err = d.Exec(t.Context(), `INSERT INTO things (id, flag) VALUES (?, ?)`, "a", false)
+		if !db.IsUnique(err) {
+			t.Fatalf("a second a: %v", err)
+		}
+	})
 }
 
 func TestTxRollsBackAndTellsAfterCommit(t *testing.T) {
-	for name, d := range databases(t) {
-		t.Run(name, func(t *testing.T) {
-			stop, told := errors.New("stop"), 0
-			insert := func(fail error) error {
-				return d.Tx(t.Context(), func(tx *Tx) error {
-					tx.OnCommit(func() { told++ })
-					if err := Insert(t.Context(), tx, "things", thing{ID: "a"}); err != nil {
-						return err
-					}
-					return fail
-				})
-			}
-			if err := insert(stop); !errors.Is(err, stop) || told != 0 {
-				t.Fatalf("err %v, told %d", err, told)
-			}
-			if err := insert(nil); err != nil || told != 1 {
-				t.Fatalf("err %v, told %d", err, told)
-			}
-		})
-	}
+	each(t, func(t *testing.T, d *db.DB) {
+		stop, told := errors.New("stop"), 0
+		insert := func(fail error) error {
+			return d.Tx(t.Context(), func(tx *db.Tx) error {
+				tx.OnCommit(func() { told++ })
+				if err := db.Insert(t.Context(), tx, "things", thing{ID: "a"}); err != nil {
+					return err
+				}
+				return fail
+			})
+		}
+		if err := insert(stop); !errors.Is(err, stop) || told != 0 {
+			t.Fatalf("err %v, told %d", err, told)
+		}
+		if err := insert(nil); err != nil || told != 1 {
+			t.Fatalf("err %v, told %d", err, told)
+		}
+	})
 }
 
 func TestConcurrentIncrementsAreNotLost(t *testing.T) {
-	for name, d := range databases(t) {
-		t.Run(name, func(t *testing.T) {
-			if _, err := d.Exec(t.Context(), `INSERT INTO things (id, flag) VALUES ('n', ?)`, false); err != nil {
-				t.Fatal(err)
-			}
-			var wg sync.WaitGroup
-			for range 8 {
-				wg.Go(func() {
-					for range 20 {
-						if _, err := d.Exec(context.Background(), `UPDATE things SET seq_free = seq_free + 1 WHERE id = 'n'`); err != nil {
-							t.Error(err)
-						}
+	each(t, func(t *testing.T, d *db.DB) {
+		if _, err := d.Exec(t.Context(), `INSERT INTO things (id, flag) VALUES ('n', ?)`, false); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 20 {
+					if _, err := d.Exec(context.Background(), `UPDATE things SET seq_free = seq_free + 1 WHERE id = 'n'`); err != nil {
+						t.Error(err)
 					}
-				})
-			}
-			wg.Wait()
-			if n, err := Get[int](t.Context(), d, `SELECT seq_free FROM things WHERE id = 'n'`); err != nil || n != 160 {
-				t.Fatalf("got %d, %v", n, err)
-			}
-		})
-	}
+				}
+			})
+		}
+		wg.Wait()
+		if n, err := db.Get[int](t.Context(), d, `SELECT seq_free FROM things WHERE id = 'n'`); err != nil || n != 160 {
+			t.Fatalf("got %d, %v", n, err)
+		}
+	})
 }
 
 func TestEachEndsEarly(t *testing.T) {
-	for name, d := range databases(t) {
-		t.Run(name, func(t *testing.T) {
-			err := d.Tx(t.Context(), func(tx *Tx) error {
-				var rows []thing
-				for i := range 5000 {
-					rows = append(rows, thing{ID: time.Unix(int64(i), 0).Format("150405")})
-				}
-				return Insert(t.Context(), tx, "things", rows...)
-			})
-			if err != nil {
-				t.Fatal(err)
+	each(t, func(t *testing.T, d *db.DB) {
+		err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			var rows []thing
+			for i := range 5000 {
+				rows = append(rows, thing{ID: time.Unix(int64(i), 0).Format("150405")})
 			}
-			for range 100 { // an abandoned query must give its connection back
-				for _, err := range Each[thing](t.Context(), d, `SELECT * FROM things`) {
-					if err != nil {
-						t.Fatal(err)
-					}
-					break
-				}
-			}
+			return db.Insert(t.Context(), tx, "things", rows...)
 		})
-	}
-}
-
-func TestPreparedStatementsAreBounded(t *testing.T) {
-	for name, d := range databases(t) {
-		t.Run(name, func(t *testing.T) {
-			for i := range maxPrepared + 20 {
-				if n, err := Get[int](t.Context(), d, `SELECT `+strconv.Itoa(i)+` AS n`); err != nil || n != i {
-					t.Fatal(n, err)
-				}
-			}
-			kept := 0
-			d.stmts.Range(func(any, any) bool { kept++; return true })
-			if kept > maxPrepared {
-				t.Errorf("%d statements are kept", kept)
-			}
-		})
-	}
-}
-
-func TestTextsKeepCaseAndScript(t *testing.T) {
-	for name, d := range databases(t) {
-		t.Run(name, func(t *testing.T) {
-			err := d.Tx(t.Context(), func(tx *Tx) error {
-				return Insert(t.Context(), tx, "things", thing{ID: "key", Note: "☃ 雪"}, thing{ID: "KEY"})
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := Select[string](t.Context(), d, `SELECT note FROM things WHERE id = ?`, "key")
-			if err != nil || len(got) != 1 || got[0] != "☃ 雪" {
-				t.Errorf("%q (%v)", got, err)
-			}
-		})
-	}
-}
-
-func TestTransactionSeesWhatOthersCommitted(t *testing.T) {
-	for name, d := range databases(t) {
-		if d.Dialect.Name == "sqlite" {
-			continue // there is one writer: nobody commits while another transaction runs
+		if err != nil {
+			t.Fatal(err)
 		}
-		t.Run(name, func(t *testing.T) {
-			count := func(q Querier) int {
-				n, err := Get[int](t.Context(), q, `SELECT COUNT(*) FROM things`)
+		for range 100 { // an abandoned query must give its connection back
+			for _, err := range db.Each[thing](t.Context(), d, `SELECT * FROM things`) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				return n
+				break
 			}
-			err := d.Tx(t.Context(), func(tx *Tx) error {
-				before := count(tx)
-				if err := d.Tx(t.Context(), func(other *Tx) error { return Insert(t.Context(), other, "things", thing{ID: "new"}) }); err != nil {
-					return err
-				}
-				if after := count(tx); after != before+1 {
-					t.Errorf("%d rows after another transaction's commit, before it %d", after, before)
-				}
-				return nil
-			})
+		}
+	})
+}
+
+func TestPreparedStatementsAreBounded(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB) {
+		for i := range db.MaxPrepared + 20 {
+			if n, err := db.Get[int](t.Context(), d, `SELECT `+strconv.Itoa(i)+` AS n`); err != nil || n != i {
+				t.Fatal(n, err)
+			}
+		}
+		if kept := d.Prepared(); kept > db.MaxPrepared {
+			t.Errorf("%d statements are kept", kept)
+		}
+	})
+}
+
+func TestTextsKeepCaseAndScript(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB) {
+		err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			return db.Insert(t.Context(), tx, "things", thing{ID: "key", Note: "☃ 雪"}, thing{ID: "KEY"})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := db.Select[string](t.Context(), d, `SELECT note FROM things WHERE id = ?`, "key")
+		if err != nil || len(got) != 1 || got[0] != "☃ 雪" {
+			t.Errorf("%q (%v)", got, err)
+		}
+	})
+}
+
+func TestTransactionSeesWhatOthersCommitted(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB) {
+		if d.Dialect.Name == "sqlite" {
+			return // there is one writer: nobody commits while another transaction runs
+		}
+		count := func(q db.Querier) int {
+			n, err := db.Get[int](t.Context(), q, `SELECT COUNT(*) FROM things`)
 			if err != nil {
 				t.Fatal(err)
 			}
+			return n
+		}
+		err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			before := count(tx)
+			if err := d.Tx(t.Context(), func(other *db.Tx) error { return db.Insert(t.Context(), other, "things", thing{ID: "new"}) }); err != nil {
+				return err
+			}
+			if after := count(tx); after != before+1 {
+				t.Errorf("%d rows after another transaction's commit, before it %d", after, before)
+			}
+			return nil
 		})
-	}
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
 }

@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"regexp"
@@ -17,12 +19,19 @@ import (
 //
 // Statements end with a semicolon at the end of a line. The words @serial@,
 // @text@ and @double@ stand for the dialect's types.
+//
+// Any number of processes may migrate one database at once: they take turns.
 func (d *DB) Migrate(ctx context.Context, set string, files fs.FS, dir string) error {
 	names, err := fs.Glob(files, dir+"/*.sql")
 	if err != nil {
 		return err
 	}
 	sort.Strings(names)
+	end, err := d.turn(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate %s: %w", set, err)
+	}
+	defer end()
 	err = d.Tx(ctx, func(tx *Tx) error {
 		_, err := tx.Exec(ctx, `CREATE TABLE IF NOT EXISTS schema_migrations (
 			name VARCHAR(190) NOT NULL PRIMARY KEY)`)
@@ -55,8 +64,36 @@ func (d *DB) Migrate(ctx context.Context, set string, files fs.FS, dir string) e
 	return nil
 }
 
+// turn waits until nobody else migrates this database. SQLite needs no lock: each
+// file is applied in one transaction, and there is one writer.
+func (d *DB) turn(ctx context.Context) (end func(), err error) {
+	if d.Dialect.lock == "" {
+		return func() {}, nil
+	}
+	conn, err := d.write.Conn(ctx) // the lock is the connection's, and ends with it
+	if err != nil {
+		return nil, err
+	}
+	var got sql.NullInt64
+	if err = conn.QueryRowContext(ctx, d.Dialect.lock).Scan(&got); err == nil && got.Int64 != 1 {
+		err = errors.New("another process has been changing this database's tables for five minutes")
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return func() {
+		var given any
+		conn.QueryRowContext(context.WithoutCancel(ctx), d.Dialect.unlock).Scan(&given)
+		conn.Close()
+	}, nil
+}
+
 func (d *DB) apply(ctx context.Context, key, text string) error {
 	return d.Tx(ctx, func(tx *Tx) error {
+		if n, err := Get[int](ctx, tx, `SELECT COUNT(*) FROM schema_migrations WHERE name = ?`, key); err != nil || n > 0 {
+			return err // applied by another process while this one waited
+		}
 		for _, statement := range statements(d.Dialect.translate(text)) {
 			if strings.HasPrefix(statement, "CREATE TABLE") {
 				statement += d.Dialect.tableEnd
@@ -65,17 +102,18 @@ func (d *DB) apply(ctx context.Context, key, text string) error {
 				return fmt.Errorf("%w (statement: %s)", err, firstLine(statement))
 			}
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM schema_migrations WHERE name = ?`, key); err != nil {
-			return err
-		}
 		_, err := tx.Exec(ctx, `INSERT INTO schema_migrations (name) VALUES (?)`, key)
 		return err
 	})
 }
 
-var word = regexp.MustCompile(`@([a-z]+)@`)
+var (
+	word    = regexp.MustCompile(`@([a-z]+)@`)
+	keyType = regexp.MustCompile(`VARCHAR\(\d+\)`)
+)
 
 func (d Dialect) translate(text string) string {
+	text = keyType.ReplaceAllString(text, "${0}"+d.keyEnd)
 	return word.ReplaceAllStringFunc(text, func(w string) string {
 		if t, ok := d.words[strings.Trim(w, "@")]; ok {
 			return t

@@ -47,7 +47,7 @@ func Each[T any](ctx context.Context, q Querier, query string, args ...any) iter
 	return func(yield func(*T, error) bool) {
 		rows, err := q.query(ctx, query, args)
 		if err != nil {
-			yield(nil, fmt.Errorf("%w (query: %s)", err, firstLine(query)))
+			yield(nil, fmt.Errorf("%w (query: %s)", q.explain(err), firstLine(query)))
 			return
 		}
 		defer rows.Close()
@@ -69,7 +69,7 @@ func Each[T any](ctx context.Context, q Querier, query string, args ...any) iter
 			}
 		}
 		if err := rows.Err(); err != nil {
-			yield(nil, err)
+			yield(nil, q.explain(err))
 		}
 	}
 }
