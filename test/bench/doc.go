@@ -1,0 +1,21 @@
+// Command bench measures a cloud from outside and prints one JSON document: how
+// soon it is ready, what memory it takes, how long its calls take and what they
+// cost in CPU time.
+//
+//	make bench                       # test/bench/run.sh: builds and measures ours
+//	test/bench/run.sh --quick        # a tenth of the samples
+//	KILONOVA_BENCH_PEER="$(cat openrc)" test/bench/run.sh --peer
+//
+// It starts `kilonova dev` as a child process with a folder and a port of its own,
+// and speaks with it as any client does: plain HTTP on the loopback, endpoints
+// from the catalog. With --peer it measures another OpenStack cloud in the same
+// run by the same code, and says how many times faster ours was. The other cloud
+// is described by the OS_* assignments in KILONOVA_BENCH_PEER; its account has to
+// be an administrator's, with a flavor m1.nano and an image cirros. Where that
+// cloud runs on this host, KILONOVA_BENCH_PEER_PIDS names a folder with the pid
+// files of its processes, and memory and CPU time of those are measured as well.
+//
+// Progress goes to stderr. Every loop has a bound in count and in time. What a run
+// makes in a cloud it removes again. Nothing here fails because something is slow:
+// the document names the goals and the machine was what it was.
+package main
