@@ -115,7 +115,7 @@ func (s *Stack) startImage() error {
 	if err != nil {
 		return err
 	}
-	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: []imagecontrol.Backend{{ID: kind, Type: kind, Default: true, Blobs: blobs}}, Options: s.Config.Image.Options, Log: s.Log, Now: s.Now})
+	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: []imagecontrol.Backend{{ID: kind, Type: kind, Default: true, Blobs: blobs}}, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (s *Stack) startNetwork() error {
 	if err != nil {
 		return err
 	}
-	c, err := networkcontrol.New(networkcontrol.Config{Store: st, Bus: s.bus, Compute: compute, Options: s.Config.Network.Options, Log: s.Log, Now: s.Now})
+	c, err := networkcontrol.New(networkcontrol.Config{Store: st, Bus: s.bus, Compute: compute, Place: s.place, Options: s.Config.Network.Options, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 	}
 	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: &computeremote.Images{Client: clients["image"]},
 		Networks: &computeremote.Networks{Client: clients["network"]}, Placement: &computeremote.Placement{Client: clients["placement"]},
-		Options: s.Config.computeOptions(), Host: s.Config.Host, Log: s.Log, Now: s.Now})
+		Options: s.Config.computeOptions(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
 	return s.compute, err
 }
 

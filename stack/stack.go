@@ -40,6 +40,7 @@ type Stack struct {
 	metrics  *metrics
 	closers  []func()
 	checks   map[string]func(context.Context) error // what /healthz asks
+	place    string                                 // names the data folder, whose roles here are nobody else's
 
 	identity *identitycontrol.Control // nil where identity is elsewhere
 	compute  *computecontrol.Control  // made by the first role that needs it
@@ -63,6 +64,9 @@ func Start(ctx context.Context, c Config, log *slog.Logger, now func() time.Time
 
 func (s *Stack) start() (err error) {
 	if s.roles, err = parseRoles(s.Config.Roles); err != nil {
+		return err
+	}
+	if err := s.takePlace(); err != nil {
 		return err
 	}
 	if s.front, err = listen(&s.Config); err != nil {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"kilonova/internal/db"
 )
 
@@ -24,20 +26,26 @@ type Handler func(ctx context.Context, run *Run) error
 type Runner struct {
 	DB       *db.DB
 	Handlers map[string]Handler
-	Owner    string // this process, unique among all that share the database
-	Now      func() time.Time
-	Log      *slog.Logger
-	Workers  int           // tasks at a time; 0: 16
-	Lease    time.Duration // 0: 30 s; renewed while a handler runs
-	Poll     time.Duration // how often to look without being told; 0: 1 s
+	// Place names where this process runs, if no other process can at the same
+	// time, e.g. a locked folder; at most 24 characters. Leases that an earlier
+	// process has left there are void: Run goes on with its tasks at once. With ""
+	// the leases of a process that died have to run out.
+	Place   string
+	Now     func() time.Time
+	Log     *slog.Logger
+	Workers int           // tasks at a time; 0: 16
+	Lease   time.Duration // 0: 30 s; renewed while a handler runs
+	Poll    time.Duration // how often to look without being told; 0: 1 s
 
-	once sync.Once
-	wake chan struct{}
+	once  sync.Once
+	wake  chan struct{}
+	owner string // of this runner's leases, unique among all that share the database
 }
 
 func (r *Runner) setUp() {
 	r.once.Do(func() {
 		r.wake = make(chan struct{}, 1)
+		r.owner = r.Place + "/" + uuid.NewString()
 		if r.Workers == 0 {
 			r.Workers = 16
 		}
@@ -63,6 +71,9 @@ func (r *Runner) Wake() {
 // ends with it: what they leave is taken up again by whoever comes next.
 func (r *Runner) Run(ctx context.Context) error {
 	r.setUp()
+	if err := r.inherit(ctx); err != nil && ctx.Err() == nil {
+		r.Log.Error("task: what an earlier process has left waits until its leases end", "error", err)
+	}
 	slots := make(chan struct{}, r.Workers)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -98,6 +109,18 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
+// inherit lets go what an earlier process at this place had when it died.
+func (r *Runner) inherit(ctx context.Context) error {
+	if r.Place == "" {
+		return nil
+	}
+	n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE lease_owner LIKE ? AND lease_owner <> ?`, r.Place+"/%", r.owner)
+	if n > 0 {
+		r.Log.Info("task: going on with what an earlier process has left", "tasks", n)
+	}
+	return err
+}
+
 // take leases the oldest task that may run: it is due, nobody has it, and no
 // older one has its subject. nil: there is none.
 func (r *Runner) take(ctx context.Context) (*Run, error) {
@@ -116,7 +139,7 @@ func (r *Runner) take(ctx context.Context) (*Run, error) {
 		until := db.At(now.Add(r.Lease))
 		n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_owner = ?, lease_until = ?, attempts = attempts + 1
 			WHERE seq = ? AND attempts = ? AND (lease_until IS NULL OR lease_until < ?)`,
-			r.Owner, until, t.Seq, t.Attempts, now)
+			r.owner, until, t.Seq, t.Attempts, now)
 		if err != nil {
 			return nil, err
 		}
@@ -140,14 +163,14 @@ func (r *Runner) do(ctx context.Context, run *Run) {
 	case errors.Is(context.Cause(ctx), errLost):
 		log.Warn("task: lease lost, another process goes on", "error", err)
 	case ctx.Err() != nil: // this process is ending: let go at once
-		_, err := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE seq = ? AND lease_owner = ?`, run.row.Seq, r.Owner)
+		_, err := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE seq = ? AND lease_owner = ?`, run.row.Seq, r.owner)
 		if err != nil {
 			log.Error("task: cannot let go", "error", err)
 		}
 	case err != nil:
 		log.Error("task failed, will be tried again", "step", run.Step, "error", err)
 		_, noteErr := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL, run_at = ?, last_error = ? WHERE seq = ? AND lease_owner = ?`,
-			db.At(r.Now().Add(backoff(run.Attempt))), err.Error(), run.row.Seq, r.Owner)
+			db.At(r.Now().Add(backoff(run.Attempt))), err.Error(), run.row.Seq, r.owner)
 		if noteErr != nil {
 			log.Error("task: cannot note its failure", "error", noteErr)
 		}
@@ -188,7 +211,7 @@ func (r *Runner) renew(ctx context.Context, cancel context.CancelCauseFunc, run 
 			return
 		case <-tick.C:
 			n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_until = ? WHERE seq = ? AND lease_owner = ?`,
-				db.At(r.Now().Add(r.Lease)), run.row.Seq, r.Owner)
+				db.At(r.Now().Add(r.Lease)), run.row.Seq, r.owner)
 			if err == nil && n == 0 {
 				cancel(errLost)
 				return
@@ -232,7 +255,7 @@ func (r *Run) SaveIn(ctx context.Context, tx *db.Tx, step string, payload any) e
 		}
 		text = string(data)
 	}
-	n, err := tx.Exec(ctx, `UPDATE tasks SET step = ?, payload = ? WHERE seq = ? AND lease_owner = ?`, step, text, r.row.Seq, r.runner.Owner)
+	n, err := tx.Exec(ctx, `UPDATE tasks SET step = ?, payload = ? WHERE seq = ? AND lease_owner = ?`, step, text, r.row.Seq, r.runner.owner)
 	if err == nil && n == 0 {
 		err = errLost
 	}
@@ -245,7 +268,7 @@ func (r *Run) SaveIn(ctx context.Context, tx *db.Tx, step string, payload any) e
 // EndIn ends the task within the transaction that does its last work. The
 // handler then returns nil.
 func (r *Run) EndIn(ctx context.Context, tx *db.Tx) error {
-	n, err := tx.Exec(ctx, `DELETE FROM tasks WHERE seq = ? AND lease_owner = ?`, r.row.Seq, r.runner.Owner)
+	n, err := tx.Exec(ctx, `DELETE FROM tasks WHERE seq = ? AND lease_owner = ?`, r.row.Seq, r.runner.owner)
 	if err == nil && n == 0 {
 		err = errLost
 	}
@@ -259,6 +282,6 @@ func (r *Run) end(ctx context.Context) error {
 	if r.ended {
 		return nil
 	}
-	_, err := r.runner.DB.Exec(ctx, `DELETE FROM tasks WHERE seq = ? AND lease_owner = ?`, r.row.Seq, r.runner.Owner)
+	_, err := r.runner.DB.Exec(ctx, `DELETE FROM tasks WHERE seq = ? AND lease_owner = ?`, r.row.Seq, r.runner.owner)
 	return err
 }

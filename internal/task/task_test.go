@@ -29,7 +29,7 @@ func open(t *testing.T) *db.DB {
 // start runs a runner until the returned function is called.
 func start(t *testing.T, d *db.DB, owner string, lease time.Duration, handlers map[string]Handler) (r *Runner, stop func()) {
 	t.Helper()
-	r = &Runner{DB: d, Handlers: handlers, Owner: owner, Now: time.Now, Log: slog.New(slog.DiscardHandler), Lease: lease, Poll: 20 * time.Millisecond}
+	r = &Runner{DB: d, Handlers: handlers, Place: owner, Now: time.Now, Log: slog.New(slog.DiscardHandler), Lease: lease, Poll: 20 * time.Millisecond}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { r.Run(ctx); close(ended) }()
@@ -131,7 +131,7 @@ func TestFailedTaskGoesOnFromItsStep(t *testing.T) {
 func TestTaskOfADeadProcessIsTakenByAnother(t *testing.T) {
 	d := open(t)
 	taken := make(chan string, 10)
-	dead := &Runner{DB: d, Owner: "dead", Now: time.Now, Lease: 100 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
+	dead := &Runner{DB: d, Place: "dead", Now: time.Now, Lease: 100 * time.Millisecond, Log: slog.New(slog.DiscardHandler),
 		Handlers: map[string]Handler{"k": nil}}
 	add(t, dead, Task{Kind: "k", Subject: "x"})
 	dead.Handlers["k"] = func(context.Context, *Run) error { return nil }
@@ -140,10 +140,34 @@ func TestTaskOfADeadProcessIsTakenByAnother(t *testing.T) {
 		t.Fatal(run, err)
 	}
 	start(t, d, "alive", time.Minute, map[string]Handler{"k": func(ctx context.Context, run *Run) error {
-		taken <- run.runner.Owner
+		taken <- run.runner.Place
 		return nil
 	}})
 	if got := await(t, taken); got != "alive" {
+		t.Fatal(got)
+	}
+}
+
+func TestTaskOfAnEarlierProcessIsGoneOnWithAtOnce(t *testing.T) {
+	d := open(t)
+	taken := make(chan string, 10)
+	dead := &Runner{DB: d, Place: "here", Now: time.Now, Log: slog.New(slog.DiscardHandler), Handlers: map[string]Handler{"k": func(context.Context, *Run) error { return nil }}}
+	add(t, dead, Task{Kind: "k", Subject: "x"})
+	if run, err := dead.take(t.Context()); err != nil || run == nil {
+		t.Fatal(run, err)
+	}
+	handlers := func(who string) map[string]Handler {
+		return map[string]Handler{"k": func(context.Context, *Run) error { taken <- who; return nil }}
+	}
+	_, stop := start(t, d, "elsewhere", time.Minute, handlers("elsewhere"))
+	stop()
+	select {
+	case who := <-taken:
+		t.Fatalf("%s took a task whose lease it could not know to be void", who)
+	default:
+	}
+	start(t, d, "here", time.Minute, handlers("here"))
+	if got := await(t, taken); got != "here" {
 		t.Fatal(got)
 	}
 }

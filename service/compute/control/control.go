@@ -31,6 +31,9 @@ type Config struct {
 	Policy    *auth.Policy // nil: the defaults
 	// Host is the name of the host that this process runs on.
 	Host string
+	// Place names where this process runs, if no other can at the same time: it
+	// goes on at once with the work of one that ran there before. May be empty.
+	Place string
 	// Roles says which of control's background parts run here.
 	Conductor bool
 	Log       *slog.Logger
@@ -59,7 +62,7 @@ func New(c Config) (*Control, error) {
 		return nil, err
 	}
 	control := &Control{Config: c, scheduler: scheduler}
-	control.tasks = &task.Runner{DB: c.Store.DB, Owner: c.Host + "/" + newID(), Now: c.Now, Log: c.Log, Workers: 128}
+	control.tasks = &task.Runner{DB: c.Store.DB, Place: c.Place, Now: c.Now, Log: c.Log, Workers: 128}
 	control.tasks.Handlers = control.handlers()
 	return control, nil
 }

@@ -44,6 +44,9 @@ type Config struct {
 	Now     func() time.Time
 	// NewID makes the ids of images and tasks; nil: random ones.
 	NewID func() string
+	// Place names where this process runs, if no other can at the same time: it
+	// goes on at once with the work of one that ran there before. May be empty.
+	Place string
 }
 
 // Control is the image service without HTTP.
@@ -88,7 +91,7 @@ func New(cfg Config) (*Control, error) {
 	if c.staging == nil {
 		c.staging = c.defaultBackend().Blobs
 	}
-	c.tasks = &task.Runner{DB: cfg.Store.DB, Owner: c.process, Now: cfg.Now, Log: cfg.Log,
+	c.tasks = &task.Runner{DB: cfg.Store.DB, Place: cfg.Place, Now: cfg.Now, Log: cfg.Log,
 		Handlers: map[string]task.Handler{"image.import": c.runImport, "image.discard": c.runDiscard}}
 	return c, nil
 }

@@ -29,6 +29,9 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Options Options
+	// Place names where this process runs, if no other can at the same time: it
+	// goes on at once with the work of one that ran there before. May be empty.
+	Place string
 }
 
 // Control is the use cases of the network service.
@@ -58,7 +61,7 @@ func New(cfg Config) (*Control, error) {
 	}
 	c := &Control{store: cfg.Store, bus: cfg.Bus, compute: cfg.Compute, log: cfg.Log, now: cfg.Now, options: cfg.Options,
 		baseMAC: mac, reschedule: make(chan struct{}, 1)}
-	c.tasks = &task.Runner{DB: cfg.Store.DB, Owner: uuid.NewString(), Now: cfg.Now, Log: cfg.Log,
+	c.tasks = &task.Runner{DB: cfg.Store.DB, Place: cfg.Place, Now: cfg.Now, Log: cfg.Log,
 		Handlers: map[string]task.Handler{notifyTask: c.notify}}
 	return c, nil
 }
