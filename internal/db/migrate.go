@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -84,7 +85,10 @@ func (d *DB) turn(ctx context.Context) (end func(), err error) {
 	}
 	return func() {
 		var given any
-		conn.QueryRowContext(context.WithoutCancel(ctx), d.Dialect.unlock).Scan(&given)
+		if conn.QueryRowContext(context.WithoutCancel(ctx), d.Dialect.unlock).Scan(&given) != nil {
+			// The lock may stand: the pool must not keep its connection.
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+		}
 		conn.Close()
 	}, nil
 }
