@@ -1,6 +1,9 @@
 package network
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // HostState is everything that one network agent has to make real on its host:
 // computed by control from the database, taken whole by the agent. What is not
@@ -9,6 +12,30 @@ type HostState struct {
 	Networks []HostNetwork `json:"networks"`
 	Ports    []HostPort    `json:"ports"`
 	Routers  []HostRouter  `json:"routers"`
+	// Groups are the rules of security groups by the groups' ids. A group of a
+	// thousand members stands here once, and not with each of its ports.
+	Groups map[string][]SecurityRule `json:"groups,omitempty"`
+}
+
+// Expand gives each port the rules of its groups. Ports with the same groups
+// share them: they are not to be changed.
+func (s *HostState) Expand() {
+	shared := map[string][]SecurityRule{}
+	for i := range s.Ports {
+		p := &s.Ports[i]
+		if len(p.Groups) == 0 {
+			continue
+		}
+		key := strings.Join(p.Groups, " ")
+		rules, ok := shared[key]
+		if !ok {
+			for _, id := range p.Groups {
+				rules = append(rules, s.Groups[id]...)
+			}
+			shared[key] = rules
+		}
+		p.Rules = rules
+	}
 }
 
 // HostNetwork is one layer-2 network that has a port, a router leg or DHCP here.
@@ -78,6 +105,9 @@ type HostPort struct {
 	// filtering nor spoofing protection.
 	Secured bool           `json:"secured"`
 	Rules   []SecurityRule `json:"rules,omitempty"` // allowed; all else is dropped
+	// Groups are the security groups whose rules HostState.Groups has and Expand
+	// puts into Rules.
+	Groups []string `json:"groups,omitempty"`
 }
 
 // AddressPair is one of allowed_address_pairs. MAC empty: the port's own.

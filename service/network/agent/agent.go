@@ -188,6 +188,7 @@ func (a *Agent) fetch(ctx context.Context, whole bool) (*network.HostState, erro
 		return nil, err
 	}
 	if reply.State != nil {
+		reply.State.Expand()
 		a.mu.Lock()
 		a.version = reply.Revision
 		a.counts = map[string]int{"networks": len(reply.State.Networks), "devices": len(reply.State.Ports), "routers": len(reply.State.Routers)}

@@ -61,6 +61,7 @@ func (c *Control) HostState(ctx context.Context, host string) (network.HostState
 	for _, p := range servers {
 		state.Ports = append(state.Ports, v.hostPort(p))
 	}
+	state.Groups = v.rules
 	for _, r := range routers {
 		hr, err := c.hostRouter(ctx, v, r, legs[r.ID])
 		if err != nil {
@@ -232,9 +233,7 @@ func (v *hostView) hostPort(p network.Port) network.HostPort {
 		}
 		out.Pairs = append(out.Pairs, network.AddressPair{MAC: pair.MAC, CIDR: cidr.Masked()})
 	}
-	for _, g := range p.SecurityGroups {
-		out.Rules = append(out.Rules, v.rules[g]...)
-	}
+	out.Groups = p.SecurityGroups
 	return out
 }
 
