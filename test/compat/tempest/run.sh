@@ -1,0 +1,52 @@
+#!/bin/bash
+# Runs the distribution's Tempest against `kilonova dev` and holds it to passed.txt, the list of what passed once.
+#   run.sh [--update] [REGEX | --all]    REGEX as Tempest takes it; --all is every test of the list
+# A listed test that does not pass is a failure; one that newly passes is named, and with --update listed.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../devcloud.sh"
+need_package tempest tempest
+need_package openstack python3-openstackclient
+
+update= all=
+regex='tempest\.api\.compute\.servers\.test_create_server\.|tempest\.api\.compute\.flavors\.|tempest\.api\.compute\.keypairs\.|tempest\.api\.identity\.v3\.test_tokens\.|tempest\.api\.image\.v2\.test_images\.'
+for a in "$@"; do
+    case $a in --update) update=--update ;; --all) all=1 ;; *) regex=$a ;; esac
+done
+
+start_cloud
+echo "==> configuring tempest"
+export OS_CLIENT_CONFIG_FILE=$clouds OS_CLOUD=kilonova-admin
+head -c 65536 /dev/urandom > "$work/alt.img"
+image=$(openstack image show cirros -f value -c id)
+image_alt=$(openstack image create --public --disk-format raw --container-format bare --file "$work/alt.img" cirros-alt -f value -c id)
+public=$(openstack network show public -f value -c id)
+extensions=$(openstack extension list --network -f value -c Alias | paste -sd,)
+password=$(python3 -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["clouds"]["kilonova-admin"]["auth"]["password"])' "$clouds")
+tempest=$work/tempest
+mkdir -p "$tempest/etc" "$tempest/logs" "$tempest/lock"
+sed -e "s|@URL@|$url|; s|@PASSWORD@|$password|; s|@IMAGE@|$image|; s|@IMAGE_ALT@|$image_alt|; s|@PUBLIC@|$public|; s|@EXTENSIONS@|$extensions|; s|@DIR@|$tempest|" \
+    "$here/tempest.conf.in" > "$tempest/etc/tempest.conf"
+cat > "$tempest/.stestr.conf" <<X
+[DEFAULT]
+test_path=/usr/lib/python3/dist-packages/tempest/test_discover
+top_dir=/usr/lib/python3/dist-packages/
+group_regex=([^\.]*\.)*
+X
+
+echo "==> running tempest"
+cd "$tempest"
+stestr init 2>/dev/null || true
+choice=(--regex "$regex")
+if [ -n "$all" ]; then
+    regex=.
+    # Listed by class: a class's tests share what its setup has made, and names carry tags that the list does not.
+    choice=(--regex "^($(grep -v '^#' "$here/passed.txt" | sed 's/\.[^.]*$//' | sort -u | sed 's/\./\\./g' | paste -sd'|'))\.")
+fi
+tempest run --config-file etc/tempest.conf "${choice[@]}" --concurrency "${WORKERS:-4}" --subunit > result.subunit 2> stderr || true
+rc=0
+python3 "$here/ratchet.py" result.subunit "$here/passed.txt" "$regex" $update || rc=$?
+errors=$(unexpected)
+if [ -n "$errors" ]; then echo "==> the cloud logged errors"; echo "$errors" | cut -c1-400 | sort -u -k5 | head -n 20; rc=1; fi
+if [ -n "${KEEP:-}" ]; then mkdir -p "$KEEP"; cp result.subunit stderr logs/* "$log" "$KEEP"; fi
+exit $rc
