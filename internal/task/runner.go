@@ -160,7 +160,7 @@ func (r *Runner) do(ctx context.Context, run *Run) {
 	err := protect(ctx, r.Handlers[run.row.Kind], run)
 	end := context.WithoutCancel(ctx)
 	switch {
-	case errors.Is(context.Cause(ctx), errLost):
+	case errors.Is(context.Cause(ctx), ErrLost):
 		log.Warn("task: lease lost, another process goes on", "error", err)
 	case ctx.Err() != nil: // this process is ending: let go at once
 		_, err := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE seq = ? AND lease_owner = ?`, run.row.Seq, r.owner)
@@ -200,7 +200,9 @@ func backoff(attempt int) time.Duration {
 	return d - d/5 + rand.N(2*d/5+1)
 }
 
-var errLost = errors.New("lease lost")
+// ErrLost is what Save and EndIn say when the task has become another's: its
+// lease ran out. The handler must leave all as it is and return.
+var ErrLost = errors.New("lease lost")
 
 func (r *Runner) renew(ctx context.Context, cancel context.CancelCauseFunc, run *Run) {
 	tick := time.NewTicker(r.Lease / 3)
@@ -213,7 +215,7 @@ func (r *Runner) renew(ctx context.Context, cancel context.CancelCauseFunc, run 
 			n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_until = ? WHERE seq = ? AND lease_owner = ?`,
 				db.At(r.Now().Add(r.Lease)), run.row.Seq, r.owner)
 			if err == nil && n == 0 {
-				cancel(errLost)
+				cancel(ErrLost)
 				return
 			}
 		}
@@ -257,7 +259,7 @@ func (r *Run) SaveIn(ctx context.Context, tx *db.Tx, step string, payload any) e
 	}
 	n, err := tx.Exec(ctx, `UPDATE tasks SET step = ?, payload = ? WHERE seq = ? AND lease_owner = ?`, step, text, r.row.Seq, r.runner.owner)
 	if err == nil && n == 0 {
-		err = errLost
+		err = ErrLost
 	}
 	if err == nil {
 		tx.OnCommit(func() { r.Step, r.row.Payload = step, text })
@@ -270,7 +272,7 @@ func (r *Run) SaveIn(ctx context.Context, tx *db.Tx, step string, payload any) e
 func (r *Run) EndIn(ctx context.Context, tx *db.Tx) error {
 	n, err := tx.Exec(ctx, `DELETE FROM tasks WHERE seq = ? AND lease_owner = ?`, r.row.Seq, r.runner.owner)
 	if err == nil && n == 0 {
-		err = errLost
+		err = ErrLost
 	}
 	if err == nil {
 		tx.OnCommit(func() { r.ended = true })

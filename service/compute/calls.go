@@ -110,6 +110,8 @@ type HostReport struct {
 	// Busy lists the servers that the agent is working on: what it sees of them
 	// is on its way to something else.
 	Busy []string `json:"busy"`
+	// Age is how many milliseconds ago the agent began to look at its guests.
+	Age int64 `json:"age,omitempty"`
 	// Partial: only the guests listed have been looked at.
 	Partial bool `json:"partial,omitempty"`
 }
@@ -124,6 +126,9 @@ type GuestReport struct {
 type HostOrders struct {
 	// Remove lists guests whose servers are known to be deleted or elsewhere.
 	Remove []string `json:"remove,omitempty"`
+	// Networks are the ports of those guests whose devices go with them, by
+	// server, as far as they are known.
+	Networks map[string][]Interface `json:"networks,omitempty"`
 }
 
 // PortChanged tells an agent that a port of one of its servers was wired or

@@ -39,6 +39,7 @@ var methods = []string{compute.Build.Name, compute.Destroy.Name, compute.PowerCa
 func (a *Agent) report(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	began := a.Now()
 	r := compute.HostReport{Host: a.Host, Traits: traits(a.Driver), Methods: methods, Busy: a.locks.busy()}
 	var err error
 	if r.Resources, err = a.Driver.Resources(ctx); err != nil {
@@ -52,13 +53,14 @@ func (a *Agent) report(ctx context.Context) error {
 	for _, g := range guests {
 		r.Guests = append(r.Guests, compute.GuestReport{ServerID: g.ID, Power: compute.Power(g.State)})
 	}
+	r.Age = a.Now().Sub(began).Milliseconds() + 1
 	return a.tell(ctx, r)
 }
 
 func (a *Agent) reportGuest(ctx context.Context, id string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	busy := a.locks.busy()
+	began, busy := a.Now(), a.locks.busy()
 	state, err := a.Driver.State(ctx, id)
 	if fault.Is(err, fault.NotFound) {
 		return nil // gone; the regular report tells whether it should be
@@ -66,7 +68,7 @@ func (a *Agent) reportGuest(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return a.tell(ctx, compute.HostReport{Host: a.Host, Partial: true, Busy: busy, Guests: []compute.GuestReport{{ServerID: id, Power: compute.Power(state)}}})
+	return a.tell(ctx, compute.HostReport{Host: a.Host, Partial: true, Age: a.Now().Sub(began).Milliseconds() + 1, Busy: busy, Guests: []compute.GuestReport{{ServerID: id, Power: compute.Power(state)}}})
 }
 
 // tell sends a report and does what control answers.
@@ -77,7 +79,7 @@ func (a *Agent) tell(ctx context.Context, r compute.HostReport) error {
 	}
 	for _, id := range orders.Remove {
 		a.Log.Info("removing a guest whose server is no more", "server", id)
-		if _, err := a.destroy(ctx, compute.DestroyRequest{ServerID: id}); err != nil {
+		if _, err := a.destroy(ctx, compute.DestroyRequest{ServerID: id, Networks: orders.Networks[id]}); err != nil {
 			a.Log.Warn("compute agent: cannot remove a guest", "server", id, "error", err)
 		}
 	}

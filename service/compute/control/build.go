@@ -26,7 +26,20 @@ type buildState struct {
 	// Explanation is why the host was chosen, for those who ask.
 	Explanation *schedule.Explanation `json:"explanation,omitempty"`
 	LastError   string                `json:"last_error,omitempty"`
+	// Failure is why the try on Host ended, while what it has left is cleared.
+	Failure *buildFailure `json:"failure,omitempty"`
 }
+
+type buildFailure struct {
+	Message string `json:"message"` // for the user
+	Again   bool   `json:"again"`   // on another host
+}
+
+// The steps of a build; "" is choosing a host.
+const (
+	stepPlaced = "placed" // a host is chosen and claimed
+	stepClear  = "clear"  // the try has failed: clear what it has left
+)
 
 // errAbandoned: the server shall no longer exist; the delete that waits behind
 // this task cleans up.
@@ -45,43 +58,58 @@ func (c *Control) build(ctx context.Context, run *task.Run, s *compute.Server) e
 	}
 	deadline := run.Created.Add(c.Options.BuildTimeout.D())
 	for {
-		err := c.buildOnce(ctx, run, s, &state, deadline)
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, errAbandoned):
-			return nil
-		case ctx.Err() != nil:
-			return err // taken up again by whoever comes next
+		if run.Step != stepClear {
+			progress, err := c.buildOnce(ctx, run, s, &state, deadline)
+			switch {
+			case err == nil:
+				return c.built(ctx, run, s, state, progress)
+			case errors.Is(err, errAbandoned):
+				return nil
+			case ctx.Err() != nil || errors.Is(err, task.ErrLost):
+				return err // taken up again by whoever comes next
+			}
+			c.Log.Warn("build failed", "server", s.ID, "host", state.Host, "error", err)
+			state.Tried, state.LastError = append(state.Tried, state.Host), err.Error()
+			state.Failure = &buildFailure{Message: publicMessage(err),
+				Again: state.Host != "" && len(state.Tried) < c.Options.MaxAttempts && c.Now().Before(deadline) && !fault.Is(err, fault.Invalid)}
+			// noted before it is done: a claim that is given back must not be built on
+			if err := run.Save(ctx, stepClear, state); err != nil {
+				return err
+			}
 		}
-		state.Tried, state.LastError = append(state.Tried, state.Host), err.Error()
-		again := state.Host != "" && len(state.Tried) < c.Options.MaxAttempts && c.Now().Before(deadline) && !fault.Is(err, fault.Invalid)
-		if cleanErr := c.clearAttempt(ctx, s, state.Host); cleanErr != nil {
-			return fmt.Errorf("clear after %w: %w", err, cleanErr) // the task is tried again, and so is this
+		if err := c.clearAttempt(ctx, s, state.Host); err != nil {
+			return fmt.Errorf("clear after %s: %w", state.LastError, err) // the task is tried again, and so is this
 		}
-		if !again {
-			return c.failBuild(ctx, run, s, state, err)
+		if !state.Failure.Again {
+			return c.failBuild(ctx, run, s, state)
 		}
-		c.Log.Warn("build failed, trying another host", "server", s.ID, "host", state.Host, "error", err)
-		state.Host = ""
+		state.Host, state.Failure = "", nil
 		if err := run.Save(ctx, "", state); err != nil {
 			return err
 		}
 	}
 }
 
+// built writes that the server is there. Should the database not take it, the
+// task is taken up again and finds the guest made.
+func (c *Control) built(ctx context.Context, run *task.Run, s *compute.Server, state buildState, progress compute.Progress) error {
+	now := c.Now()
+	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Active), Task: ptr(compute.NoTask), Power: &progress.Power, LaunchedAt: &now,
+		AdminPass: ptr("")}, "compute__do_build_and_run_instance", state.Host, nil)
+}
+
 // buildOnce tries one host.
-func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Server, state *buildState, deadline time.Time) error {
+func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Server, state *buildState, deadline time.Time) (progress compute.Progress, err error) {
 	if run.Step == "" {
 		if err := c.place(ctx, run, s, state); err != nil {
-			return err
+			return progress, err
 		}
 	}
 	if err := c.ensurePorts(ctx, s, state.Host, run.Attempt > 1); err != nil {
-		return err
+		return progress, err
 	}
 	if err := c.advance(ctx, s, store.ServerPatch{Task: ptr(compute.Spawning), Networks: &s.Networks}); err != nil {
-		return err
+		return progress, err
 	}
 	check := func() error { return c.stillWanted(ctx, s) }
 	ctx, stop := context.WithCancelCause(ctx)
@@ -89,15 +117,9 @@ func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Serve
 	c.building.Store(s.ID, stop)
 	defer c.building.Delete(s.ID)
 	if err := check(); err != nil { // somebody may have come before the line above
-		return err
+		return progress, err
 	}
-	progress, err := work(ctx, c, compute.Build, state.Host, run.Subject+"/"+fmt.Sprint(len(state.Tried)), compute.BuildRequest{Server: *s}, deadline, check)
-	if err != nil {
-		return err
-	}
-	now := c.Now()
-	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Active), Task: ptr(compute.NoTask), Power: &progress.Power, LaunchedAt: &now,
-		AdminPass: ptr("")}, "compute__do_build_and_run_instance", state.Host, nil)
+	return work(ctx, c, compute.Build, state.Host, run.Subject+"/"+fmt.Sprint(len(state.Tried)), compute.BuildRequest{Server: *s}, deadline, check)
 }
 
 // place chooses a host and claims on it. Builds of this process do so one after
@@ -143,7 +165,7 @@ func (c *Control) placed(ctx context.Context, run *task.Run, s *compute.Server, 
 		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, e, now); err != nil {
 			return err
 		}
-		return run.SaveIn(ctx, tx, "placed", *state)
+		return run.SaveIn(ctx, tx, stepPlaced, *state)
 	})
 }
 
@@ -263,14 +285,13 @@ func (c *Control) advanceOrAbandon(ctx context.Context, s *compute.Server) error
 }
 
 // failBuild puts the server in ERROR and says why.
-func (c *Control) failBuild(ctx context.Context, run *task.Run, s *compute.Server, state buildState, cause error) error {
-	now := c.Now()
-	f := &compute.ServerFault{Code: 500, Created: now, Message: publicMessage(cause), Details: details(state, cause)}
+func (c *Control) failBuild(ctx context.Context, run *task.Run, s *compute.Server, state buildState) error {
+	f := &compute.ServerFault{Code: 500, Created: c.Now(), Message: state.Failure.Message, Details: details(state)}
 	if len(state.Tried) > 1 && state.Host != "" {
 		f.Message = fmt.Sprintf("Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance %s: %s", s.ID, f.Message)
 	}
-	c.Log.Error("build failed", "server", s.ID, "error", cause)
-	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f}, "conductor_schedule_and_build_instances", state.Host, cause)
+	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f}, "conductor_schedule_and_build_instances", state.Host,
+		errors.New(state.LastError))
 }
 
 // publicMessage is what a user may know of a failure.
@@ -281,11 +302,11 @@ func publicMessage(err error) string {
 	return "The server could not be made because of an internal error."
 }
 
-func details(state buildState, cause error) string {
+func details(state buildState) string {
 	if state.Explanation == nil {
-		return cause.Error()
+		return state.LastError
 	}
-	return cause.Error() + "\n" + state.Explanation.String()
+	return state.LastError + "\n" + state.Explanation.String()
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -47,6 +47,7 @@ type Control struct {
 	tasks     *task.Runner
 	fleet     fleetCache
 	placing   sync.Mutex
+	born      time.Time // when this process began to hear the agents
 	// building has, by server, who is to be told when somebody wants the build
 	// under way to end.
 	building sync.Map // id -> context.CancelCauseFunc
@@ -61,7 +62,7 @@ func New(c Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	control := &Control{Config: c, scheduler: scheduler}
+	control := &Control{Config: c, scheduler: scheduler, born: c.Now()}
 	control.tasks = &task.Runner{DB: c.Store.DB, Place: c.Place, Now: c.Now, Log: c.Log, Workers: 128}
 	control.tasks.Handlers = control.handlers()
 	return control, nil

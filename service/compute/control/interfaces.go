@@ -56,6 +56,13 @@ func (c *Control) AttachInterface(ctx context.Context, id string, want compute.N
 	}
 	portID := want.PortID
 	if portID != "" {
+		// Noted before it is bound: should this process die in between, the end of
+		// the server gives the user's port back instead of deleting it.
+		note := compute.Interface{PortID: portID, NetworkID: wanted[0].NetworkID}
+		if err := c.noteInterface(ctx, id, note); err != nil {
+			return port, err
+		}
+		u.Add("forget port", func(ctx context.Context) error { return c.forgetInterface(ctx, id, portID) })
 		if err := c.Networks.Bind(ctx, portID, id, s.Host, zone); err != nil {
 			return port, err
 		}
@@ -79,9 +86,8 @@ func (c *Control) AttachInterface(ctx context.Context, id string, want compute.N
 	}
 	port = ports[i]
 	port.Owned, port.Tag = want.PortID == "", want.Tag
-	merged := append(slices.Clone(s.Networks), port)
 	return port, c.Store.Tx(ctx, func(tx *db.Tx) error {
-		if _, err := c.Store.UpdateServer(ctx, tx, id, store.ServerPatch{Networks: &merged}, store.Expect{Existing: true}, c.Now()); err != nil {
+		if err := c.changeInterfaces(ctx, tx, id, func(all []compute.Interface) []compute.Interface { return append(without(all, portID), port) }); err != nil {
 			return err
 		}
 		if err := c.act(ctx, tx, id, "attach_interface"); err != nil {
@@ -159,15 +165,38 @@ func (c *Control) dropPort(ctx context.Context, s *compute.Server, p compute.Int
 	if err := drop(ctx, p.PortID); err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	return c.Store.Tx(ctx, func(tx *db.Tx) error {
-		now, err := c.Store.Server(ctx, tx, s.ID)
-		if err != nil {
-			return err
-		}
-		rest := slices.DeleteFunc(now.Networks, func(n compute.Interface) bool { return n.PortID == p.PortID })
-		_, err = c.Store.UpdateServer(ctx, tx, s.ID, store.ServerPatch{Networks: &rest}, store.Expect{Existing: true}, c.Now())
+	return c.forgetInterface(ctx, s.ID, p.PortID)
+}
+
+// changeInterfaces changes what is known of a server's ports, as they are in tx.
+// A server that is gone, or going, gets no further port.
+func (c *Control) changeInterfaces(ctx context.Context, tx *db.Tx, id string, change func([]compute.Interface) []compute.Interface) error {
+	s, err := c.Store.Server(ctx, tx, id)
+	if err != nil {
 		return err
+	}
+	after := change(s.Networks)
+	if len(after) > len(s.Networks) && (s.Task == compute.Deleting || !s.DeletedAt.IsZero()) {
+		return fault.Conflictf("Cannot '%s' instance %s while it is in task_state %s", compute.AttachPort, id, compute.Deleting)
+	}
+	_, err = c.Store.UpdateServer(ctx, tx, id, store.ServerPatch{Networks: &after}, store.Expect{Existing: true}, c.Now())
+	return err
+}
+
+func (c *Control) noteInterface(ctx context.Context, id string, n compute.Interface) error {
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		return c.changeInterfaces(ctx, tx, id, func(all []compute.Interface) []compute.Interface { return append(without(all, n.PortID), n) })
 	})
+}
+
+func (c *Control) forgetInterface(ctx context.Context, id, portID string) error {
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		return c.changeInterfaces(ctx, tx, id, func(all []compute.Interface) []compute.Interface { return without(all, portID) })
+	})
+}
+
+func without(all []compute.Interface, portID string) []compute.Interface {
+	return slices.DeleteFunc(slices.Clone(all), func(n compute.Interface) bool { return n.PortID == portID })
 }
 
 // SecurityGroups lists the security groups of a server's ports.

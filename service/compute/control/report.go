@@ -21,7 +21,9 @@ func (c *Control) report(ctx context.Context, r compute.HostReport) (compute.Hos
 	if r.Host == "" || len(r.Host) > 255 {
 		return orders, fault.Invalidf("A report needs the name of its host.")
 	}
+	looked := c.Now().Add(-time.Duration(r.Age) * time.Millisecond)
 	if !r.Partial {
+		looked = looked.Add(-travel)
 		if err := c.hear(ctx, r); err != nil {
 			return orders, err
 		}
@@ -33,6 +35,10 @@ func (c *Control) report(ctx context.Context, r compute.HostReport) (compute.Hos
 	known := make(map[string]*compute.Server, len(servers))
 	for _, s := range servers {
 		known[s.ID] = s
+		// what has changed since the agent looked is not judged by what it saw
+		if s.UpdatedAt.After(looked) {
+			r.Busy = append(r.Busy, s.ID)
+		}
 	}
 	seen := make(map[string]bool, len(r.Guests))
 	var strangers []string
@@ -58,22 +64,28 @@ func (c *Control) report(ctx context.Context, r compute.HostReport) (compute.Hos
 			}
 		}
 	}
-	orders.Remove, err = c.unwanted(ctx, r.Host, strangers)
+	err = c.unwanted(ctx, r.Host, strangers, &orders)
 	return orders, err
 }
 
+// travel is how long a report may have been on its way. Reports about single
+// guests are not held to it: they answer to an event, and come at once.
+const travel = time.Second
+
 // unwanted are the guests whose servers are deleted or live elsewhere. A guest
 // of which nothing is known is left alone: it may be another cloud's.
-func (c *Control) unwanted(ctx context.Context, host string, strangers []string) ([]string, error) {
+func (c *Control) unwanted(ctx context.Context, host string, strangers []string, orders *compute.HostOrders) error {
 	if len(strangers) == 0 {
-		return nil, nil
+		return nil
 	}
 	deleted, err := c.Store.DeletedAmong(ctx, c.Store.DB, strangers)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	orders.Networks = deleted
 	elsewhere, err := c.Store.Elsewhere(ctx, c.Store.DB, host, strangers)
-	return append(deleted, elsewhere...), err
+	orders.Remove = append(slices.Sorted(maps.Keys(deleted)), elsewhere...)
+	return err
 }
 
 // observe brings a server's row to what its guest does by itself: a guest that

@@ -96,9 +96,6 @@ func (c *Control) destroyGuest(ctx context.Context, s *compute.Server, host, wor
 // dropPorts deletes the ports that compute has made for a server and gives those
 // back that were the user's.
 func (c *Control) dropPorts(ctx context.Context, s *compute.Server) error {
-	if len(s.Wanted) == 0 && len(s.Networks) == 0 {
-		return nil
-	}
 	ports, err := c.Networks.Ports(ctx, s.ID)
 	if err != nil {
 		return err

@@ -141,7 +141,7 @@ func (c *Control) settle(ctx context.Context, run *task.Run, s *compute.Server, 
 		c.Log.Error("action failed", "server", s.ID, "task", s.Task, "host", s.Host, "error", cause)
 		f := &compute.ServerFault{Code: rest.Status(cause), Created: c.Now(), Message: publicMessage(cause), Details: cause.Error()}
 		patch = store.ServerPatch{Fault: &f}
-		if !fault.Is(cause, fault.Conflict) && !fault.Is(cause, fault.Invalid) && !fault.Is(cause, fault.Unsupported) {
+		if !fault.Is(cause, fault.Conflict) && !fault.Is(cause, fault.Invalid) && !fault.Is(cause, fault.Unsupported) && !errors.Is(cause, errHostDown) {
 			patch.State = ptr(compute.Error)
 		}
 	}

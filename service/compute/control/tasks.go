@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"kilonova/internal/bus"
@@ -50,13 +51,35 @@ func (c *Control) handlers() map[string]task.Handler {
 	}
 }
 
+// firstPause is how soon a host that does not answer is asked again; the pause
+// grows to a second.
+const firstPause = 50 * time.Millisecond
+
+// errHostDown: a host has not been heard of for longer than it may be silent, or
+// an operator says that it is down.
+var errHostDown = errors.New("it has not been heard of")
+
+// hostDown reports whether a host is down for certain. Hosts get time to report
+// after this process has started, since nobody could hear them before.
+func (c *Control) hostDown(ctx context.Context, name string) (bool, error) {
+	h, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, name)
+	if fault.Is(err, fault.NotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return h.ForcedDown || c.Now().Sub(c.born) > c.Options.ServiceDown.D() && !c.HostUp(h), nil
+}
+
 // patience is how long an agent keeps one question open.
 const patience = 3 * time.Second
 
 // work has an agent do something and waits until it is done. An agent that does
-// not answer is asked again until deadline; check is called between the
-// questions and ends the waiting with its error.
+// not answer is asked again until deadline, or until it is known to be
+// down; check is called between the questions and ends the waiting with its error.
 func work[Req any](ctx context.Context, c *Control, call bus.Call[compute.Work[Req], compute.Progress], host, id string, req Req, deadline time.Time, check func() error) (compute.Progress, error) {
+	pause := firstPause
 	for {
 		ask, cancel := context.WithTimeout(ctx, patience+5*time.Second)
 		progress, err := call.Do(ask, c.Bus, host, compute.Work[Req]{ID: id, Patience: int(patience / time.Millisecond), Request: req})
@@ -78,12 +101,19 @@ func work[Req any](ctx context.Context, c *Control, call bus.Call[compute.Work[R
 				return progress, err
 			}
 		}
-		if err != nil { // nobody is there: not at once again
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-				return progress, context.Cause(ctx)
-			}
+		if err == nil {
+			pause = firstPause
+			continue
+		}
+		// nobody is there: not at once again, and not for ever
+		if down, downErr := c.hostDown(ctx, host); downErr == nil && down {
+			return progress, fault.New(fault.Unavailable, "Host %s is down: %w.", host, errHostDown)
+		}
+		select {
+		case <-time.After(pause):
+			pause = min(2*pause, time.Second)
+		case <-ctx.Done():
+			return progress, context.Cause(ctx)
 		}
 	}
 }

@@ -228,10 +228,23 @@ func (s *Store) ServersOn(ctx context.Context, q db.Querier, host string) ([]*co
 	return collect(db.Each[serverRow](ctx, q, `SELECT * FROM servers WHERE host = ? AND deleted_at IS NULL ORDER BY seq`, host))
 }
 
-// DeletedAmong returns which of the ids are known to be deleted.
-func (s *Store) DeletedAmong(ctx context.Context, q db.Querier, ids []string) ([]string, error) {
+type deletedServer struct {
+	ID       string                       `db:"id"`
+	Networks db.JSON[[]compute.Interface] `db:"networks"`
+}
+
+// DeletedAmong returns which of the ids are known to be deleted, with the ports
+// that they had.
+func (s *Store) DeletedAmong(ctx context.Context, q db.Querier, ids []string) (map[string][]compute.Interface, error) {
 	in, args := db.In(ids)
-	return db.Select[string](ctx, q, `SELECT id FROM servers WHERE deleted_at IS NOT NULL AND id IN `+in, args...)
+	deleted := map[string][]compute.Interface{}
+	for row, err := range db.Each[deletedServer](ctx, q, `SELECT id, networks FROM servers WHERE deleted_at IS NOT NULL AND id IN `+in, args...) {
+		if err != nil {
+			return nil, err
+		}
+		deleted[row.ID] = row.Networks.V
+	}
+	return deleted, nil
 }
 
 // Elsewhere returns which of the ids exist on other hosts than host.
