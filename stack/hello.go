@@ -24,8 +24,11 @@ func (s *Seeder) Hello(ctx context.Context, name, flavor string) (netip.Addr, er
 		return none, err
 	}
 	s.Progress("  booting server %s", name)
-	id, err := ensure(ctx, s.demo, "/v2.1/servers?name=%5E"+name+"%24", "servers", "/v2.1/servers", "server",
-		object{"name": name, "flavorRef": flavor, "imageRef": image, "key_name": "demo", "networks": []object{{"uuid": private}}})
+	server := object{"name": name, "flavorRef": flavor, "imageRef": image, "networks": []object{{"uuid": private}}}
+	if s.KeyFile != "" {
+		server["key_name"] = "demo"
+	}
+	id, err := ensure(ctx, s.demo, "/v2.1/servers?name=%5E"+name+"%24", "servers", "/v2.1/servers", "server", server)
 	if err != nil {
 		return none, err
 	}

@@ -157,6 +157,9 @@ func (r checkRule) test(path string, v reflect.Value) error {
 	if !v.IsValid() || v.IsZero() && r.word != "range" && r.word != "len" {
 		return nil
 	}
+	if (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.IsNil() {
+		return nil // absent, not empty
+	}
 	if v.Kind() == reflect.Slice && r.word != "len" {
 		for i := range v.Len() {
 			if why := checkers[r.word](v.Index(i), r.arg); why != "" {

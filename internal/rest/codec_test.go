@@ -25,6 +25,7 @@ type serverAt struct {
 	Locked      Bool              `json:"locked,omitempty"`
 	Made        Time              `json:"made,omitzero"`
 	Kind        Opt[string]       `json:"kind,omitzero" check:"enum=a|b"`
+	Ports       []string          `json:"ports,omitempty" check:"len=1..2"`
 }
 
 type bodyAt struct {
@@ -64,6 +65,7 @@ func TestDecodeAtVersions(t *testing.T) {
 		{"2.1", `{"server":{"name":"n","locked":"maybe"}}`, "boolean"},
 		{"2.1", `{"server":{"name":"n","kind":"c"}}`, "not one of"},
 		{"2.1", `{"server":{"name":"n","kind":null}}`, ""},
+		{"2.1", `{"server":{"name":"n","ports":[]}}`, "too short"},
 		{"2.1", `{"server":{"name":"n"}} x`, "more after"},
 		{"2.1", `{"server":{"name":"n"`, "JSON"},
 		{"2.1", ``, "empty"},

@@ -18,9 +18,9 @@ type flavorView struct {
 	VCPUs       int                `json:"vcpus"`
 	Swap        any                `json:"swap"` // "" for none before 2.75
 	Ephemeral   int                `json:"OS-FLV-EXT-DATA:ephemeral"`
-	Disabled    bool               `json:"OS-FLV-DISABLED:disabled"`
+	Disabled    bool               `json:"OS-FLV-DISABLED:disabled" mv:"-2.101"`
 	Public      bool               `json:"os-flavor-access:is_public"`
-	RxTxFactor  float64            `json:"rxtx_factor" mv:"-2.102"`
+	RxTxFactor  float64            `json:"rxtx_factor" mv:"-2.101"`
 	Description *string            `json:"description" mv:"2.55-"`
 	ExtraSpecs  *map[string]string `json:"extra_specs,omitempty" mv:"2.61-"`
 	Links       []link             `json:"links"`
@@ -124,7 +124,7 @@ type createFlavorBody struct {
 		Disk        *rest.Int  `json:"disk" check:"required range=0..2147483647"`
 		Swap        *rest.Int  `json:"swap" check:"range=0..2147483647"`
 		Ephemeral   *rest.Int  `json:"OS-FLV-EXT-DATA:ephemeral" check:"range=0..2147483647"`
-		RxTxFactor  *flexFloat `json:"rxtx_factor"`
+		RxTxFactor  *flexFloat `json:"rxtx_factor" mv:"-2.101"`
 		Public      *rest.Bool `json:"os-flavor-access:is_public"`
 		Description *string    `json:"description" mv:"2.55-" check:"len=0..65535"`
 	} `json:"flavor" check:"required"`

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -171,7 +172,19 @@ func (a *api) updateServiceByID(ctx context.Context, r *rest.Request) (*rest.Res
 }
 
 func (a *api) deleteService(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	return rest.NoContent(), a.control.DeleteService(ctx, r.Path("id"))
+	id := r.Path("id")
+	if !r.Version.AtLeast("2.53") { // a number then
+		hosts, err := a.control.Services(ctx, "", "")
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(hosts, func(h *compute.Host) bool { return strconv.FormatInt(h.Seq, 10) == id })
+		if i < 0 {
+			return nil, fault.NotFoundf("Service %.64s could not be found.", id)
+		}
+		id = hosts[i].ID
+	}
+	return rest.NoContent(), a.control.DeleteService(ctx, id)
 }
 
 type hypervisorView struct {

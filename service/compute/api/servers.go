@@ -341,7 +341,16 @@ func (a *api) updateServer(ctx context.Context, r *rest.Request) (*rest.Response
 	if err != nil {
 		return nil, err
 	}
-	return a.oneServer(ctx, r, s)
+	if r.Version.AtLeast("2.75") {
+		return a.oneServer(ctx, r, s)
+	}
+	v, err := a.serverViewer(ctx, r, false)
+	if err != nil {
+		return nil, err
+	}
+	return rest.OK(&struct {
+		Server *updatedView `json:"server"`
+	}{v.updated(s)}), nil
 }
 
 func (a *api) deleteServer(ctx context.Context, r *rest.Request) (*rest.Response, error) {

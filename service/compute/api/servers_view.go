@@ -65,6 +65,53 @@ type serverView struct {
 	Hints         rest.Opt[any]        `json:"scheduler_hints,omitzero" mv:"2.100-"`
 }
 
+// updatedView is what an update answered before 2.75: less than show.
+type updatedView struct {
+	ID           string                 `json:"id"`
+	Name         string                 `json:"name"`
+	Status       string                 `json:"status"`
+	TenantID     string                 `json:"tenant_id"`
+	UserID       string                 `json:"user_id"`
+	Metadata     map[string]string      `json:"metadata"`
+	HostID       string                 `json:"hostId"`
+	Image        any                    `json:"image"`
+	Flavor       any                    `json:"flavor"`
+	Created      rest.Time              `json:"created"`
+	Updated      rest.Time              `json:"updated"`
+	Addresses    map[string][]plainAddr `json:"addresses"`
+	AccessIPv4   string                 `json:"accessIPv4"`
+	AccessIPv6   string                 `json:"accessIPv6"`
+	Links        []link                 `json:"links"`
+	DiskConfig   string                 `json:"OS-DCF:diskConfig"`
+	Progress     rest.Opt[int]          `json:"progress,omitzero"`
+	Fault        *faultView             `json:"fault,omitempty"`
+	Locked       bool                   `json:"locked" mv:"2.9-"`
+	LockedReason *string                `json:"locked_reason" mv:"2.73-"`
+	Description  *string                `json:"description" mv:"2.19-"`
+	Tags         []string               `json:"tags" mv:"2.26-"`
+	Certificates *[]string              `json:"trusted_image_certificates" mv:"2.63-"`
+	ServerGroups []string               `json:"server_groups" mv:"2.71-"`
+}
+
+type plainAddr struct {
+	Version int    `json:"version"`
+	Addr    string `json:"addr"`
+}
+
+func (v *viewer) updated(s *compute.Server) *updatedView {
+	w := v.server(s)
+	out := &updatedView{ID: w.ID, Name: w.Name, Status: w.Status, TenantID: w.TenantID, UserID: w.UserID, Metadata: w.Metadata, HostID: w.HostID, Image: w.Image,
+		Flavor: w.Flavor, Created: w.Created, Updated: w.Updated, Addresses: map[string][]plainAddr{}, AccessIPv4: w.AccessIPv4, AccessIPv6: w.AccessIPv6, Links: w.Links,
+		DiskConfig: w.DiskConfig, Progress: w.Progress, Fault: w.Fault, Locked: w.Locked, LockedReason: w.LockedReason, Description: w.Description, Tags: w.Tags,
+		ServerGroups: w.ServerGroups.V}
+	for name, list := range w.Addresses {
+		for _, x := range list {
+			out.Addresses[name] = append(out.Addresses[name], plainAddr{x.Version, x.Addr})
+		}
+	}
+	return out
+}
+
 type serverBrief struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`

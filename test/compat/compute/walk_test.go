@@ -1,0 +1,252 @@
+package compute
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"kilonova/internal/rest"
+	"kilonova/stack"
+)
+
+// walker calls the compute API of a cloud as its administrator.
+type walker struct {
+	t       *testing.T
+	c       *contract
+	url     string // of the compute API
+	token   string
+	project string
+	ids     map[string]string // what the paths' wildcards stand for
+	n       int               // for names
+}
+
+// call sends one request and returns status and body.
+func (w *walker) call(method, path string, v rest.Version, body any) (int, []byte) {
+	w.t.Helper()
+	var in io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		in = bytes.NewReader(data)
+	}
+	req, err := http.NewRequestWithContext(w.t.Context(), method, path, in)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req.Header.Set("X-Auth-Token", w.token)
+	req.Header.Set("OpenStack-API-Version", "compute "+v.String())
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return resp.StatusCode, data
+}
+
+// must is call for preparations.
+func (w *walker) must(method, path string, v string, body any) map[string]any {
+	w.t.Helper()
+	status, data := w.call(method, w.url+path, rest.V(v), body)
+	if status >= 300 {
+		w.t.Fatalf("%s %s: %d %s", method, path, status, data)
+	}
+	var out map[string]any
+	if len(data) > 0 {
+		if err := json.Unmarshal(data, &out); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return out
+}
+
+type obj = map[string]any
+
+func (w *walker) name(kind string) string {
+	w.n++
+	return fmt.Sprintf("%s%d", kind, w.n)
+}
+
+// newCloud starts a cloud in this process, with one server, flavor and keypair.
+func newCloud(t *testing.T) *walker {
+	t.Helper()
+	s, err := stack.StartDev(t.Context(), stack.Dev(t.TempDir(), "127.0.0.1:0", 2), slog.New(slog.DiscardHandler), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	w := &walker{t: t, url: s.URL() + "/compute/v2.1", ids: map[string]string{}}
+	admin, _ := s.Logins()
+	w.login(admin)
+	var images struct{ Images []struct{ ID string } }
+	w.get(s.URL()+"/image/v2/images", &images)
+	var networks struct{ Networks []struct{ ID, Name string } }
+	w.get(s.URL()+"/network/v2.0/networks?name=private", &networks)
+	w.ids["image"], w.ids["network"] = images.Images[0].ID, networks.Networks[0].ID
+	w.ids["project"] = w.project
+	w.await("/os-hypervisors", func(out obj) bool { return len(out["hypervisors"].([]any)) == 2 })
+	w.ids["server"] = w.server()
+	w.must("POST", "/flavors", "2.1", obj{"flavor": obj{"id": "f-private", "name": "f-private", "ram": 1, "vcpus": 1, "disk": 0, "os-flavor-access:is_public": false}})
+	w.must("POST", "/flavors/1/os-extra_specs", "2.1", obj{"extra_specs": obj{"a": "b"}})
+	w.must("POST", "/os-keypairs", "2.1", obj{"keypair": obj{"name": "k"}})
+	actions := w.must("GET", "/servers/"+w.ids["server"]+"/os-instance-actions", "2.1", nil)
+	w.ids["request"] = actions["instanceActions"].([]any)[0].(obj)["request_id"].(string)
+	ports := w.must("GET", "/servers/"+w.ids["server"]+"/os-interface", "2.1", nil)
+	w.ids["port"] = ports["interfaceAttachments"].([]any)[0].(obj)["port_id"].(string)
+	return w
+}
+
+func (w *walker) login(l stack.Login) {
+	w.t.Helper()
+	body, err := json.Marshal(obj{"auth": obj{"identity": obj{"methods": []string{"password"}, "password": obj{"user": obj{"name": l.Username, "password": l.Password,
+		"domain": obj{"name": "Default"}}}}, "scope": obj{"project": obj{"name": l.Project, "domain": obj{"name": "Default"}}}}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp, err := http.Post(l.AuthURL+"/auth/tokens", "application/json", bytes.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var out struct {
+		Token struct{ Project struct{ ID string } }
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		w.t.Fatal(err)
+	}
+	w.token, w.project = resp.Header.Get("X-Subject-Token"), out.Token.Project.ID
+}
+
+func (w *walker) get(url string, into any) {
+	w.t.Helper()
+	status, data := w.call("GET", url, rest.V("2.1"), nil)
+	if err := json.Unmarshal(data, into); err != nil || status != 200 {
+		w.t.Fatalf("%s: %d %s, %v", url, status, data, err)
+	}
+}
+
+// await asks until ok, or fails after half a minute.
+func (w *walker) await(path string, ok func(obj) bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok(w.must("GET", path, "2.1", nil)) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			w.t.Fatalf("%s is not as awaited", path)
+		}
+	}
+}
+
+// server boots a server and returns its id when it is ACTIVE.
+func (w *walker) server() string {
+	w.t.Helper()
+	out := w.must("POST", "/servers", "2.1", obj{"server": obj{"name": w.name("server"), "flavorRef": "1", "imageRef": w.ids["image"], "key_name": nil,
+		"networks": []obj{{"uuid": w.ids["network"]}}, "metadata": obj{"a": "b"}}})
+	id := out["server"].(obj)["id"].(string)
+	w.status(id, "ACTIVE")
+	return id
+}
+
+func (w *walker) status(id, status string) {
+	w.t.Helper()
+	w.await("/servers/"+id, func(out obj) bool {
+		return out["server"].(obj)["status"] == status && out["server"].(obj)["OS-EXT-STS:task_state"] == nil
+	})
+}
+
+// request is how an operation is called: what fills the path, and the body.
+type request struct {
+	path string
+	body any
+}
+
+// TestOperationsKeepTheContract calls every operation of this API that the
+// contract has at each of its boundary versions.
+func TestOperationsKeepTheContract(t *testing.T) {
+	c := openContract(t)
+	w := newCloud(t)
+	w.c = c
+	apis, err := stack.APIs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	called, missing := 0, []string{}
+	for _, api := range apis {
+		if api.Name != "compute" {
+			continue
+		}
+		for _, route := range api.Routes {
+			key := strings.TrimSpace(route.Method + " " + upstreamPath(route.Path) + " " + route.Action)
+			o, known := c.operations[key]
+			make := requests[key]
+			if !known || make == nil {
+				missing = append(missing, key)
+				continue
+			}
+			t.Run(strings.ReplaceAll(key, "/", "|"), func(t *testing.T) {
+				w.t = t
+				for _, v := range o.versions() {
+					called++
+					w.check(o, v, make(w, v))
+				}
+			})
+		}
+	}
+	t.Logf("%d calls; of the contract's %d operations %d are not called", called, len(c.operations), len(c.operations)-len(requests))
+	if len(missing) > 0 {
+		t.Errorf("operations without a contract or without a request here: %s", strings.Join(missing, "; "))
+	}
+}
+
+// check makes one call and holds its answer to the contract.
+func (w *walker) check(o operation, v rest.Version, r request) {
+	w.t.Helper()
+	status, data := w.call(o.Method, w.url+r.path, v, r.body)
+	want := 200
+	if o.Status != nil {
+		want = *o.Status
+	}
+	if special, ok := statuses[o.key()]; ok {
+		want = special(v)
+	}
+	if status != want {
+		w.t.Errorf("at %s: status %d, want %d: %.300s", v, status, want, data)
+		return
+	}
+	name := o.responseAt(v)
+	if name == "" {
+		return
+	}
+	schema, err := w.c.schema(name)
+	if err != nil {
+		w.t.Errorf("at %s: %v", v, err)
+		return
+	}
+	if schema == nil || len(data) == 0 {
+		return
+	}
+	var body any
+	if err := json.Unmarshal(data, &body); err != nil {
+		w.t.Errorf("at %s: %v", v, err)
+		return
+	}
+	if err := schema.Validate(body); err != nil {
+		w.t.Errorf("at %s against %s: %v\n%.1500s", v, name, err, data)
+	}
+}
