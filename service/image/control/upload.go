@@ -145,7 +145,7 @@ func (c *Control) take(ctx context.Context, i *image.Image, blobs blob.Store, ke
 	if err != nil {
 		return nil, err
 	}
-	defer w.Abort()
+	defer func() { _ = w.Abort() }() // after Commit it does nothing; else a sweep finds what it leaves
 	got, err := c.receive(ctx, w, up.Data, most, settled)
 	if err != nil {
 		return nil, err

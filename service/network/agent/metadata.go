@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -160,7 +159,7 @@ var told = []string{"X-Forwarded-For", "X-Instance-Id", "X-Tenant-Id", "X-Instan
 
 // handler passes a guest's request on, with who it is by network and address.
 func (p *proxies) handler(networkID string) http.Handler {
-	proxy := &httputil.ReverseProxy{Transport: p.agent.Metadata.Transport, ErrorLog: log.New(logWriter{p.agent.Log}, "", 0),
+	proxy := &httputil.ReverseProxy{Transport: p.agent.Metadata.Transport, ErrorLog: slog.NewLogLogger(p.agent.Log.Handler(), slog.LevelDebug),
 		Rewrite: func(r *httputil.ProxyRequest) {
 			address, _ := remote(r.In)
 			g, _ := p.agent.guests.find(networkID, address)
@@ -202,11 +201,4 @@ func sign(secret, server string) string {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(server))
 	return hex.EncodeToString(mac.Sum(nil))
-}
-
-type logWriter struct{ log *slog.Logger }
-
-func (w logWriter) Write(p []byte) (int, error) {
-	w.log.Debug("network agent: metadata proxy", "message", string(p))
-	return len(p), nil
 }

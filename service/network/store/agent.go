@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"kilonova/internal/db"
@@ -138,7 +139,7 @@ func (s *Store) Load(ctx context.Context, q db.Querier, table string) (map[strin
 // Revision returns the revision of a host's state; 0 before its first change.
 func (s *Store) Revision(ctx context.Context, q db.Querier, host string) (int64, error) {
 	n, err := db.Get[int64](ctx, q, `SELECT revision FROM revisions WHERE host = ?`, host)
-	if err == db.ErrNoRow {
+	if errors.Is(err, db.ErrNoRow) {
 		return 0, nil
 	}
 	return n, err

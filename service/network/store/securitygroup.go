@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"kilonova/internal/db"
@@ -90,7 +91,7 @@ func (s *Store) groups(ctx context.Context, q db.Querier, list []groupRow) ([]ne
 // DefaultGroupID returns the default group of a project; "" if there is none yet.
 func (s *Store) DefaultGroupID(ctx context.Context, q db.Querier, projectID string) (string, error) {
 	id, err := db.Get[string](ctx, q, `SELECT id FROM security_groups WHERE default_of = ?`, projectID)
-	if err == db.ErrNoRow {
+	if errors.Is(err, db.ErrNoRow) {
 		return "", nil
 	}
 	return id, err

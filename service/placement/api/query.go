@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -40,7 +41,7 @@ func checkQuery(r *rest.Request, parameters map[string]string) error {
 
 func checkValue(key, rules, value string) error {
 	err := checkString("['properties']["+show(key)+"]", rulesOf(strings.Fields(rules)), value)
-	if v, ok := err.(*violation); ok {
+	if v, ok := errors.AsType[*violation](err); ok {
 		return invalidQuery(v)
 	}
 	return err

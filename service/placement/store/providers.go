@@ -90,14 +90,14 @@ func (w *writer) refuseTaken(ctx context.Context, p placement.Provider) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range taken {
-		what := "name: " + p.Name
-		if t.UUID == p.UUID {
-			what = "uuid: " + p.UUID
-		}
-		return fault.Conflictf("Conflicting resource provider %s already exists.", what).WithCode(placement.CodeDuplicateName)
+	if len(taken) == 0 {
+		return nil
 	}
-	return nil
+	what := "name: " + p.Name
+	if taken[0].UUID == p.UUID {
+		what = "uuid: " + p.UUID
+	}
+	return fault.Conflictf("Conflicting resource provider %s already exists.", what).WithCode(placement.CodeDuplicateName)
 }
 
 // parent returns the row of a provider that shall become uuid's parent, locked
