@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -114,41 +116,65 @@ func (r *Runner) inherit(ctx context.Context) error {
 	if r.Place == "" {
 		return nil
 	}
-	n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE lease_owner LIKE ? AND lease_owner <> ?`, r.Place+"/%", r.owner)
+	n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE lease_owner > ? AND lease_owner < ? AND lease_owner <> ?`,
+		r.Place+"/", r.Place+"0", r.owner) // 0 comes after /
 	if n > 0 {
 		r.Log.Info("task: going on with what an earlier process has left", "tasks", n)
 	}
 	return err
 }
 
-// take leases the oldest task that may run: it is due, nobody has it, and no
-// older one has its subject. nil: there is none.
+// take leases the oldest task that may run: it is due, nobody has it, and nobody
+// has another one of its subject, nor is there an older one. nil: there is none.
 func (r *Runner) take(ctx context.Context) (*Run, error) {
 	now := db.At(r.Now())
+	kinds, args := db.In(slices.Sorted(maps.Keys(r.Handlers)))
 	due, err := db.Select[row](ctx, r.DB, `SELECT * FROM tasks AS t
-		WHERE t.run_at <= ? AND (t.lease_until IS NULL OR t.lease_until < ?)
-		AND (t.subject = '' OR NOT EXISTS (SELECT 1 FROM tasks AS o WHERE o.subject = t.subject AND o.seq < t.seq))
-		ORDER BY t.seq LIMIT 8`, now, now)
+		WHERE t.run_at <= ? AND (t.lease_until IS NULL OR t.lease_until < ?) AND t.kind IN `+kinds+`
+		AND (t.subject = '' OR NOT EXISTS (SELECT 1 FROM tasks AS o
+			WHERE o.subject = t.subject AND (o.seq < t.seq OR o.seq > t.seq AND o.lease_until >= ?)))
+		ORDER BY t.seq LIMIT 8`, append(append([]any{now, now}, args...), now)...)
 	if err != nil {
 		return nil, err
 	}
 	for _, t := range due {
-		if r.Handlers[t.Kind] == nil {
-			continue
-		}
-		until := db.At(now.Add(r.Lease))
-		n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_owner = ?, lease_until = ?, attempts = attempts + 1
-			WHERE seq = ? AND attempts = ? AND (lease_until IS NULL OR lease_until < ?)`,
-			r.owner, until, t.Seq, t.Attempts, now)
+		won, err := r.claim(ctx, t, now)
 		if err != nil {
 			return nil, err
 		}
-		if n == 1 {
+		if won {
 			t.Attempts++
 			return &Run{row: t, runner: r, Subject: t.Subject, Step: t.Step, Attempt: t.Attempts, RequestID: t.RequestID, Created: t.CreatedAt.Time}, nil
 		}
 	}
 	return nil, nil
+}
+
+// claim leases a task, unless somebody else does. Those who want tasks of one
+// subject wait for one another at its rows: with several writers, numbers become
+// visible in another order than they were given, so that an older task may appear
+// while a younger one is taken.
+func (r *Runner) claim(ctx context.Context, t row, now db.Time) (won bool, err error) {
+	err = r.DB.Tx(ctx, func(tx *db.Tx) error {
+		won = false
+		if t.Subject != "" {
+			rivals, err := db.Select[row](ctx, tx, `SELECT seq, lease_until FROM tasks WHERE subject = ? ORDER BY seq`+tx.ForUpdate(), t.Subject)
+			if err != nil {
+				return err
+			}
+			for _, o := range rivals {
+				if o.Seq < t.Seq || o.Seq > t.Seq && !o.LeaseUntil.Before(now.Time) {
+					return nil
+				}
+			}
+		}
+		n, err := tx.Exec(ctx, `UPDATE tasks SET lease_owner = ?, lease_until = ?, attempts = attempts + 1
+			WHERE seq = ? AND attempts = ? AND (lease_until IS NULL OR lease_until < ?)`,
+			r.owner, db.At(now.Add(r.Lease)), t.Seq, t.Attempts, now)
+		won = n == 1
+		return err
+	})
+	return won && err == nil, err
 }
 
 func (r *Runner) do(ctx context.Context, run *Run) {
@@ -163,14 +189,14 @@ func (r *Runner) do(ctx context.Context, run *Run) {
 	case errors.Is(context.Cause(ctx), ErrLost):
 		log.Warn("task: lease lost, another process goes on", "error", err)
 	case ctx.Err() != nil: // this process is ending: let go at once
-		_, err := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL WHERE seq = ? AND lease_owner = ?`, run.row.Seq, r.owner)
+		_, err := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL`+held, run.lease()...)
 		if err != nil {
 			log.Error("task: cannot let go", "error", err)
 		}
 	case err != nil:
 		log.Error("task failed, will be tried again", "step", run.Step, "error", err)
-		_, noteErr := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL, run_at = ?, last_error = ? WHERE seq = ? AND lease_owner = ?`,
-			db.At(r.Now().Add(backoff(run.Attempt))), err.Error(), run.row.Seq, r.owner)
+		_, noteErr := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL, run_at = ?, last_error = ?`+held,
+			append([]any{db.At(r.Now().Add(backoff(run.Attempt))), err.Error()}, run.lease()...)...)
 		if noteErr != nil {
 			log.Error("task: cannot note its failure", "error", noteErr)
 		}
@@ -212,8 +238,7 @@ func (r *Runner) renew(ctx context.Context, cancel context.CancelCauseFunc, run 
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_until = ? WHERE seq = ? AND lease_owner = ?`,
-				db.At(r.Now().Add(r.Lease)), run.row.Seq, r.owner)
+			n, err := r.DB.Exec(ctx, `UPDATE tasks SET lease_until = ?`+held, append([]any{db.At(r.Now().Add(r.Lease))}, run.lease()...)...)
 			if err == nil && n == 0 {
 				cancel(ErrLost)
 				return
@@ -234,6 +259,13 @@ type Run struct {
 	runner *Runner
 	ended  bool
 }
+
+// held is the condition that a run has its task still, with the arguments that
+// lease gives. The attempt is part of it: a process that stood still for longer
+// than its lease may have taken the task a second time itself.
+const held = ` WHERE seq = ? AND lease_owner = ? AND attempts = ?`
+
+func (r *Run) lease() []any { return []any{r.row.Seq, r.runner.owner, r.row.Attempts} }
 
 // ID names the task among all.
 func (r *Run) ID() string { return r.row.ID }
@@ -257,7 +289,7 @@ func (r *Run) SaveIn(ctx context.Context, tx *db.Tx, step string, payload any) e
 		}
 		text = string(data)
 	}
-	n, err := tx.Exec(ctx, `UPDATE tasks SET step = ?, payload = ? WHERE seq = ? AND lease_owner = ?`, step, text, r.row.Seq, r.runner.owner)
+	n, err := tx.Exec(ctx, `UPDATE tasks SET step = ?, payload = ?`+held, append([]any{step, text}, r.lease()...)...)
 	if err == nil && n == 0 {
 		err = ErrLost
 	}
@@ -270,7 +302,7 @@ func (r *Run) SaveIn(ctx context.Context, tx *db.Tx, step string, payload any) e
 // EndIn ends the task within the transaction that does its last work. The
 // handler then returns nil.
 func (r *Run) EndIn(ctx context.Context, tx *db.Tx) error {
-	n, err := tx.Exec(ctx, `DELETE FROM tasks WHERE seq = ? AND lease_owner = ?`, r.row.Seq, r.runner.owner)
+	n, err := tx.Exec(ctx, `DELETE FROM tasks`+held, r.lease()...)
 	if err == nil && n == 0 {
 		err = ErrLost
 	}
@@ -284,6 +316,6 @@ func (r *Run) end(ctx context.Context) error {
 	if r.ended {
 		return nil
 	}
-	_, err := r.runner.DB.Exec(ctx, `DELETE FROM tasks WHERE seq = ? AND lease_owner = ?`, r.row.Seq, r.runner.owner)
+	_, err := r.runner.DB.Exec(ctx, `DELETE FROM tasks`+held, r.lease()...)
 	return err
 }
