@@ -207,3 +207,67 @@ func TestTransactionSeesWhatOthersCommitted(t *testing.T) {
 		}
 	})
 }
+
+type shared struct {
+	Labels db.Shared[[]string] `db:"labels"`
+}
+
+func TestSharedReadsWhatIsThere(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB) {
+		texts := []string{`["a"]`, `["a"]`, ``, `["b","c"]`, `null`, `["a"]`}
+		err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			for i, text := range texts {
+				if _, err := tx.Exec(t.Context(), `INSERT INTO things (id, flag, labels) VALUES (?, ?, ?)`, string(rune('a'+i)), false, text); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Exec(t.Context(), `INSERT INTO things (id, flag, labels) VALUES ('z', ?, NULL)`, false)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := db.Select[shared](t.Context(), d, `SELECT labels FROM things ORDER BY id`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, row := range got {
+			all = append(all, strings.Join(row.Labels.V, "+"))
+		}
+		if text := strings.Join(all, " "); text != "a a  b+c  a " {
+			t.Fatalf("%q", text)
+		}
+		if v, err := db.AsShared([]string{"x"}).Value(); err != nil || v != `["x"]` {
+			t.Fatal(v, err)
+		}
+	})
+}
+
+// state and level are texts and numbers by another name.
+type (
+	state string
+	level int
+)
+
+type named struct {
+	Note state `db:"note"`
+	Seq  level `db:"seq_free"`
+}
+
+func TestNamedTypes(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB) {
+		err := d.Tx(t.Context(), func(tx *db.Tx) error {
+			return db.Insert(t.Context(), tx, "things", thing{ID: "a", Note: "here", Seq: 7})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := db.Get[named](t.Context(), d, `SELECT note, seq_free FROM things`); err != nil || got != (named{"here", 7}) {
+			t.Fatal(got, err)
+		}
+		if got, err := db.Get[named](t.Context(), d, `SELECT NULL AS note, NULL AS seq_free FROM things`); err != nil || got != (named{}) {
+			t.Fatal(got, err)
+		}
+	})
+}

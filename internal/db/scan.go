@@ -106,10 +106,15 @@ func fieldsOf(v any, rows *sql.Rows) ([]any, error) {
 
 var scanner = reflect.TypeFor[sql.Scanner]()
 
-// orZero lets a NULL leave the zero value in plain strings and numbers, so that
-// optional columns need no pointers where "" and 0 say the same.
+// orZero lets a NULL leave the zero value in texts and numbers, so that optional
+// columns need no pointers where "" and 0 say the same. It takes types made from
+// string and int, too: database/sql would read those by way of a text.
 func orZero(target any) any {
 	switch p := target.(type) {
+	case interface{ perQuery() sql.Scanner }:
+		return p.perQuery()
+	case sql.Scanner:
+		return target
 	case *string:
 		return (*nullString)(p)
 	case *int:
@@ -117,8 +122,18 @@ func orZero(target any) any {
 	case *int64:
 		return (*nullInt64)(p)
 	}
+	v := reflect.ValueOf(target)
+	switch v.Type().Elem().Kind() {
+	case reflect.String:
+		return v.Convert(reflect.TypeFor[*nullString]()).Interface()
+	case reflect.Int:
+		return v.Convert(reflect.TypeFor[*nullInt]()).Interface()
+	}
 	return target
 }
+
+// The Scan methods look first for what drivers usually give: this is the hot path
+// of every list.
 
 type (
 	nullString string
@@ -127,6 +142,10 @@ type (
 )
 
 func (s *nullString) Scan(src any) error {
+	if text, ok := src.(string); ok {
+		*s = nullString(text)
+		return nil
+	}
 	var n sql.NullString
 	err := n.Scan(src)
 	*s = nullString(n.String)
@@ -134,17 +153,26 @@ func (s *nullString) Scan(src any) error {
 }
 
 func (i *nullInt) Scan(src any) error {
-	var n sql.NullInt64
-	err := n.Scan(src)
+	n, err := int64Of(src)
 	*i = nullInt(n.Int64)
 	return err
 }
 
 func (i *nullInt64) Scan(src any) error {
-	var n sql.NullInt64
-	err := n.Scan(src)
+	n, err := int64Of(src)
 	*i = nullInt64(n.Int64)
 	return err
+}
+
+func int64Of(src any) (n sql.NullInt64, err error) {
+	switch v := src.(type) {
+	case int64:
+		return sql.NullInt64{Int64: v, Valid: true}, nil
+	case nil:
+		return n, nil
+	}
+	err = n.Scan(src)
+	return n, err
 }
 
 type columns struct {

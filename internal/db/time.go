@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -22,8 +23,8 @@ func At(t time.Time) Time {
 
 // Scan implements sql.Scanner.
 func (t *Time) Scan(src any) error {
-	var n sql.NullInt64
-	if err := n.Scan(src); err != nil {
+	n, err := int64Of(src)
+	if err != nil {
 		return err
 	}
 	*t = Time{}
@@ -49,20 +50,61 @@ func AsJSON[T any](v T) JSON[T] { return JSON[T]{v} }
 
 // Scan implements sql.Scanner.
 func (j *JSON[T]) Scan(src any) error {
-	var n sql.NullString
-	if err := n.Scan(src); err != nil {
-		return err
-	}
 	var zero T
 	j.V = zero
-	if n.String == "" {
+	var text []byte
+	switch v := src.(type) {
+	case nil:
+		return nil
+	case string:
+		text = []byte(v)
+	case []byte:
+		text = v
+	default:
+		return fmt.Errorf("%T is no JSON", src)
+	}
+	if len(text) == 0 || string(text) == "null" {
 		return nil
 	}
-	return json.Unmarshal([]byte(n.String), &j.V)
+	return json.Unmarshal(text, &j.V)
 }
 
 // Value implements driver.Valuer.
 func (j JSON[T]) Value() (driver.Value, error) {
 	data, err := json.Marshal(j.V)
 	return string(data), err
+}
+
+// Shared is JSON in a column that has the same text in many rows, as a flavor has
+// in those of its servers: within one query a text that is the one of the row
+// before is not decoded again. The rows then share the value, which is not to be
+// changed.
+type Shared[T any] struct{ V T }
+
+// AsShared wraps v.
+func AsShared[T any](v T) Shared[T] { return Shared[T]{v} }
+
+// Value implements driver.Valuer.
+func (s Shared[T]) Value() (driver.Value, error) { return JSON[T](s).Value() }
+
+// perQuery returns a scanner that remembers the last row.
+func (s *Shared[T]) perQuery() sql.Scanner { return &sharedScanner[T]{into: s} }
+
+type sharedScanner[T any] struct {
+	into *Shared[T]
+	text string
+	last JSON[T]
+}
+
+// Scan implements sql.Scanner.
+func (s *sharedScanner[T]) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok || text != s.text || text == "" {
+		if err := s.last.Scan(src); err != nil {
+			return err
+		}
+		s.text = text
+	}
+	s.into.V = s.last.V
+	return nil
 }

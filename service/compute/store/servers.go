@@ -23,12 +23,12 @@ type serverRow struct {
 	State        compute.State                     `db:"vm_state"`
 	Task         compute.Task                      `db:"task_state"`
 	Power        compute.Power                     `db:"power_state"`
-	Flavor       db.JSON[compute.Flavor]           `db:"flavor"`
+	Flavor       db.Shared[compute.Flavor]         `db:"flavor"`
 	FlavorID     string                            `db:"flavor_id"`
 	VCPUs        int                               `db:"vcpus"`
 	MemoryMB     int                               `db:"memory_mb"`
 	ImageID      string                            `db:"image_id"`
-	ImageMeta    db.JSON[compute.ImageMeta]        `db:"image_meta"`
+	ImageMeta    db.Shared[compute.ImageMeta]      `db:"image_meta"`
 	KeyName      string                            `db:"key_name"`
 	KeyData      string                            `db:"key_data"`
 	UserData     string                            `db:"user_data"`
@@ -82,8 +82,8 @@ func (s *Store) InsertServers(ctx context.Context, tx *db.Tx, servers ...*comput
 	rows := make([]newServerRow, len(servers))
 	for i, v := range servers {
 		rows[i].serverRow = serverRow{ID: v.ID, DisplayName: v.DisplayName, Description: v.Description, Hostname: v.Hostname,
-			ProjectID: v.ProjectID, UserID: v.UserID, State: v.State, Task: v.Task, Power: v.Power, Flavor: db.AsJSON(v.Flavor),
-			FlavorID: v.Flavor.ID, VCPUs: v.Flavor.VCPUs, MemoryMB: v.Flavor.MemoryMB, ImageID: v.ImageID, ImageMeta: db.AsJSON(v.ImageMeta), KeyName: v.KeyName,
+			ProjectID: v.ProjectID, UserID: v.UserID, State: v.State, Task: v.Task, Power: v.Power, Flavor: db.AsShared(v.Flavor),
+			FlavorID: v.Flavor.ID, VCPUs: v.Flavor.VCPUs, MemoryMB: v.Flavor.MemoryMB, ImageID: v.ImageID, ImageMeta: db.AsShared(v.ImageMeta), KeyName: v.KeyName,
 			KeyData: v.KeyData, UserData: v.UserData, AdminPass: v.AdminPass, Metadata: db.AsJSON(v.Metadata), Tags: db.AsJSON(v.Tags),
 			ConfigDrive: v.ConfigDrive, DiskConfig: v.DiskConfig, AccessIPv4: v.AccessIPv4, AccessIPv6: v.AccessIPv6, Locked: v.Locked,
 			LockedReason: v.LockedReason, Zone: v.AvailabilityZone, Host: v.Host, Node: v.Node, Reservation: v.ReservationID,
