@@ -285,9 +285,10 @@ func parseTime(text string) (time.Time, bool) {
 // timeCondition reads "gt:2026-01-02T03:04:05Z" and the like. Clients see whole
 // seconds; a time without a fraction stands for all of its second.
 func timeCondition(name, value string) (store.Condition, error) {
-	op, text := "eq", value
+	op := "eq"
 	t, ok := parseTime(value)
 	if !ok {
+		var text string
 		op, text, _ = strings.Cut(value, ":")
 		if t, ok = parseTime(text); !ok {
 			return store.Condition{}, fault.Invalidf(`Bad "%s" query filter format. Use ISO 8601 DateTime notation.`, name)
