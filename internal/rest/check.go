@@ -158,6 +158,9 @@ func (r checkRule) test(path string, v reflect.Value) error {
 		return nil
 	}
 	if (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.IsNil() {
+		return nil // an absent list is not one that is too short
+	}
+	if (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.IsNil() {
 		return nil // absent, not empty
 	}
 	if v.Kind() == reflect.Slice && r.word != "len" {

@@ -32,3 +32,15 @@ func TestAddressChecks(t *testing.T) {
 		}
 	}
 }
+
+func TestAbsentListsAreNotTooShort(t *testing.T) {
+	type body struct {
+		List []string          `json:"list" check:"len=1..1"`
+		Map  map[string]string `json:"map" check:"len=1..1"`
+	}
+	for text, ok := range map[string]bool{`{}`: true, `{"list": ["a"], "map": {"a": "b"}}`: true, `{"list": []}`: false, `{"map": {}}`: false, `{"list": ["a", "b"]}`: false} {
+		if err := Decode([]byte(text), Version{}, true, &body{}); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
