@@ -72,6 +72,12 @@ func one(t *testing.T) *cloud {
 // split starts four stacks, each with its own folder and listener.
 func split(t *testing.T) *cloud {
 	t.Helper()
+	return splitWith(t, func(*stack.Config) {})
+}
+
+// splitWith is split with a word on the configuration of each part.
+func splitWith(t *testing.T, change func(*stack.Config)) *cloud {
+	t.Helper()
 	parts := []struct {
 		roles    string
 		services []string
@@ -94,6 +100,7 @@ func split(t *testing.T) *cloud {
 	for i, p := range parts {
 		c := base(t)
 		c.Roles, c.Listen.Address, c.Peers = p.roles, addresses[i], peers
+		change(&c)
 		if i == 0 {
 			c.Bus.Listen, first = "127.0.0.1:0", c
 		} else {
