@@ -11,7 +11,6 @@ import (
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
 	"kilonova/service/compute"
-	"kilonova/service/compute/store"
 )
 
 func (a *api) listServers(ctx context.Context, r *rest.Request) (*rest.Response, error) {
@@ -78,7 +77,7 @@ var operatorFilters = []string{"host", "node", "tenant_id", "project_id", "user_
 	"display_description", "hostname", "kernel_id", "ramdisk_id", "launch_index", "root_device_name"}
 
 // serverQuery reads the filters and the order of a list of servers.
-func (a *api) serverQuery(ctx context.Context, r *rest.Request) (q store.ServerQuery, allProjects bool, err error) {
+func (a *api) serverQuery(ctx context.Context, r *rest.Request) (q compute.ServerQuery, allProjects bool, err error) {
 	caller := auth.From(ctx)
 	operator := a.control.Policy.Allows(ctx, "os_compute_api:servers:allow_all_filters", nil)
 	get := func(name string) string {
@@ -127,7 +126,7 @@ func (a *api) serverQuery(ctx context.Context, r *rest.Request) (q store.ServerQ
 // memberFilters have been everybody's since 2.83.
 var memberFilters = []string{"availability_zone", "config_drive", "key_name", "created_at", "launched_at", "terminated_at", "power_state", "task_state", "vm_state", "progress", "user_id"}
 
-func (a *api) stateFilters(r *rest.Request, get func(string) string, q *store.ServerQuery) error {
+func (a *api) stateFilters(r *rest.Request, get func(string) string, q *compute.ServerQuery) error {
 	for _, status := range r.Query["status"] {
 		states := compute.StatesOf(strings.ToUpper(status))
 		if len(states) == 0 {
@@ -179,7 +178,7 @@ func (a *api) stateFilters(r *rest.Request, get func(string) string, q *store.Se
 	return nil
 }
 
-func timeFilters(r *rest.Request, q *store.ServerQuery) (err error) {
+func timeFilters(r *rest.Request, q *compute.ServerQuery) (err error) {
 	if text := r.Query.Get("changes-since"); text != "" {
 		if q.ChangesSince, err = parseTime("changes-since", text); err != nil {
 			return err
@@ -279,12 +278,11 @@ func fixedIPs(s *compute.Server, version int) []string {
 	return all
 }
 
-func sortKeys(r *rest.Request) ([]store.Order, error) {
-	var order []store.Order
+func sortKeys(r *rest.Request) ([]compute.Order, error) {
+	var order []compute.Order
 	dirs := r.Query["sort_dir"]
 	for i, key := range r.Query["sort_key"] {
-		column, ok := store.ServerColumns[key]
-		if !ok {
+		if !slices.Contains(compute.ServerSortKeys, key) {
 			return nil, fault.Invalidf("Invalid input for query parameters sort_key. Value: %.64s. It is no key to sort by.", key)
 		}
 		desc := true
@@ -297,7 +295,7 @@ func sortKeys(r *rest.Request) ([]store.Order, error) {
 				return nil, fault.Invalidf("Unknown sort direction, must be 'desc' or 'asc': %.64s", dirs[i])
 			}
 		}
-		order = append(order, store.Order{Column: column, Desc: desc})
+		order = append(order, compute.Order{Key: key, Desc: desc})
 	}
 	return order, nil
 }

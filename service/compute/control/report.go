@@ -229,7 +229,7 @@ func (c *Control) announce(ctx context.Context) error {
 func (c *Control) expire(ctx context.Context) error {
 	now := c.Now()
 	exists := false
-	q := store.ServerQuery{Deleted: &exists, ChangesBefore: now.Add(-c.Options.BuildTimeout.D())}
+	q := compute.ServerQuery{Deleted: &exists, ChangesBefore: now.Add(-c.Options.BuildTimeout.D())}
 	var errs []error
 	for s, err := range c.Store.Servers(ctx, c.Store.DB, q) {
 		if err != nil {

@@ -51,7 +51,7 @@ func (c *Control) ServerForRule(ctx context.Context, rule, id string) (*compute.
 
 // Servers yields servers. Without AllProjects they are those of the caller's
 // project, whatever q says.
-func (c *Control) Servers(ctx context.Context, q store.ServerQuery, allProjects bool) (iter.Seq2[*compute.Server, error], error) {
+func (c *Control) Servers(ctx context.Context, q compute.ServerQuery, allProjects bool) (iter.Seq2[*compute.Server, error], error) {
 	caller := auth.From(ctx)
 	if err := c.Policy.Enforce(ctx, "os_compute_api:servers:index", auth.Own(ctx)); err != nil {
 		return nil, err

@@ -6,52 +6,14 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"time"
 
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
 )
 
-// ServerQuery selects and orders servers. Zero fields select nothing away.
-type ServerQuery struct {
-	ProjectID   string
-	UserID      string
-	Host        string
-	Node        string
-	Zone        string
-	ImageID     string
-	FlavorID    string
-	KeyName     string
-	IDs         []string
-	Reservation string
-	States      []compute.State
-	Tasks       []compute.Task
-	Power       *compute.Power
-	Locked      *bool
-	ConfigDrive *bool
-	// Deleted selects deleted servers only (true) or existing ones only (false);
-	// nil both.
-	Deleted       *bool
-	ChangesSince  time.Time
-	ChangesBefore time.Time
-	CreatedAt     time.Time
-
-	Sort   []Order // then by id
-	Marker string  // begin after this server
-	// Match is asked of each row after SQL has had its say; nil takes all.
-	Match func(*compute.Server) bool
-	Limit int // 0: all
-}
-
-// Order is one key to sort by.
-type Order struct {
-	Column string // one of ServerColumns
-	Desc   bool
-}
-
-// ServerColumns maps the API's sort keys to columns.
-var ServerColumns = map[string]string{"access_ip_v4": "access_ip_v4", "access_ip_v6": "access_ip_v6", "auto_disk_config": "disk_config",
+// serverColumns are the columns of compute.ServerSortKeys.
+var serverColumns = map[string]string{"access_ip_v4": "access_ip_v4", "access_ip_v6": "access_ip_v6", "auto_disk_config": "disk_config",
 	"availability_zone": "availability_zone", "config_drive": "config_drive", "created_at": "created_at", "display_description": "description",
 	"display_name": "display_name", "host": "host", "hostname": "hostname", "image_ref": "image_id", "instance_type_id": "flavor_id",
 	"kernel_id": "image_id", "key_name": "key_name", "launch_index": "launch_index", "launched_at": "launched_at", "locked_by": "locked", "locked": "locked",
@@ -63,31 +25,25 @@ var ServerColumns = map[string]string{"access_ip_v4": "access_ip_v4", "access_ip
 var numeric = []string{"config_drive", "created_at", "launch_index", "launched_at", "locked", "power_state", "progress", "terminated_at", "updated_at"}
 
 // Servers yields the servers that q selects, in its order.
-func (s *Store) Servers(ctx context.Context, query db.Querier, q ServerQuery) iter.Seq2[*compute.Server, error] {
+func (s *Store) Servers(ctx context.Context, query db.Querier, q compute.ServerQuery) iter.Seq2[*compute.Server, error] {
 	return func(yield func(*compute.Server, error) bool) {
-		where, args := q.where()
-		order := q.Sort
-		if len(order) == 0 {
-			order = []Order{{"created_at", true}}
-		}
-		if !slices.ContainsFunc(order, func(o Order) bool { return o.Column == "id" }) {
-			order = append(order[:len(order):len(order)], Order{"id", order[len(order)-1].Desc})
-		}
+		conditions, args := where(&q)
+		order := ordering(q.Sort)
 		if q.Marker != "" {
 			after, values, err := s.after(ctx, query, q.Marker, order)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			where, args = append(where, after), append(args, values...)
+			conditions, args = append(conditions, after), append(args, values...)
 		}
 		text := `SELECT * FROM servers`
-		if len(where) > 0 {
-			text += ` WHERE ` + strings.Join(where, ` AND `)
+		if len(conditions) > 0 {
+			text += ` WHERE ` + strings.Join(conditions, ` AND `)
 		}
 		var keys []string
 		for _, o := range order {
-			keys = append(keys, o.expr()+map[bool]string{true: " DESC", false: " ASC"}[o.Desc])
+			keys = append(keys, o.expr()+map[bool]string{true: " DESC", false: " ASC"}[o.desc])
 		}
 		text += ` ORDER BY ` + strings.Join(keys, ", ")
 		if q.Limit > 0 && q.Match == nil {
@@ -110,22 +66,44 @@ func (s *Store) Servers(ctx context.Context, query db.Querier, q ServerQuery) it
 	}
 }
 
+// column is a column to sort by.
+type column struct {
+	name string
+	desc bool
+}
+
+// ordering turns keys into columns, the newest first if none are given, and makes
+// the order whole by the id.
+func ordering(keys []compute.Order) []column {
+	var order []column
+	for _, k := range keys {
+		order = append(order, column{serverColumns[k.Key], k.Desc})
+	}
+	if len(order) == 0 {
+		order = []column{{"created_at", true}}
+	}
+	if !slices.ContainsFunc(order, func(o column) bool { return o.name == "id" }) {
+		order = append(order, column{"id", order[len(order)-1].desc})
+	}
+	return order
+}
+
 // expr is the column as it sorts: NULL like the smallest value, in every
 // database.
-func (o Order) expr() string {
+func (o column) expr() string {
 	switch {
-	case o.Column == "created_at" || o.Column == "id" || o.Column == "updated_at":
-		return o.Column // never NULL, and the index serves
-	case slices.Contains(numeric, o.Column):
-		return "COALESCE(" + o.Column + ", -1)"
+	case o.name == "created_at" || o.name == "id" || o.name == "updated_at":
+		return o.name // never NULL, and the index serves
+	case slices.Contains(numeric, o.name):
+		return "COALESCE(" + o.name + ", -1)"
 	}
-	return "COALESCE(" + o.Column + ", '')"
+	return "COALESCE(" + o.name + ", '')"
 }
 
 // after is the condition "comes after the marker": for keys a, b, c it is
 // a>A OR (a=A AND (b>B OR (b=B AND c>C))). The marker's values are read by
 // sub-queries, so that they need no types here.
-func (s *Store) after(ctx context.Context, q db.Querier, marker string, order []Order) (string, []any, error) {
+func (s *Store) after(ctx context.Context, q db.Querier, marker string, order []column) (string, []any, error) {
 	if _, err := db.Get[int64](ctx, q, `SELECT seq FROM servers WHERE id = ?`, marker); errors.Is(err, db.ErrNoRow) {
 		return "", nil, fault.Invalidf("marker [%s] not found", marker)
 	} else if err != nil {
@@ -136,7 +114,7 @@ func (s *Store) after(ctx context.Context, q db.Querier, marker string, order []
 	for i := len(order) - 1; i >= 0; i-- {
 		o := order[i]
 		value := `(SELECT ` + o.expr() + ` FROM servers WHERE id = ?)`
-		compare := map[bool]string{true: " < ", false: " > "}[o.Desc]
+		compare := map[bool]string{true: " < ", false: " > "}[o.desc]
 		if condition == "" {
 			condition, args = o.expr()+compare+value, []any{marker}
 			continue
@@ -147,7 +125,7 @@ func (s *Store) after(ctx context.Context, q db.Querier, marker string, order []
 	return condition, args, nil
 }
 
-func (q *ServerQuery) where() (where []string, args []any) {
+func where(q *compute.ServerQuery) (where []string, args []any) {
 	add := func(condition string, values ...any) { where, args = append(where, condition), append(args, values...) }
 	for _, c := range []struct{ column, v string }{{"project_id", q.ProjectID}, {"user_id", q.UserID}, {"host", q.Host}, {"node", q.Node},
 		{"image_id", q.ImageID}, {"key_name", q.KeyName}, {"availability_zone", q.Zone}, {"reservation_id", q.Reservation}, {"flavor_id", q.FlavorID}} {

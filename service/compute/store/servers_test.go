@@ -59,7 +59,7 @@ func fill(t testing.TB, s *Store, n int) []*compute.Server {
 	return all
 }
 
-func ids(t *testing.T, s *Store, q ServerQuery) []string {
+func ids(t *testing.T, s *Store, q compute.ServerQuery) []string {
 	t.Helper()
 	var all []string
 	for v, err := range s.Servers(t.Context(), s.DB, q) {
@@ -76,15 +76,15 @@ func ids(t *testing.T, s *Store, q ServerQuery) []string {
 func TestPagesAreTheWholeList(t *testing.T) {
 	s := open(t)
 	fill(t, s, 23)
-	for _, order := range [][]Order{nil, {{"display_name", false}}, {{"display_name", true}}, {{"launched_at", true}, {"display_name", false}},
-		{{"launched_at", false}}, {{"project_id", true}, {"display_name", true}, {"created_at", false}}, {{"id", false}}} {
-		whole := ids(t, s, ServerQuery{Sort: order})
+	for _, order := range [][]compute.Order{nil, {{Key: "display_name"}}, {{Key: "display_name", Desc: true}}, {{Key: "launched_at", Desc: true}, {Key: "display_name"}},
+		{{Key: "launched_at"}}, {{Key: "project_id", Desc: true}, {Key: "display_name", Desc: true}, {Key: "created_at"}}, {{Key: "uuid"}}} {
+		whole := ids(t, s, compute.ServerQuery{Sort: order})
 		if len(whole) != 23 {
 			t.Fatalf("%v: %d servers", order, len(whole))
 		}
 		var pages []string
 		for marker := ""; ; {
-			page := ids(t, s, ServerQuery{Sort: order, Marker: marker, Limit: 5})
+			page := ids(t, s, compute.ServerQuery{Sort: order, Marker: marker, Limit: 5})
 			if len(page) == 0 {
 				break
 			}
@@ -101,16 +101,16 @@ func TestServerFilters(t *testing.T) {
 	s := open(t)
 	fill(t, s, 12)
 	no := false
-	if n := len(ids(t, s, ServerQuery{ProjectID: "p1", Deleted: &no})); n != 6 {
+	if n := len(ids(t, s, compute.ServerQuery{ProjectID: "p1", Deleted: &no})); n != 6 {
 		t.Errorf("%d of project p1", n)
 	}
-	if n := len(ids(t, s, ServerQuery{States: []compute.State{}})); n != 0 {
+	if n := len(ids(t, s, compute.ServerQuery{States: []compute.State{}})); n != 0 {
 		t.Errorf("%d in none of the states", n)
 	}
-	if got := ids(t, s, ServerQuery{Match: func(v *compute.Server) bool { return v.DisplayName == "b" }, Limit: 2}); len(got) != 2 {
+	if got := ids(t, s, compute.ServerQuery{Match: func(v *compute.Server) bool { return v.DisplayName == "b" }, Limit: 2}); len(got) != 2 {
 		t.Errorf("matched %v", got)
 	}
-	for _, err := range s.Servers(t.Context(), s.DB, ServerQuery{Marker: "nobody"}) {
+	for _, err := range s.Servers(t.Context(), s.DB, compute.ServerQuery{Marker: "nobody"}) {
 		if !fault.Is(err, fault.Invalid) {
 			t.Error(err)
 		}
@@ -158,7 +158,7 @@ func BenchmarkServersDetail1000(b *testing.B) {
 	no := false
 	for b.Loop() {
 		n := 0
-		for _, err := range s.Servers(b.Context(), s.DB, ServerQuery{Deleted: &no, Limit: 1000}) {
+		for _, err := range s.Servers(b.Context(), s.DB, compute.ServerQuery{Deleted: &no, Limit: 1000}) {
 			if err != nil {
 				b.Fatal(err)
 			}
