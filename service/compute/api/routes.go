@@ -78,6 +78,8 @@ func (a *api) routes() []rest.Route {
 		{Method: "GET", Path: "/os-hypervisors", Handle: a.listHypervisors, Doc: "list hypervisors"},
 		{Method: "GET", Path: "/os-hypervisors/detail", Handle: a.listHypervisorsDetailed, Doc: "list hypervisors detailed"},
 		{Method: "GET", Path: "/os-hypervisors/statistics", Versions: "2.1-2.87", Handle: a.hypervisorStatistics, Doc: "sum of all hypervisors"},
+		{Method: "GET", Path: "/os-hypervisors/{id}/search", Versions: "2.1-2.52", Handle: a.searchHypervisors, Doc: "search hypervisors by name"},
+		{Method: "GET", Path: "/os-hypervisors/{id}/servers", Versions: "2.1-2.52", Handle: a.hypervisorServers, Doc: "list servers of hypervisors found by name"},
 		{Method: "GET", Path: "/os-hypervisors/{id}", Handle: a.showHypervisor, Doc: "show hypervisor"},
 
 		{Method: "POST", Path: "/os-server-external-events", Handle: a.externalEvents, Doc: "tell of events outside"},

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"kilonova/internal/rest"
 )
@@ -45,14 +46,21 @@ func version21(r *rest.Request) versionView {
 		Updated: "2013-07-23T11:33:21Z", Links: []link{{Rel: "self", Href: r.Link("/v2.1/")}}}
 }
 
+// version20 is the API from before microversions: v2.1 at its first version.
+func version20(r *rest.Request) versionView {
+	return versionView{ID: "v2.0", Status: "SUPPORTED", Updated: "2011-01-21T11:33:21Z", Links: []link{{Rel: "self", Href: r.Link("/v2/")}}}
+}
+
 func (a *api) listVersions(_ context.Context, r *rest.Request) (*rest.Response, error) {
-	v20 := versionView{ID: "v2.0", Status: "SUPPORTED", Updated: "2011-01-21T11:33:21Z", Links: []link{{Rel: "self", Href: r.Link("/v2/")}}}
-	return rest.OK(map[string]any{"versions": []versionView{v20, version21(r)}}), nil
+	return rest.OK(map[string]any{"versions": []versionView{version20(r), version21(r)}}), nil
 }
 
 func (a *api) showVersion(_ context.Context, r *rest.Request) (*rest.Response, error) {
-	v := version21(r)
+	v, media := version21(r), "application/vnd.openstack.compute+json;version=2.1"
+	if strings.TrimSuffix(r.URL.Path, "/") == "/v2" {
+		v, media = version20(r), "application/vnd.openstack.compute+json;version=2"
+	}
 	v.Links = append(v.Links, link{Rel: "describedby", Type: "text/html", Href: "https://docs.openstack.org/"})
-	v.MediaTypes = []mediaType{{"application/json", "application/vnd.openstack.compute+json;version=2.1"}}
+	v.MediaTypes = []mediaType{{"application/json", media}}
 	return rest.OK(map[string]any{"version": v}), nil
 }

@@ -66,6 +66,8 @@ var policies = map[string]string{
 	"os_compute_api:os-hypervisors:list":                   "rule:admin_api",
 	"os_compute_api:os-hypervisors:list-detail":            "rule:admin_api",
 	"os_compute_api:os-hypervisors:show":                   "rule:admin_api",
+	"os_compute_api:os-hypervisors:search":                 "rule:admin_api",
+	"os_compute_api:os-hypervisors:servers":                "rule:admin_api",
 	"os_compute_api:os-hypervisors:statistics":             "rule:admin_api",
 	"os_compute_api:os-availability-zone:list":             "@",
 	"os_compute_api:os-availability-zone:detail":           "rule:admin_api",
