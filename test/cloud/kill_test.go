@@ -78,7 +78,7 @@ func (k *killing) round(t *testing.T) {
 		name string
 		do   func(*testing.T)
 	}{{"boot", k.boot}, {"boot", k.boot}, {"boot with port", k.bootWithPort}, {"delete while building", k.bootAndDelete}, {"delete", k.delete}, {"stop", k.stop}, {"start", k.startServer},
-		{"reboot", k.reboot}, {"reboot hard", k.rebootHard}, {"attach", k.attach}, {"port", k.port}, {"delete port", k.deletePort}, {"network", k.network}, {"delete network", k.deleteNetwork}}
+		{"reboot", k.reboot}, {"reboot hard", k.rebootHard}, {"attach", k.attach}, {"detach", k.detach}, {"port", k.port}, {"delete port", k.deletePort}, {"network", k.network}, {"delete network", k.deleteNetwork}}
 	act := acts[k.rnd.IntN(len(acts))]
 	k.rounds[act.name]++
 	act.do(t)
@@ -205,9 +205,12 @@ func (k *killing) attach(t *testing.T) {
 		asked := make(chan struct{})
 		go func() {
 			defer close(asked)
-			attachinterfaces.Create(t.Context(), k.demo.compute, id, opts).Extract()
+			_, err := attachinterfaces.Create(t.Context(), k.demo.compute, id, opts).Extract()
+			if _, refused := errors.AsType[gophercloud.ErrUnexpectedResponseCode](err); refused {
+				t.Error(err)
+			}
 		}()
-		<-time.After(time.Duration(k.rnd.IntN(20)) * time.Millisecond)
+		<-time.After(time.Duration(k.rnd.IntN(30)) * time.Millisecond)
 		if i == 1 || k.rnd.IntN(2) == 0 {
 			k.kill(t)
 			<-asked
@@ -216,6 +219,25 @@ func (k *killing) attach(t *testing.T) {
 		}
 		<-asked
 	}
+}
+
+// detach takes a port from a server; the user's own is there afterwards.
+func (k *killing) detach(t *testing.T) {
+	k.on(t, "ACTIVE", "ACTIVE", func(id string) error {
+		pages, err := ports.List(k.demo.network, ports.ListOpts{DeviceID: id}).AllPages(t.Context())
+		if err != nil {
+			return err
+		}
+		all, err := ports.ExtractPorts(pages)
+		if err != nil || len(all) == 0 {
+			return err
+		}
+		err = attachinterfaces.Delete(t.Context(), k.demo.compute, id, all[k.rnd.IntN(len(all))].ID).ExtractErr()
+		if gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
+			return nil // its attaching was killed before the server had it
+		}
+		return err
+	})
 }
 
 func (k *killing) port(t *testing.T) {

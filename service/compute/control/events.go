@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"reflect"
 	"slices"
 
 	"kilonova/internal/db"
@@ -61,37 +62,51 @@ func (c *Control) externalEvent(ctx context.Context, e ExternalEvent) (code int,
 		}
 		return 200, nil
 	case "network-changed", "network-vif-deleted":
-		if s.State == compute.Building {
-			return 200, nil // the build reads the ports itself
-		}
 		return 200, c.Store.Tx(ctx, func(tx *db.Tx) error { return c.add(ctx, tx, taskRefresh, s.ID, nil) })
 	}
 	return 200, nil
 }
 
-// refresh asks the network service what a server's ports are like now.
+// refresh asks the network service what a server's ports are like now. What it
+// answers is written only over what it was asked for: a port that came or went
+// meanwhile has it asked again.
 func (c *Control) refresh(ctx context.Context, run *task.Run, s *compute.Server) error {
-	if !s.DeletedAt.IsZero() || s.State == compute.Building {
-		return nil
-	}
-	ports, err := c.Networks.Ports(ctx, s.ID)
-	if err != nil {
-		return err
-	}
-	merged := mergePorts(s.Networks, ports)
-	return c.Store.Tx(ctx, func(tx *db.Tx) error {
-		if _, err := c.Store.UpdateServer(ctx, tx, s.ID, store.ServerPatch{Networks: &merged}, store.Expect{Existing: true}, c.Now()); err != nil {
+	for done := false; !done; {
+		if !s.DeletedAt.IsZero() || s.State == compute.Building {
+			return nil
+		}
+		ports, err := c.Networks.Ports(ctx, s.ID)
+		if err != nil {
 			return err
 		}
-		return run.EndIn(ctx, tx)
-	})
+		err = c.Store.Tx(ctx, func(tx *db.Tx) error {
+			fresh, err := c.Store.Server(ctx, tx, s.ID)
+			if err != nil {
+				return err
+			}
+			done = reflect.DeepEqual(fresh.Networks, s.Networks)
+			if s = fresh; !done {
+				return nil
+			}
+			merged := mergePorts(s, ports)
+			if _, err := c.Store.UpdateServer(ctx, tx, s.ID, store.ServerPatch{Networks: &merged}, store.Expect{Existing: true}, c.Now()); err != nil {
+				return err
+			}
+			return run.EndIn(ctx, tx)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // mergePorts takes what the network service says of ports, in the order in which
-// the server has them, new ones last.
-func mergePorts(known, now []compute.Interface) []compute.Interface {
+// the server has them, new ones last. A new one that the user did not ask for by
+// its id is ours: its attaching was cut off.
+func mergePorts(s *compute.Server, now []compute.Interface) []compute.Interface {
 	merged := make([]compute.Interface, 0, len(now))
-	for _, k := range known {
+	for _, k := range s.Networks {
 		if i := slices.IndexFunc(now, func(p compute.Interface) bool { return p.PortID == k.PortID }); i >= 0 {
 			p := now[i]
 			p.Tag, p.Owned = k.Tag, k.Owned
@@ -99,7 +114,8 @@ func mergePorts(known, now []compute.Interface) []compute.Interface {
 		}
 	}
 	for _, p := range now {
-		if !slices.ContainsFunc(known, func(k compute.Interface) bool { return k.PortID == p.PortID }) {
+		if !slices.ContainsFunc(s.Networks, func(k compute.Interface) bool { return k.PortID == p.PortID }) {
+			p.Owned = !slices.ContainsFunc(s.Wanted, func(w compute.NetworkRequest) bool { return w.PortID == p.PortID })
 			merged = append(merged, p)
 		}
 	}

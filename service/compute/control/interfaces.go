@@ -58,11 +58,10 @@ func (c *Control) AttachInterface(ctx context.Context, id string, want compute.N
 	if portID != "" {
 		// Noted before it is bound: should this process die in between, the end of
 		// the server gives the user's port back instead of deleting it.
-		note := compute.Interface{PortID: portID, NetworkID: wanted[0].NetworkID}
-		if err := c.noteInterface(ctx, id, note); err != nil {
+		if err := c.wantPort(ctx, id, wanted[0], true); err != nil {
 			return port, err
 		}
-		u.Add("forget port", func(ctx context.Context) error { return c.forgetInterface(ctx, id, portID) })
+		u.Add("forget port", func(ctx context.Context) error { return c.wantPort(ctx, id, wanted[0], false) })
 		if err := c.Networks.Bind(ctx, portID, id, s.Host, zone); err != nil {
 			return port, err
 		}
@@ -165,6 +164,11 @@ func (c *Control) dropPort(ctx context.Context, s *compute.Server, p compute.Int
 	if err := drop(ctx, p.PortID); err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
+	if !p.Owned {
+		if err := c.wantPort(ctx, s.ID, compute.NetworkRequest{PortID: p.PortID}, false); err != nil {
+			return err
+		}
+	}
 	return c.forgetInterface(ctx, s.ID, p.PortID)
 }
 
@@ -183,9 +187,20 @@ func (c *Control) changeInterfaces(ctx context.Context, tx *db.Tx, id string, ch
 	return err
 }
 
-func (c *Control) noteInterface(ctx context.Context, id string, n compute.Interface) error {
+// wantPort notes among what the user has asked for a server that a port of the
+// user's is its, or no longer.
+func (c *Control) wantPort(ctx context.Context, id string, port compute.NetworkRequest, wanted bool) error {
 	return c.Store.Tx(ctx, func(tx *db.Tx) error {
-		return c.changeInterfaces(ctx, tx, id, func(all []compute.Interface) []compute.Interface { return append(without(all, n.PortID), n) })
+		s, err := c.Store.Server(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		after := slices.DeleteFunc(slices.Clone(s.Wanted), func(w compute.NetworkRequest) bool { return w.PortID == port.PortID })
+		if wanted {
+			after = append(after, port)
+		}
+		_, err = c.Store.UpdateServer(ctx, tx, id, store.ServerPatch{Wanted: &after}, store.Expect{Existing: true}, c.Now())
+		return err
 	})
 }
 

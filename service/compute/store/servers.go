@@ -121,6 +121,7 @@ type ServerPatch struct {
 	AdminPass    *string
 	Metadata     *map[string]string
 	Networks     *[]compute.Interface
+	Wanted       *[]compute.NetworkRequest
 	Fault        **compute.ServerFault
 	Progress     *int
 	LaunchedAt   *time.Time
@@ -166,6 +167,9 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	}
 	if p.Metadata != nil {
 		add("metadata", db.AsJSON(*p.Metadata))
+	}
+	if p.Wanted != nil {
+		add("wanted_networks", db.AsJSON(*p.Wanted))
 	}
 	if p.Networks != nil {
 		add("networks", db.AsJSON(*p.Networks))
