@@ -8,14 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"kilonova/internal/auth"
 	"kilonova/internal/bus"
-	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 	"kilonova/service/network"
 	"kilonova/service/network/agent"
 	"kilonova/service/network/control"
@@ -54,12 +53,7 @@ func newWhole(t testing.TB) *whole {
 		t.Fatal(err)
 	}
 	t.Cleanup(b.Close)
-	d, err := db.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "network.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
-	s, err := store.New(t.Context(), d)
+	s, err := store.New(t.Context(), dbtest.New(t))
 	if err != nil {
 		t.Fatal(err)
 	}

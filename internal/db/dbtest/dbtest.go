@@ -13,8 +13,12 @@ import (
 	"kilonova/internal/db"
 )
 
-// Variable lists the servers.
-const Variable = "KILONOVA_TEST_DATABASES"
+// The environment variables: a list of servers, and the name of one of them, on
+// which New and Template then make their databases.
+const (
+	ServersVariable = "KILONOVA_TEST_DATABASES"
+	ChoiceVariable  = "KILONOVA_TEST_DATABASE"
+)
 
 // Each runs a test on an empty database of every kind that there is: SQLite in a
 // file; SQLite in memory, whose one connection finds those who want a second
@@ -33,6 +37,41 @@ func Each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 func SQLite(t testing.TB) *db.DB {
 	t.Helper()
 	return Open(t, "sqlite://"+filepath.Join(t.TempDir(), "test.db"))
+}
+
+// New opens an empty database for tests of what stands on a store: in a file with
+// SQLite, unless the environment chooses a server.
+func New(t testing.TB) *db.DB {
+	t.Helper()
+	if s := chosen(t); s != nil {
+		return s.Open(t)
+	}
+	return SQLite(t)
+}
+
+// Template is Server.Template on the server that the environment chooses; "" if
+// it chooses none.
+func Template(t testing.TB, services ...string) string {
+	t.Helper()
+	if s := chosen(t); s != nil {
+		return s.Template(t, services...)
+	}
+	return ""
+}
+
+func chosen(t testing.TB) *Server {
+	t.Helper()
+	name := os.Getenv(ChoiceVariable)
+	if name == "" || name == "sqlite" {
+		return nil
+	}
+	for _, s := range Servers(t) {
+		if s.Name == name {
+			return &s
+		}
+	}
+	t.Fatalf("%s is %q, but %s has no such server.", ChoiceVariable, name, ServersVariable)
+	return nil
 }
 
 // Open opens a database and closes it when the test ends.
@@ -56,10 +95,10 @@ type Server struct {
 func Servers(t testing.TB) []Server {
 	t.Helper()
 	var all []Server
-	for _, text := range strings.Fields(os.Getenv(Variable)) {
+	for _, text := range strings.Fields(os.Getenv(ServersVariable)) {
 		u, err := url.Parse(text)
 		if err != nil {
-			t.Fatalf("%s has a URL that cannot be read.", Variable)
+			t.Fatalf("%s has a URL that cannot be read.", ServersVariable)
 		}
 		all = append(all, Server{u.Scheme, u})
 	}
@@ -69,14 +108,7 @@ func Servers(t testing.TB) []Server {
 // Open makes an empty database, opens it, and drops it when the test ends.
 func (s Server) Open(t testing.TB) *db.DB {
 	t.Helper()
-	return Open(t, s.URL(t))
-}
-
-// URL makes an empty database, which is dropped when the test ends, and returns
-// its URL.
-func (s Server) URL(t testing.TB) string {
-	t.Helper()
-	return strings.ReplaceAll(s.Template(t, "all"), "%s", "all")
+	return Open(t, strings.Replace(s.Template(t, "service"), "%s", "service", 1))
 }
 
 // Template makes an empty database for each of several services and returns

@@ -11,6 +11,10 @@
 //	mysql://root@/mysql?unix_socket=/run/mysqld/mysqld.sock
 //
 // Every test has a database of its own there, which is dropped when it ends.
-// test/databases/run.sh starts such servers. The package is for tests only and
-// knows no tables: who wants some migrates.
+//
+// Stores are tested with Each. What stands on them is tested on one database at a
+// time, with New or Template: on SQLite, or where KILONOVA_TEST_DATABASE says
+// postgresql or mysql. test/databases/run.sh starts servers and runs both.
+//
+// The package is for tests only and knows no tables: who wants some migrates.
 package dbtest

@@ -7,13 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 	"kilonova/service/identity/control"
 	"kilonova/service/identity/store"
 )
@@ -30,10 +30,7 @@ type cloud struct {
 
 type doc = map[string]any
 
-// otherDatabase is set while tests run on another database than SQLite.
-const otherDatabase = "KILONOVA_IDENTITY_TEST_DATABASE"
-
-// tables are all tables, those that refer to others before those.
+// tables are all tables.
 var tables = []string{"project_tags", "former_passwords", "memberships", "domain_configs", "implied_roles", "grants", "project_endpoints", "project_endpoint_groups",
 	"policy_associations", "registered_limits", "limits", "credentials", "app_credential_roles", "app_credential_rules", "access_rules", "app_credentials",
 	"trust_roles", "trusts", "revocations", "endpoints", "endpoint_groups", "policies", "regions", "services", "roles", "user_groups", "users", "projects"}
@@ -51,23 +48,10 @@ func newCloud(t testing.TB, change ...func(*control.Options)) *cloud {
 	t.Helper()
 	k := &cloud{t: t, now: time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)}
 	dir := t.TempDir()
-	var err error
-	url := os.Getenv(otherDatabase)
-	if url == "" {
-		url = "sqlite://" + filepath.Join(dir, "identity.db") + "?synchronous=off"
-	}
-	if k.db, err = db.Open(t.Context(), url); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { k.db.Close() })
+	k.db = dbtest.New(t)
 	s, err := store.New(t.Context(), k.db)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, table := range tables { // of an earlier test
-		if _, err := k.db.Exec(t.Context(), "DELETE FROM "+table); err != nil {
-			t.Fatal(err)
-		}
 	}
 	o := control.Defaults()
 	o.Fernet.KeyRepository, o.Credential.KeyRepository = filepath.Join(dir, "fernet"), filepath.Join(dir, "credential")

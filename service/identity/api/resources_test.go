@@ -3,7 +3,6 @@ package api
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -346,27 +345,6 @@ func TestPaging(t *testing.T) {
 	k.must(400, "GET", "/v3/users?password_expires_at=soon", nil)
 	k.must(400, "GET", "/v3/users?password_expires_at=lt:soon", nil)
 	k.must(200, "GET", "/v3/users?password_expires_at=lt:2030-01-01T00:00:00Z", nil)
-}
-
-// The same on the databases of KILONOVA_TEST_DATABASES, separated by spaces.
-func TestOtherDatabases(t *testing.T) {
-	urls := strings.Fields(os.Getenv("KILONOVA_TEST_DATABASES"))
-	if len(urls) == 0 {
-		t.Skip("KILONOVA_TEST_DATABASES names no other databases")
-	}
-	for _, url := range urls {
-		scheme, _, _ := strings.Cut(url, "://")
-		for name, test := range map[string]func(*testing.T){"life": TestLifeOfResources, "bodies": TestBadBodies, "addresses": TestBadAddresses, "paging": TestPaging,
-			"domain": TestDeleteDomain, "tree": TestProjectTree, "tags": TestTags, "assignments": TestAssignments, "manager": TestDomainManager,
-			"filter": TestEndpointFilter, "application credentials": TestAppCredentials, "access rules": TestAccessRules, "trusts": TestTrusts,
-			"EC2": TestEC2, "credentials": TestCredentialsAreTheirOwners, "passwords": TestPasswordRules, "tokens": TestTokensEndWithWhatTheyStandFor,
-			"bootstrap": TestBootstrapAgain} {
-			t.Run(scheme+" "+name, func(t *testing.T) {
-				t.Setenv(otherDatabase, url)
-				test(t)
-			})
-		}
-	}
 }
 
 func TestBadAddresses(t *testing.T) {

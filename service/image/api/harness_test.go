@@ -18,6 +18,7 @@ import (
 
 	"kilonova/internal/auth"
 	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
 	"kilonova/service/image/blob/file"
@@ -51,11 +52,8 @@ func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 func start(t testing.TB, change func(*control.Options)) *cloud {
 	t.Helper()
 	cl := &cloud{t: t, dir: t.TempDir(), clock: &clock{}}
-	d, err := db.Open(t.Context(), "sqlite://"+filepath.Join(cl.dir, "image.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if cl.s, err = store.New(t.Context(), d); err != nil {
+	var err error
+	if cl.s, err = store.New(t.Context(), dbtest.New(t)); err != nil {
 		t.Fatal(err)
 	}
 	o := control.Defaults()
@@ -85,7 +83,7 @@ func start(t testing.TB, change func(*control.Options)) *cloud {
 			return nil, fault.New(fault.Unauthenticated, "No.")
 		})}).Handler()))
 	cl.url = srv.URL + "/image"
-	t.Cleanup(func() { srv.Close(); d.Close() })
+	t.Cleanup(srv.Close)
 	return cl
 }
 

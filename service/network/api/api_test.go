@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"kilonova/internal/auth"
 	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 	"kilonova/internal/fault"
 	"kilonova/service/network"
 	"kilonova/service/network/control"
@@ -70,21 +70,9 @@ func (r *recorder) Notify(_ context.Context, e network.Event) error {
 
 func newCloud(t testing.TB, change func(*control.Config)) *cloud {
 	t.Helper()
-	at := database
-	if at == "" {
-		at = "sqlite://" + filepath.Join(t.TempDir(), "network.db")
-	}
-	d, err := db.Open(t.Context(), at)
+	s, err := store.New(t.Context(), dbtest.New(t))
 	if err != nil {
 		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
-	s, err := store.New(t.Context(), d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if database != "" {
-		empty(t, d)
 	}
 	c := &cloud{t: t, store: s, events: &recorder{make(chan network.Event, 100)}, clock: &clock{at: time.Date(2026, 11, 20, 18, 45, 0, 0, time.UTC)}}
 	cfg := control.Config{Store: s, Compute: c.events, Log: slog.New(slog.DiscardHandler), Now: c.clock.now, Options: control.Defaults()}

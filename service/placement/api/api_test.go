@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 	"kilonova/internal/rest"
 	"kilonova/service/placement"
 	"kilonova/service/placement/control"
@@ -20,12 +20,7 @@ import (
 
 func service(t testing.TB) http.Handler {
 	t.Helper()
-	d, err := db.Open(t.Context(), "sqlite://:memory:")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
-	s, err := store.New(t.Context(), d)
+	s, err := store.New(t.Context(), dbtest.New(t))
 	if err != nil {
 		t.Fatal(err)
 	}

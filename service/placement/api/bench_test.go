@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,23 +14,18 @@ import (
 	"github.com/google/uuid"
 
 	"kilonova/internal/auth"
-	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 	"kilonova/internal/fault"
 	"kilonova/service/placement"
 	"kilonova/service/placement/control"
 	"kilonova/service/placement/store"
 )
 
-// hosts makes a store on a SQLite file with n compute nodes as nova reports
+// hosts makes a store with n compute nodes as nova reports
 // them: three inventories, 60 traits, an aggregate for each rack of 40.
 func hosts(tb testing.TB, n int) (*store.Store, []string) {
 	tb.Helper()
-	d, err := db.Open(tb.Context(), "sqlite://"+filepath.Join(tb.TempDir(), "placement.db"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { d.Close() })
-	s, err := store.New(tb.Context(), d)
+	s, err := store.New(tb.Context(), dbtest.New(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}

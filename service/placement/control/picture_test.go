@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -14,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
-	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 	"kilonova/internal/fault"
 	"kilonova/service/placement"
 	"kilonova/service/placement/store"
@@ -24,12 +23,7 @@ var now = time.Date(2026, 11, 20, 19, 0, 0, 0, time.UTC)
 
 func open(t *testing.T) *store.Store {
 	t.Helper()
-	d, err := db.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "p.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
-	s, err := store.New(t.Context(), d)
+	s, err := store.New(t.Context(), dbtest.New(t))
 	if err != nil {
 		t.Fatal(err)
 	}

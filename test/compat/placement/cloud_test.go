@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"kilonova/internal/auth"
-	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
 	"kilonova/service/placement"
@@ -79,21 +79,11 @@ type manners struct {
 	secure bool // only the newer policy defaults
 	open   bool // everybody may do everything
 	cors   *rest.CORS
-	// database is its URL, "" one in memory.
-	database string
 }
 
 func newCloud(t testing.TB, m manners) *cloud {
 	t.Helper()
-	if m.database == "" {
-		m.database = "sqlite://:memory:"
-	}
-	d, err := db.Open(t.Context(), m.database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
-	s, err := store.New(t.Context(), d)
+	s, err := store.New(t.Context(), dbtest.New(t))
 	if err != nil {
 		t.Fatal(err)
 	}
