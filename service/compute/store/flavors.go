@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
@@ -40,14 +41,16 @@ func (s *Store) InsertFlavor(ctx context.Context, tx *db.Tx, f compute.Flavor) e
 	row := newFlavorRow{flavorRow: flavorRow{ID: f.ID, Name: f.Name, Description: f.Description, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB,
 		RootGB: f.RootGB, EphemeralGB: f.EphemeralGB, SwapMB: f.SwapMB, RxTxFactor: f.RxTxFactor, Public: f.Public,
 		ExtraSpecs: db.AsJSON(f.ExtraSpecs), CreatedAt: db.At(f.CreatedAt)}}
-	err := db.Insert(ctx, tx, "flavors", row)
-	if db.IsUnique(err) {
-		if n, _ := db.Get[int](ctx, s.DB, `SELECT COUNT(*) FROM flavors WHERE id = ?`, f.ID); n > 0 {
-			return fault.Conflictf("Flavor with ID %s already exists.", f.ID)
-		}
+	taken, err := db.Select[string](ctx, tx, `SELECT id FROM flavors WHERE id = ? OR name = ?`, f.ID, f.Name)
+	switch {
+	case err != nil:
+		return err
+	case slices.Contains(taken, f.ID):
+		return fault.Conflictf("Flavor with ID %s already exists.", f.ID)
+	case len(taken) > 0:
 		return fault.Conflictf("Flavor with name %s already exists.", f.Name)
 	}
-	return err
+	return db.Raced(db.Insert(ctx, tx, "flavors", row))
 }
 
 // Flavor returns the flavor with an id; fault.NotFound if there is none.

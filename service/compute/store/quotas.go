@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"kilonova/internal/db"
 )
@@ -26,12 +28,13 @@ func (s *Store) Quotas(ctx context.Context, q db.Querier, projectID, userID stri
 
 // SetQuotas sets limits; others stay.
 func (s *Store) SetQuotas(ctx context.Context, tx *db.Tx, projectID, userID string, limits map[string]int) error {
-	for resource, limit := range limits {
+	for _, resource := range slices.Sorted(maps.Keys(limits)) { // in one order, or two might wait for each other
 		if _, err := tx.Exec(ctx, `DELETE FROM quotas WHERE project_id = ? AND user_id = ? AND resource = ?`, projectID, userID, resource); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO quotas (project_id, user_id, resource, hard_limit) VALUES (?, ?, ?, ?)`, projectID, userID, resource, limit); err != nil {
-			return err
+		_, err := tx.Exec(ctx, `INSERT INTO quotas (project_id, user_id, resource, hard_limit) VALUES (?, ?, ?, ?)`, projectID, userID, resource, limits[resource])
+		if err != nil {
+			return db.Raced(err)
 		}
 	}
 	return nil
@@ -55,5 +58,5 @@ func (s *Store) QuotaTurn(ctx context.Context, tx *db.Tx, projectID string) erro
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO quota_turns (project_id, turn) VALUES (?, 1)`, projectID)
-	return err
+	return db.Raced(err)
 }

@@ -21,8 +21,9 @@ var serverColumns = map[string]string{"access_ip_v4": "access_ip_v4", "access_ip
 	"root_device_name": "root_device", "task_state": "task_state", "terminated_at": "terminated_at", "updated_at": "updated_at",
 	"user_id": "user_id", "uuid": "id", "vm_state": "vm_state"}
 
-// numeric are the columns that sort as numbers.
-var numeric = []string{"config_drive", "created_at", "launch_index", "launched_at", "locked", "power_state", "progress", "terminated_at", "updated_at"}
+// absent says how NULL sorts in the columns that may be NULL: like the smallest
+// value. The databases themselves do not agree on it.
+var absent = map[string]string{"description": "''", "launched_at": "-1", "terminated_at": "-1"}
 
 // Servers yields the servers that q selects, in its order.
 func (s *Store) Servers(ctx context.Context, query db.Querier, q compute.ServerQuery) iter.Seq2[*compute.Server, error] {
@@ -88,16 +89,12 @@ func ordering(keys []compute.Order) []column {
 	return order
 }
 
-// expr is the column as it sorts: NULL like the smallest value, in every
-// database.
+// expr is the column as it sorts.
 func (o column) expr() string {
-	switch {
-	case o.name == "created_at" || o.name == "id" || o.name == "updated_at":
-		return o.name // never NULL, and the index serves
-	case slices.Contains(numeric, o.name):
-		return "COALESCE(" + o.name + ", -1)"
+	if value, ok := absent[o.name]; ok {
+		return "COALESCE(" + o.name + ", " + value + ")"
 	}
-	return "COALESCE(" + o.name + ", '')"
+	return o.name // and an index serves
 }
 
 // after is the condition "comes after the marker": for keys a, b, c it is

@@ -2,28 +2,28 @@ package store
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
 )
 
-func open(t testing.TB) *Store {
+func open(t testing.TB, d *db.DB) *Store {
 	t.Helper()
-	d, err := db.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "c.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
 	s, err := New(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// each runs a test on every database.
+func each(t *testing.T, test func(t *testing.T, s *Store)) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) { test(t, open(t, d)) })
 }
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -74,86 +74,93 @@ func ids(t *testing.T, s *Store, q compute.ServerQuery) []string {
 // Pages put together must be the whole list, whatever the order, also where the
 // keys to sort by are equal or missing.
 func TestPagesAreTheWholeList(t *testing.T) {
-	s := open(t)
-	fill(t, s, 23)
-	for _, order := range [][]compute.Order{nil, {{Key: "display_name"}}, {{Key: "display_name", Desc: true}}, {{Key: "launched_at", Desc: true}, {Key: "display_name"}},
-		{{Key: "launched_at"}}, {{Key: "project_id", Desc: true}, {Key: "display_name", Desc: true}, {Key: "created_at"}}, {{Key: "uuid"}}} {
-		whole := ids(t, s, compute.ServerQuery{Sort: order})
-		if len(whole) != 23 {
-			t.Fatalf("%v: %d servers", order, len(whole))
+	each(t, func(t *testing.T, s *Store) {
+		fill(t, s, 23)
+		orders := [][]compute.Order{nil, {{Key: "display_name"}}, {{Key: "display_name", Desc: true}}, {{Key: "launched_at", Desc: true}, {Key: "display_name"}},
+			{{Key: "launched_at"}}, {{Key: "project_id", Desc: true}, {Key: "display_name", Desc: true}, {Key: "created_at"}}, {{Key: "uuid"}}}
+		for _, key := range compute.ServerSortKeys {
+			orders = append(orders, []compute.Order{{Key: key, Desc: len(key)%2 == 0}})
 		}
-		var pages []string
-		for marker := ""; ; {
-			page := ids(t, s, compute.ServerQuery{Sort: order, Marker: marker, Limit: 5})
-			if len(page) == 0 {
-				break
+		for _, order := range orders {
+			whole := ids(t, s, compute.ServerQuery{Sort: order})
+			if len(whole) != 23 {
+				t.Fatalf("%v: %d servers", order, len(whole))
 			}
-			pages = append(pages, page...)
-			marker = page[len(page)-1]
+			var pages []string
+			for marker := ""; ; {
+				page := ids(t, s, compute.ServerQuery{Sort: order, Marker: marker, Limit: 5})
+				if len(page) == 0 {
+					break
+				}
+				pages = append(pages, page...)
+				marker = page[len(page)-1]
+			}
+			if !slices.Equal(whole, pages) {
+				t.Errorf("order %v:\nwhole %v\npages %v", order, whole, pages)
+			}
 		}
-		if !slices.Equal(whole, pages) {
-			t.Errorf("order %v:\nwhole %v\npages %v", order, whole, pages)
-		}
-	}
+	})
 }
 
 func TestServerFilters(t *testing.T) {
-	s := open(t)
-	fill(t, s, 12)
-	no := false
-	if n := len(ids(t, s, compute.ServerQuery{ProjectID: "p1", Deleted: &no})); n != 6 {
-		t.Errorf("%d of project p1", n)
-	}
-	if n := len(ids(t, s, compute.ServerQuery{States: []compute.State{}})); n != 0 {
-		t.Errorf("%d in none of the states", n)
-	}
-	if got := ids(t, s, compute.ServerQuery{Match: func(v *compute.Server) bool { return v.DisplayName == "b" }, Limit: 2}); len(got) != 2 {
-		t.Errorf("matched %v", got)
-	}
-	for _, err := range s.Servers(t.Context(), s.DB, compute.ServerQuery{Marker: "nobody"}) {
-		if !fault.Is(err, fault.Invalid) {
+	each(t, func(t *testing.T, s *Store) {
+		fill(t, s, 12)
+		no := false
+		if n := len(ids(t, s, compute.ServerQuery{ProjectID: "p1", Deleted: &no})); n != 6 {
+			t.Errorf("%d of project p1", n)
+		}
+		if n := len(ids(t, s, compute.ServerQuery{States: []compute.State{}})); n != 0 {
+			t.Errorf("%d in none of the states", n)
+		}
+		if got := ids(t, s, compute.ServerQuery{Match: func(v *compute.Server) bool { return v.DisplayName == "b" }, Limit: 2}); len(got) != 2 {
+			t.Errorf("matched %v", got)
+		}
+		for _, err := range s.Servers(t.Context(), s.DB, compute.ServerQuery{Marker: "nobody"}) {
+			if !fault.Is(err, fault.Invalid) {
+				t.Error(err)
+			}
+		}
+		if _, err := s.Server(t.Context(), s.DB, "nobody"); !fault.Is(err, fault.NotFound) {
 			t.Error(err)
 		}
-	}
-	if _, err := s.Server(t.Context(), s.DB, "nobody"); !fault.Is(err, fault.NotFound) {
-		t.Error(err)
-	}
+	})
 }
 
 func TestUpdateServerIsCompareAndSwap(t *testing.T) {
-	s := open(t)
-	id := fill(t, s, 1)[0].ID
-	try := func(e Expect, p ServerPatch) (ok bool) {
-		err := s.Tx(t.Context(), func(tx *db.Tx) (err error) {
-			ok, err = s.UpdateServer(t.Context(), tx, id, p, e, epoch.Add(time.Hour))
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
+	each(t, func(t *testing.T, s *Store) {
+		id := fill(t, s, 1)[0].ID
+		try := func(e Expect, p ServerPatch) (ok bool) {
+			err := s.Tx(t.Context(), func(tx *db.Tx) (err error) {
+				ok, err = s.UpdateServer(t.Context(), tx, id, p, e, epoch.Add(time.Hour))
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ok
 		}
-		return ok
-	}
-	stopped, off, gone := compute.Stopped, compute.PoweringOff, epoch.Add(2*time.Hour)
-	if try(Expect{States: []compute.State{compute.Building}}, ServerPatch{State: &stopped}) {
-		t.Fatal("swapped what it did not compare")
-	}
-	if !try(Expect{States: []compute.State{compute.Active}, Tasks: []compute.Task{compute.NoTask}, Existing: true}, ServerPatch{State: &stopped, Task: &off, DeletedAt: &gone}) {
-		t.Fatal("did not swap")
-	}
-	if try(Expect{Existing: true}, ServerPatch{State: &stopped}) {
-		t.Fatal("swapped a deleted server")
-	}
-	v, err := s.Server(t.Context(), s.DB, id)
-	if err != nil || v.State != stopped || v.Task != off || !v.DeletedAt.Equal(gone) || !v.UpdatedAt.Equal(epoch.Add(time.Hour)) || v.Metadata["i"] != "0" {
-		t.Fatalf("%+v, %v", v, err)
-	}
-	if u, err := s.Usage(t.Context(), s.DB, "p0"); err != nil || u.Servers != 0 {
-		t.Fatalf("%+v, %v", u, err)
-	}
+		stopped, off, gone := compute.Stopped, compute.PoweringOff, epoch.Add(2*time.Hour)
+		if try(Expect{States: []compute.State{compute.Building}}, ServerPatch{State: &stopped}) {
+			t.Fatal("swapped what it did not compare")
+		}
+		if !try(Expect{States: []compute.State{compute.Active}, Tasks: []compute.Task{compute.NoTask}, Existing: true}, ServerPatch{State: &stopped, Task: &off, DeletedAt: &gone}) {
+			t.Fatal("did not swap")
+		}
+		if try(Expect{Existing: true}, ServerPatch{State: &stopped}) {
+			t.Fatal("swapped a deleted server")
+		}
+		v, err := s.Server(t.Context(), s.DB, id)
+		if err != nil || v.State != stopped || v.Task != off || !v.DeletedAt.Equal(gone) || !v.UpdatedAt.Equal(epoch.Add(time.Hour)) || v.Metadata["i"] != "0" {
+			t.Fatalf("%+v, %v", v, err)
+		}
+		if u, err := s.Usage(t.Context(), s.DB, "p0"); err != nil || u.Servers != 0 {
+			t.Fatalf("%+v, %v", u, err)
+		}
+	})
 }
 
 func BenchmarkServersDetail1000(b *testing.B) {
-	s := open(b)
+	s := open(b, dbtest.SQLite(b))
 	fill(b, s, 1000)
 	no := false
 	for b.Loop() {

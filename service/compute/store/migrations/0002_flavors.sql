@@ -3,11 +3,11 @@ CREATE TABLE IF NOT EXISTS flavors (
     id VARCHAR(255) NOT NULL,
     name VARCHAR(255) NOT NULL,
     description @text@,
-    vcpus INTEGER NOT NULL,
-    memory_mb INTEGER NOT NULL,
-    root_gb INTEGER NOT NULL,
-    ephemeral_gb INTEGER NOT NULL,
-    swap_mb INTEGER NOT NULL,
+    vcpus BIGINT NOT NULL,
+    memory_mb BIGINT NOT NULL,
+    root_gb BIGINT NOT NULL,
+    ephemeral_gb BIGINT NOT NULL,
+    swap_mb BIGINT NOT NULL,
     rxtx_factor @double@ NOT NULL,
     is_public BOOLEAN NOT NULL,
     extra_specs @text@ NOT NULL,
@@ -40,5 +40,5 @@ CREATE TABLE IF NOT EXISTS quotas (
 -- One row a project, touched by whoever is about to use more of its quota: on
 -- databases with several writers that puts them in a line.
 CREATE TABLE IF NOT EXISTS quota_turns (
-    project_id VARCHAR(64) NOT NULL PRIMARY KEY,
+    project_id VARCHAR(255) NOT NULL PRIMARY KEY,
     turn BIGINT NOT NULL);
