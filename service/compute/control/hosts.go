@@ -200,6 +200,15 @@ func (c *Control) Hypervisors(ctx context.Context, rule string) ([]Hypervisor, e
 	return all, nil
 }
 
+// Aggregates lists the groups that operators have made of hosts; rule is the
+// last word of the policy's name.
+func (c *Control) Aggregates(ctx context.Context, rule string) ([]compute.Aggregate, error) {
+	if err := c.Policy.Enforce(ctx, "os_compute_api:os-aggregates:"+rule, nil); err != nil {
+		return nil, err
+	}
+	return c.Store.Aggregates(ctx, c.Store.DB)
+}
+
 // ServersOfHost lists the servers on a host, for its operators.
 func (c *Control) ServersOfHost(ctx context.Context, host string) ([]*compute.Server, error) {
 	return c.Store.ServersOn(ctx, c.Store.DB, host)

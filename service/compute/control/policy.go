@@ -66,6 +66,7 @@ var policies = map[string]string{
 	"os_compute_api:os-hypervisors:list":                   "rule:admin_api",
 	"os_compute_api:os-hypervisors:list-detail":            "rule:admin_api",
 	"os_compute_api:os-hypervisors:show":                   "rule:admin_api",
+	"os_compute_api:os-hypervisors:uptime":                 "rule:admin_api",
 	"os_compute_api:os-hypervisors:search":                 "rule:admin_api",
 	"os_compute_api:os-hypervisors:servers":                "rule:admin_api",
 	"os_compute_api:os-hypervisors:statistics":             "rule:admin_api",
@@ -81,4 +82,5 @@ var policies = map[string]string{
 	"os_compute_api:os-server-external-events:create":      "rule:service_or_admin",
 	"os_compute_api:extensions":                            "@",
 	"os_compute_api:os-aggregates:index":                   "rule:admin_api",
+	"os_compute_api:os-aggregates:show":                    "rule:admin_api",
 }
