@@ -121,15 +121,13 @@ func (a *Agent) consoleLog(ctx context.Context, r compute.ConsoleLogRequest) (co
 	return reply, err
 }
 
-// lastLines cuts text to its last n lines; n < 0 leaves it.
+// lastLines cuts text to its last n lines; n < 0 leaves it. As upstream, what
+// follows a newline at the end counts as a line, if an empty one.
 func lastLines(text []byte, n int) []byte {
 	if n < 0 {
 		return text
 	}
 	at := len(text)
-	if n > 0 && at > 0 && text[at-1] == '\n' {
-		at-- // the newline that ends the last line begins none
-	}
 	for ; n > 0; n-- {
 		if at = bytes.LastIndexByte(text[:at], '\n'); at < 0 {
 			return text

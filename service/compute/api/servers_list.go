@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"kilonova/internal/auth"
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
 	"kilonova/service/compute"
@@ -36,6 +35,9 @@ func (a *api) streamServers(ctx context.Context, r *rest.Request, path string, v
 	page, err := r.Page(a.most)
 	if err != nil {
 		return nil, err
+	}
+	if r.Query.Get("limit") == "0" { // nothing, rather than all
+		return rest.OK(map[string]any{"servers": []any{}}), nil
 	}
 	limit := page.Limit
 	q.Marker, q.Limit = page.Marker, limit+1
@@ -78,7 +80,6 @@ var operatorFilters = []string{"host", "node", "tenant_id", "project_id", "user_
 
 // serverQuery reads the filters and the order of a list of servers.
 func (a *api) serverQuery(ctx context.Context, r *rest.Request) (q compute.ServerQuery, allProjects bool, err error) {
-	caller := auth.From(ctx)
 	operator := a.control.Policy.Allows(ctx, "os_compute_api:servers:allow_all_filters", nil)
 	get := func(name string) string {
 		if !operator && slices.Contains(operatorFilters, name) && !(r.Version.AtLeast("2.83") && slices.Contains(memberFilters, name)) {
@@ -94,8 +95,8 @@ func (a *api) serverQuery(ctx context.Context, r *rest.Request) (q compute.Serve
 			}
 		}
 	}
-	if project := firstOf(get("project_id"), get("tenant_id")); project != "" && operator {
-		q.ProjectID, allProjects = project, allProjects || project != caller.ProjectID
+	if allProjects { // without it, a project asked for is passed over
+		q.ProjectID = firstOf(get("project_id"), get("tenant_id"))
 	}
 	q.UserID, q.Host, q.Node, q.Zone = get("user_id"), get("host"), get("node"), get("availability_zone")
 	q.KeyName, q.Reservation = get("key_name"), get("reservation_id")

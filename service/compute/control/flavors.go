@@ -103,15 +103,7 @@ func (c *Control) CreateFlavor(ctx context.Context, f compute.Flavor) (compute.F
 		f.ID = newID()
 	}
 	f.CreatedAt = c.Now()
-	return f, c.Store.Tx(ctx, func(tx *db.Tx) error {
-		if err := c.Store.InsertFlavor(ctx, tx, f); err != nil {
-			return err
-		}
-		if caller := auth.From(ctx); !f.Public && caller.ProjectID != "" {
-			return c.Store.AllowFlavor(ctx, tx, f.ID, caller.ProjectID)
-		}
-		return nil
-	})
+	return f, c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.InsertFlavor(ctx, tx, f) })
 }
 
 // DescribeFlavor changes a flavor's description.
