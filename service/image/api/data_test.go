@@ -274,6 +274,31 @@ func TestQuotaHoldsForUploadsAtTheSameTime(t *testing.T) {
 	cl.eventually("nothing is left", func() bool { return len(cl.files("one")) == 1 })
 }
 
+// Nor can imports.
+func TestQuotaHoldsForImportsAtTheSameTime(t *testing.T) {
+	cl := start(t, func(o *control.Options) { o.UserStorageQuota = "10 B" })
+	var ids []string
+	for range 6 {
+		id := cl.create(nil)
+		cl.stage(id, "12345").want(204)
+		cl.do("demo", "POST", "/v2/images/"+id+"/import", fields{"method": fields{"name": "glance-direct"}}).want(202)
+		ids = append(ids, id)
+	}
+	cl.run()
+	count := map[any]int{}
+	cl.eventually("all imports are over", func() bool {
+		clear(count)
+		for _, id := range ids {
+			count[cl.show(id)["status"]]++
+		}
+		return count["importing"] == 0
+	})
+	if count["active"] != 2 || count["queued"] != 4 {
+		t.Errorf("%v", count)
+	}
+	cl.eventually("nothing is left", func() bool { return len(cl.files("one")) == 2 && len(cl.files("stage")) == 0 })
+}
+
 func TestDeleteDuringDownload(t *testing.T) {
 	cl := start(t, nil)
 	cl.run()

@@ -64,7 +64,11 @@ func (c *Control) importData(ctx context.Context, run *task.Run, p *importPayloa
 	if err := c.noteTask(ctx, p.TaskID, image.TaskProcessing); err != nil {
 		return nil, nil, nil, err
 	}
-	most, err := c.allowance(ctx, c.store.DB, i.Owner, -1)
+	var most limit
+	err = c.store.Tx(ctx, func(tx *db.Tx) (err error) {
+		most, err = c.allowance(ctx, tx, i.Owner, -1)
+		return err
+	})
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -156,10 +160,19 @@ func (c *Control) noteTask(ctx context.Context, id string, status image.TaskStat
 func (c *Control) endImport(ctx context.Context, run *task.Run, p *importPayload, got *received, done, failed []string, message string) error {
 	id := run.Subject
 	return c.store.Tx(ctx, func(tx *db.Tx) error {
+		done, failed, message := done, failed, message // as given, also when this is run again
 		now := c.stampNow()
 		was, err := c.store.Lock(ctx, tx, id)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return err
+		}
+		if err == nil && message == "" && p.Method != "copy-image" {
+			// Others of the project's may have come in meanwhile.
+			if _, over := c.allowance(ctx, tx, was.Owner, got.size); fault.Is(over, fault.TooLarge) {
+				done, failed, message = nil, p.Stores, told(over)
+			} else if over != nil {
+				return over
+			}
 		}
 		if err != nil {
 			done, message = nil, "Image has been deleted, aborting import."

@@ -108,14 +108,18 @@ func (c *Control) begin(ctx context.Context, i *image.Image, next image.Status, 
 }
 
 // allowance says how much data a project's image may have: its cap, and what is
-// left of the project's quota. size is what is announced, -1 if nothing is.
-func (c *Control) allowance(ctx context.Context, q db.Querier, owner string, size int64) (limit, error) {
+// left of the project's quota. size is what is announced, -1 if nothing is. Other
+// uploads of the project wait until tx ends.
+func (c *Control) allowance(ctx context.Context, tx *db.Tx, owner string, size int64) (limit, error) {
 	most := limit{c.o.ImageSizeCap, fault.New(fault.TooLarge, "The incoming image is too large: at most %d bytes are taken.", c.o.ImageSizeCap)}
 	if size > most.bytes {
 		return most, most.err
 	}
 	if c.quota > 0 && owner != "" {
-		u, err := c.store.Usage(ctx, q, owner)
+		if err := c.store.QuotaTurn(ctx, tx, owner); err != nil {
+			return most, err
+		}
+		u, err := c.store.Usage(ctx, tx, owner)
 		if err != nil {
 			return most, err
 		}

@@ -173,6 +173,17 @@ type Usage struct {
 	Staged    int64 `db:"staged"`    // bytes
 }
 
+// QuotaTurn has those who are about to use more of a project's quota come one
+// after the other: until tx ends, nobody else gets past this line.
+func (s *Store) QuotaTurn(ctx context.Context, tx *db.Tx, owner string) error {
+	n, err := tx.Exec(ctx, `UPDATE quota_turns SET turn = turn + 1 WHERE owner = ?`, owner)
+	if err != nil || n == 1 {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO quota_turns (owner, turn) VALUES (?, 1)`, owner)
+	return db.Raced(err)
+}
+
 // Usage adds up a project's images.
 func (s *Store) Usage(ctx context.Context, q db.Querier, owner string) (Usage, error) {
 	return db.Get[Usage](ctx, q, `SELECT COUNT(*) AS images,

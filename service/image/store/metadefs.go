@@ -215,8 +215,8 @@ func (s *Store) EnsureResourceTypes(ctx context.Context, tx *db.Tx, now time.Tim
 	for _, name := range names {
 		_, err := tx.Exec(ctx, `INSERT INTO metadef_resource_types (name, created_at, updated_at)
 			SELECT ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM metadef_resource_types WHERE name = ?)`, name, db.At(now), db.At(now), name)
-		if err := taken(err, "resource type", name); err != nil { // by a request at the same time
-			return err
+		if err != nil {
+			return db.Raced(err)
 		}
 	}
 	return nil
