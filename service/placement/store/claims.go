@@ -91,7 +91,7 @@ func (st *settlement) lockConsumers(ctx context.Context) error {
 	}
 	in, args := db.In(uuids)
 	rows, err := db.Select[consumerRow](ctx, st.w, `SELECT uuid, generation, project_id, user_id, consumer_type, updated_at
-		FROM consumers WHERE uuid IN `+in+` ORDER BY uuid`+st.w.lock(), args...)
+		FROM consumers WHERE uuid IN `+in+` ORDER BY uuid`+st.w.ForUpdate(), args...)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (st *settlement) lockConsumers(ctx context.Context) error {
 		return nil
 	}
 	st.old, err = db.Select[allocationRow](ctx, st.w, `SELECT consumer_uuid, provider_id, resource_class, used, created_at
-		FROM allocations WHERE consumer_uuid IN `+in+` ORDER BY consumer_uuid, provider_id, resource_class`+st.w.lock(), args...)
+		FROM allocations WHERE consumer_uuid IN `+in+` ORDER BY consumer_uuid, provider_id, resource_class`+st.w.ForUpdate(), args...)
 	return err
 }
 
@@ -140,7 +140,7 @@ func (st *settlement) lockProviders(ctx context.Context) error {
 	byUUID, args := db.In(slices.Collect(maps.Keys(uuids)))
 	byID, idArgs := db.In(slices.Collect(maps.Keys(ids)))
 	rows, err := db.Select[providerRow](ctx, st.w, `SELECT id, uuid, generation FROM providers
-		WHERE uuid IN `+byUUID+` OR id IN `+byID+` ORDER BY id`+st.w.lock(), append(args, idArgs...)...)
+		WHERE uuid IN `+byUUID+` OR id IN `+byID+` ORDER BY id`+st.w.ForUpdate(), append(args, idArgs...)...)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (st *settlement) load(ctx context.Context) error {
 		ids = append(ids, p.ID)
 	}
 	in, args := db.In(ids)
-	for r, err := range db.Each[inventoryRow](ctx, st.w, `SELECT `+inventoryColumns+` FROM inventories WHERE provider_id IN `+in+st.w.lock(), args...) {
+	for r, err := range db.Each[inventoryRow](ctx, st.w, `SELECT `+inventoryColumns+` FROM inventories WHERE provider_id IN `+in+st.w.ForUpdate(), args...) {
 		if err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (w *writer) known(ctx context.Context, table string, names []string) (map[s
 		return found, nil
 	}
 	in, args := db.In(names)
-	rows, err := db.Select[string](ctx, w, `SELECT name FROM `+table+` WHERE name IN `+in+` ORDER BY name`+w.lock(), args...)
+	rows, err := db.Select[string](ctx, w, `SELECT name FROM `+table+` WHERE name IN `+in+` ORDER BY name`+w.ForUpdate(), args...)
 	for _, name := range rows {
 		found[name] = true
 	}

@@ -107,7 +107,7 @@ func (w *writer) parent(ctx context.Context, uuid, parentUUID string) (providerR
 		return providerRow{}, fault.Invalidf("parent provider UUID cannot be same as UUID. " +
 			"Please set parent provider UUID to None if there is no parent.")
 	}
-	r, err := db.Get[providerRow](ctx, w, `SELECT id, root_id FROM providers WHERE uuid = ?`+w.lock(), parentUUID)
+	r, err := db.Get[providerRow](ctx, w, `SELECT id, root_id FROM providers WHERE uuid = ?`+w.ForUpdate(), parentUUID)
 	if errors.Is(err, db.ErrNoRow) {
 		return r, fault.Invalidf("parent provider UUID does not exist.")
 	}
@@ -203,7 +203,7 @@ func (w *writer) reparent(ctx context.Context, r providerRow, parentUUID string,
 // subtree returns the ids of a provider and of all below it. The whole tree is
 // locked, so that two moves cannot make a ring of it.
 func (w *writer) subtree(ctx context.Context, r providerRow) ([]int64, error) {
-	all, err := db.Select[providerRow](ctx, w, `SELECT id, parent_id FROM providers WHERE root_id = ? ORDER BY id`+w.lock(), r.RootID)
+	all, err := db.Select[providerRow](ctx, w, `SELECT id, parent_id FROM providers WHERE root_id = ? ORDER BY id`+w.ForUpdate(), r.RootID)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +222,7 @@ func (w *writer) subtree(ctx context.Context, r providerRow) ([]int64, error) {
 // aggregates. fault.Conflict when it has children or allocations.
 func (s *Store) DeleteProvider(ctx context.Context, now time.Time, uuid string) error {
 	return s.write(ctx, now, func(w *writer) error {
-		id, err := db.Get[int64](ctx, w, `SELECT id FROM providers WHERE uuid = ?`+w.lock(), uuid)
+		id, err := db.Get[int64](ctx, w, `SELECT id FROM providers WHERE uuid = ?`+w.ForUpdate(), uuid)
 		if errors.Is(err, db.ErrNoRow) {
 			return fault.NotFoundf("No resource provider with uuid %.64s found for delete", uuid)
 		}

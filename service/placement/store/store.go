@@ -99,12 +99,3 @@ func (w *writer) publish(ctx context.Context) error {
 	}
 	return err
 }
-
-// lock ends a SELECT whose rows must stay as they are until the transaction
-// ends. SQLite needs no words for it: it has one writer.
-func (w *writer) lock() string {
-	if w.Dialect().Name == "sqlite" {
-		return ""
-	}
-	return " FOR UPDATE"
-}

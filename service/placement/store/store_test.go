@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,49 +14,23 @@ import (
 	"github.com/google/uuid"
 
 	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 	"kilonova/internal/fault"
 	"kilonova/service/placement"
 )
 
-// stores opens an empty store on every database that this host offers: SQLite
-// always, the others where KILONOVA_TEST_DATABASES lists their URLs.
-func stores(t *testing.T) map[string]*Store {
-	t.Helper()
-	urls := map[string]string{"sqlite file": "sqlite://" + filepath.Join(t.TempDir(), "p.db"), "sqlite memory": "sqlite://:memory:"}
-	for _, u := range strings.Fields(os.Getenv("KILONOVA_TEST_DATABASES")) {
-		scheme, _, _ := strings.Cut(u, "://")
-		urls[scheme] = u
-	}
-	all := map[string]*Store{}
-	for name, u := range urls {
-		d, err := db.Open(t.Context(), u)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		t.Cleanup(func() { d.Close() })
+// each runs a test on an empty store on every database.
+func each(t *testing.T, f func(t *testing.T, s *Store)) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		s, err := New(t.Context(), d)
 		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+			t.Fatal(err)
 		}
 		if _, err := New(t.Context(), d); err != nil { // all is there already
-			t.Fatalf("%s: again: %v", name, err)
+			t.Fatal(err)
 		}
-		for _, table := range []string{"allocations", "consumers", "inventories", "provider_traits", "provider_aggregates", "providers",
-			"traits", "resource_classes", "deleted_providers"} {
-			if _, err := d.Exec(t.Context(), `DELETE FROM `+table); err != nil {
-				t.Fatal(err)
-			}
-		}
-		all[name] = s
-	}
-	return all
-}
-
-// each runs a test on every database.
-func each(t *testing.T, f func(t *testing.T, s *Store)) {
-	for name, s := range stores(t) {
-		t.Run(name, func(t *testing.T) { f(t, s) })
-	}
+		f(t, s)
+	})
 }
 
 var now = time.Date(2026, 11, 20, 19, 0, 0, 0, time.UTC)
