@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/attachinterfaces"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 
@@ -90,6 +91,32 @@ func TestDeleteWhileBuilding(t *testing.T) {
 		if n := counts["placement.allocations"] + counts["placement.consumers"]; n != 0 {
 			t.Errorf("%d rows of claims are left", n)
 		}
+	})
+}
+
+// TestStopBehindAttach asks for a stop while an interface is still being attached:
+// the end of the one must not take the other for its own.
+func TestStopBehindAttach(t *testing.T) {
+	each(t, func(t *testing.T, c *cloud) {
+		hostsUp(t, c)
+		private := networkID(t, c.demo, "private")
+		s := boot(t, c, c.demo, "both").ID
+		for range 8 {
+			for range 2 {
+				if _, err := attachinterfaces.Create(t.Context(), c.demo.compute, s, attachinterfaces.CreateOpts{NetworkID: private}).Extract(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := servers.Stop(t.Context(), c.demo.compute, s).ExtractErr(); err != nil {
+				t.Fatal(err)
+			}
+			awaitStatus(t, c.demo, s, "SHUTOFF")
+			if err := servers.Start(t.Context(), c.demo.compute, s).ExtractErr(); err != nil {
+				t.Fatal(err)
+			}
+			awaitStatus(t, c.demo, s, "ACTIVE")
+		}
+		deleteAll(t, c, c.demo)
 	})
 }
 

@@ -26,6 +26,7 @@ type killing struct {
 	rnd            *rand.Rand
 	image, private string
 	servers        map[string]string // id -> the status that it has to reach; "" gone
+	order          []string          // of servers, as they were made
 	ports          map[string]bool   // the user's own; false: deleted
 	networks       map[string]bool
 	kept           []string // the user's ports that servers were booted with
@@ -45,7 +46,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		servers: map[string]string{}, ports: map[string]bool{}, networks: map[string]bool{}, rounds: map[string]int{}}
 	bystander := boot(t, p.cloud, p.demo, "bystander").ID
 	for _, name := range []string{"a", "b", "c"} {
-		k.servers[boot(t, p.cloud, p.demo, name).ID] = "ACTIVE"
+		id := boot(t, p.cloud, p.demo, name).ID
+		k.servers[id], k.order = "ACTIVE", append(k.order, id)
 	}
 	rounds := number("KILONOVA_KILLS", 25)
 	began := time.Now()
@@ -106,8 +108,8 @@ func (k *killing) may(t *testing.T, err error) bool {
 // pick returns a server that shall have a status, "" if there is none.
 func (k *killing) pick(status string) string {
 	var all []string
-	for id, s := range k.servers {
-		if s == status {
+	for _, id := range k.order { // not the map's: a seed stands for one run
+		if s, ok := k.servers[id]; ok && s == status {
 			all = append(all, id)
 		}
 	}
@@ -127,7 +129,7 @@ func (k *killing) create(t *testing.T, nics ...servers.Network) []string {
 	if !k.may(t, err) {
 		return nil
 	}
-	k.servers[s.ID] = "ACTIVE"
+	k.servers[s.ID], k.order = "ACTIVE", append(k.order, s.ID)
 	return []string{s.ID}
 }
 

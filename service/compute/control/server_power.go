@@ -92,8 +92,8 @@ func (c *Control) reboot(ctx context.Context, run *task.Run, s *compute.Server) 
 	if err := run.Payload(&how); err != nil {
 		return err
 	}
-	if s.Task != compute.Rebooting && s.Task != compute.RebootingHard {
-		return nil
+	if expected := map[string]compute.Task{"soft": compute.Rebooting, "hard": compute.RebootingHard}[how]; s.Task != expected {
+		return nil // something stronger came in between
 	}
 	check := func() error { return c.notDeleting(ctx, s) }
 	deadline := run.Created.Add(actionTimeout)
@@ -123,7 +123,8 @@ func (c *Control) notDeleting(ctx context.Context, s *compute.Server) error {
 
 // settle writes how an action on an existing server ended. After a failure the
 // server is what it was, with a fault that says why; it is never left with a
-// task that nobody does.
+// task that nobody does. An action that leads to no state (an interface) has no
+// task of its own: it leaves alone what has been asked for meanwhile.
 func (c *Control) settle(ctx context.Context, run *task.Run, s *compute.Server, done store.ServerPatch, progress compute.Progress, event string, cause error) error {
 	if cause != nil && (ctx.Err() != nil || errors.Is(cause, errAbandoned)) {
 		if ctx.Err() != nil {
@@ -131,7 +132,7 @@ func (c *Control) settle(ctx context.Context, run *task.Run, s *compute.Server, 
 		}
 		return nil
 	}
-	patch := done
+	expect, patch := store.Expect{Existing: true}, done
 	patch.Power = &progress.Power
 	if done.State != nil && *done.State == compute.Active {
 		var none *compute.ServerFault
@@ -141,14 +142,16 @@ func (c *Control) settle(ctx context.Context, run *task.Run, s *compute.Server, 
 		c.Log.Error("action failed", "server", s.ID, "task", s.Task, "host", s.Host, "error", cause)
 		f := &compute.ServerFault{Code: rest.Status(cause), Created: c.Now(), Message: publicMessage(cause), Details: cause.Error()}
 		patch = store.ServerPatch{Fault: &f}
-		if !fault.Is(cause, fault.Conflict) && !fault.Is(cause, fault.Invalid) && !fault.Is(cause, fault.Unsupported) && !errors.Is(cause, errHostDown) {
+		if done.State != nil && !fault.Is(cause, fault.Conflict) && !fault.Is(cause, fault.Invalid) && !fault.Is(cause, fault.Unsupported) && !errors.Is(cause, errHostDown) {
 			patch.State = ptr(compute.Error)
 		}
 	}
+	if done.State != nil {
+		patch.Task, expect.Tasks = ptr(compute.NoTask), []compute.Task{s.Task}
+	}
 	now := c.Now()
 	return c.Store.Tx(ctx, func(tx *db.Tx) error {
-		patch.Task = ptr(compute.NoTask)
-		if _, err := c.Store.UpdateServer(ctx, tx, s.ID, patch, store.Expect{Tasks: []compute.Task{s.Task}, Existing: true}, now); err != nil {
+		if _, err := c.Store.UpdateServer(ctx, tx, s.ID, patch, expect, now); err != nil {
 			return err
 		}
 		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, eventOf(event, s.Host, run.Created, now, cause), now); err != nil {
