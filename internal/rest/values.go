@@ -102,8 +102,11 @@ func (t Time) MarshalJSON() ([]byte, error) {
 	if t.IsZero() {
 		return []byte("null"), nil
 	}
-	return []byte(t.UTC().Format(`"2006-01-02T15:04:05Z"`)), nil
+	return []byte(`"` + t.Text() + `"`), nil
 }
+
+// Text is what stands between the quotes.
+func (t Time) Text() string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
 // MicroTime is an instant with microseconds and without a zone, as most services
 // write it: 2026-11-20T18:45:00.000000; null when it is zero.
@@ -114,8 +117,11 @@ func (t MicroTime) MarshalJSON() ([]byte, error) {
 	if t.IsZero() {
 		return []byte("null"), nil
 	}
-	return []byte(t.UTC().Format(`"2006-01-02T15:04:05.000000"`)), nil
+	return []byte(`"` + t.Text() + `"`), nil
 }
+
+// Text is what stands between the quotes.
+func (t MicroTime) Text() string { return t.UTC().Format("2006-01-02T15:04:05.000000") }
 
 // MicroTimeZ is MicroTime with the zone Z, as identity writes it.
 type MicroTimeZ struct{ time.Time }

@@ -28,10 +28,22 @@ type ServerQuery struct {
 
 	Sort   []Order // then by id
 	Marker string  // begin after this server
+	Extent Extent
 	// Match is asked of each row after SQL has had its say; nil takes all.
 	Match func(*Server) bool
 	Limit int // 0: all
 }
+
+// Extent is how much of each server a list reads; what it does not read is zero.
+type Extent int
+
+// Whole is everything; Visible what users and operators see of a server; Brief
+// its id and name, and as much more as Match has to look at.
+const (
+	Whole Extent = iota
+	Visible
+	Brief
+)
 
 // Order is one key to sort by.
 type Order struct {

@@ -14,7 +14,7 @@ import (
 
 func (a *api) listServers(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	v := a.viewer(r)
-	return a.streamServers(ctx, r, "/v2.1/servers", func(s *compute.Server) any { return v.brief(s) })
+	return a.streamServers(ctx, r, "/v2.1/servers", compute.Brief, func(s *compute.Server) any { return v.brief(s) })
 }
 
 func (a *api) listServersDetailed(ctx context.Context, r *rest.Request) (*rest.Response, error) {
@@ -22,12 +22,12 @@ func (a *api) listServersDetailed(ctx context.Context, r *rest.Request) (*rest.R
 	if err != nil {
 		return nil, err
 	}
-	return a.streamServers(ctx, r, "/v2.1/servers/detail", func(s *compute.Server) any { return v.server(s) })
+	return a.streamServers(ctx, r, "/v2.1/servers/detail", compute.Visible, func(s *compute.Server) any { return v.server(s) })
 }
 
 // streamServers writes servers as they are read. One more than the page is asked
 // for, to know whether there is a next one.
-func (a *api) streamServers(ctx context.Context, r *rest.Request, path string, view func(*compute.Server) any) (*rest.Response, error) {
+func (a *api) streamServers(ctx context.Context, r *rest.Request, path string, extent compute.Extent, view func(*compute.Server) any) (*rest.Response, error) {
 	q, allProjects, err := a.serverQuery(ctx, r)
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func (a *api) streamServers(ctx context.Context, r *rest.Request, path string, v
 		return rest.OK(map[string]any{"servers": []any{}}), nil
 	}
 	limit := page.Limit
-	q.Marker, q.Limit = page.Marker, limit+1
+	q.Marker, q.Limit, q.Extent = page.Marker, limit+1, extent
 	servers, err := a.control.Servers(ctx, q, allProjects)
 	if err != nil {
 		return nil, err

@@ -14,7 +14,9 @@ import (
 )
 
 // serverView is a server as show and detail give it. Members that only some may
-// see are Opt values: absent for all others, and null where there is nothing.
+// see are shown values: absent for all others, and null where there is nothing.
+// It is what lists are made of, so that it has no types that encode themselves:
+// encoding/json reads over what those write, byte by byte.
 type serverView struct {
 	ID            string               `json:"id"`
 	Name          string               `json:"name"`
@@ -25,31 +27,31 @@ type serverView struct {
 	HostID        string               `json:"hostId"`
 	Image         any                  `json:"image"` // "" for servers that boot from a volume
 	Flavor        any                  `json:"flavor"`
-	Created       rest.Time            `json:"created"`
-	Updated       rest.Time            `json:"updated"`
+	Created       *string              `json:"created"`
+	Updated       *string              `json:"updated"`
 	Addresses     map[string][]address `json:"addresses"`
 	AccessIPv4    string               `json:"accessIPv4"`
 	AccessIPv6    string               `json:"accessIPv6"`
 	Links         []link               `json:"links"`
 	DiskConfig    string               `json:"OS-DCF:diskConfig"`
-	Progress      rest.Opt[int]        `json:"progress,omitzero"`
+	Progress      shown[int]           `json:"progress,omitzero"`
 	Zone          string               `json:"OS-EXT-AZ:availability_zone"`
 	PinnedZone    *string              `json:"pinned_availability_zone" mv:"2.96-"`
 	ConfigDrive   string               `json:"config_drive"`
 	KeyName       *string              `json:"key_name"`
-	LaunchedAt    rest.MicroTime       `json:"OS-SRV-USG:launched_at"`
-	TerminatedAt  rest.MicroTime       `json:"OS-SRV-USG:terminated_at"`
+	LaunchedAt    *string              `json:"OS-SRV-USG:launched_at"`
+	TerminatedAt  *string              `json:"OS-SRV-USG:terminated_at"`
 	Groups        []groupName          `json:"security_groups,omitempty"`
-	Host          rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:host,omitzero"`
-	InstanceName  rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:instance_name,omitzero"`
-	Node          rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:hypervisor_hostname,omitzero"`
-	Hostname      rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:hostname,omitzero" mv:"2.3-"`
-	KernelID      rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:kernel_id,omitzero" mv:"2.3-"`
-	RamdiskID     rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:ramdisk_id,omitzero" mv:"2.3-"`
-	ReservationID rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:reservation_id,omitzero" mv:"2.3-"`
-	LaunchIndex   rest.Opt[int]        `json:"OS-EXT-SRV-ATTR:launch_index,omitzero" mv:"2.3-"`
-	RootDevice    rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:root_device_name,omitzero" mv:"2.3-"`
-	UserData      rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:user_data,omitzero" mv:"2.3-"`
+	Host          shown[string]        `json:"OS-EXT-SRV-ATTR:host,omitzero"`
+	InstanceName  shown[string]        `json:"OS-EXT-SRV-ATTR:instance_name,omitzero"`
+	Node          shown[string]        `json:"OS-EXT-SRV-ATTR:hypervisor_hostname,omitzero"`
+	Hostname      shown[string]        `json:"OS-EXT-SRV-ATTR:hostname,omitzero" mv:"2.3-"`
+	KernelID      shown[string]        `json:"OS-EXT-SRV-ATTR:kernel_id,omitzero" mv:"2.3-"`
+	RamdiskID     shown[string]        `json:"OS-EXT-SRV-ATTR:ramdisk_id,omitzero" mv:"2.3-"`
+	ReservationID shown[string]        `json:"OS-EXT-SRV-ATTR:reservation_id,omitzero" mv:"2.3-"`
+	LaunchIndex   shown[int]           `json:"OS-EXT-SRV-ATTR:launch_index,omitzero" mv:"2.3-"`
+	RootDevice    shown[string]        `json:"OS-EXT-SRV-ATTR:root_device_name,omitzero" mv:"2.3-"`
+	UserData      shown[string]        `json:"OS-EXT-SRV-ATTR:user_data,omitzero" mv:"2.3-"`
 	TaskState     *compute.Task        `json:"OS-EXT-STS:task_state"`
 	VMState       compute.State        `json:"OS-EXT-STS:vm_state"`
 	PowerState    compute.Power        `json:"OS-EXT-STS:power_state"`
@@ -57,12 +59,12 @@ type serverView struct {
 	Fault         *faultView           `json:"fault,omitempty"`
 	Locked        bool                 `json:"locked" mv:"2.9-"`
 	LockedReason  *string              `json:"locked_reason" mv:"2.73-"`
-	HostStatus    rest.Opt[string]     `json:"host_status,omitzero" mv:"2.16-"`
+	HostStatus    shown[string]        `json:"host_status,omitzero" mv:"2.16-"`
 	Description   *string              `json:"description" mv:"2.19-"`
 	Tags          []string             `json:"tags" mv:"2.26-"`
 	Certificates  *[]string            `json:"trusted_image_certificates" mv:"2.63-"`
-	ServerGroups  rest.Opt[[]string]   `json:"server_groups,omitzero" mv:"2.71-"`
-	Hints         rest.Opt[any]        `json:"scheduler_hints,omitzero" mv:"2.100-"`
+	ServerGroups  shown[[]string]      `json:"server_groups,omitzero" mv:"2.71-"`
+	Hints         shown[any]           `json:"scheduler_hints,omitzero" mv:"2.100-"`
 }
 
 // updatedView is what an update answered before 2.75: less than show.
@@ -76,14 +78,14 @@ type updatedView struct {
 	HostID       string                 `json:"hostId"`
 	Image        any                    `json:"image"`
 	Flavor       any                    `json:"flavor"`
-	Created      rest.Time              `json:"created"`
-	Updated      rest.Time              `json:"updated"`
+	Created      *string                `json:"created"`
+	Updated      *string                `json:"updated"`
 	Addresses    map[string][]plainAddr `json:"addresses"`
 	AccessIPv4   string                 `json:"accessIPv4"`
 	AccessIPv6   string                 `json:"accessIPv6"`
 	Links        []link                 `json:"links"`
 	DiskConfig   string                 `json:"OS-DCF:diskConfig"`
-	Progress     rest.Opt[int]          `json:"progress,omitzero"`
+	Progress     shown[int]             `json:"progress,omitzero"`
 	Fault        *faultView             `json:"fault,omitempty"`
 	Locked       bool                   `json:"locked" mv:"2.9-"`
 	LockedReason *string                `json:"locked_reason" mv:"2.73-"`
@@ -102,8 +104,10 @@ func (v *viewer) updated(s *compute.Server) *updatedView {
 	w := v.server(s)
 	out := &updatedView{ID: w.ID, Name: w.Name, Status: w.Status, TenantID: w.TenantID, UserID: w.UserID, Metadata: w.Metadata, HostID: w.HostID, Image: w.Image,
 		Flavor: w.Flavor, Created: w.Created, Updated: w.Updated, Addresses: map[string][]plainAddr{}, AccessIPv4: w.AccessIPv4, AccessIPv6: w.AccessIPv6, Links: w.Links,
-		DiskConfig: w.DiskConfig, Progress: w.Progress, Fault: w.Fault, Locked: w.Locked, LockedReason: w.LockedReason, Description: w.Description, Tags: w.Tags,
-		ServerGroups: w.ServerGroups.V}
+		DiskConfig: w.DiskConfig, Progress: w.Progress, Fault: w.Fault, Locked: w.Locked, LockedReason: w.LockedReason, Description: w.Description, Tags: w.Tags}
+	if w.ServerGroups != nil {
+		out.ServerGroups = **w.ServerGroups
+	}
 	for name, list := range w.Addresses {
 		for _, x := range list {
 			out.Addresses[name] = append(out.Addresses[name], plainAddr{x.Version, x.Addr})
@@ -166,6 +170,7 @@ type viewer struct {
 	operator bool   // sees what is about hosts
 	detail   bool   // of a list: some members are only shown one by one
 	fleet    *control.Fleet
+	hostIDs  map[[2]string]string // by project and host
 }
 
 // viewer is for views without servers' hosts.
@@ -197,10 +202,10 @@ var progressShown = []string{"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RES
 func (v *viewer) server(s *compute.Server) *serverView {
 	status := compute.Status(s.State, s.Task)
 	out := &serverView{ID: s.ID, Name: s.DisplayName, Status: status, TenantID: s.ProjectID, UserID: s.UserID, Metadata: orEmpty(s.Metadata),
-		HostID: hostID(s.ProjectID, s.Host), Image: "", Created: rest.Time{Time: s.CreatedAt}, Updated: rest.Time{Time: s.UpdatedAt},
+		HostID: v.hostID(s.ProjectID, s.Host), Image: "", Created: textOf(rest.Time{Time: s.CreatedAt}), Updated: textOf(rest.Time{Time: s.UpdatedAt}),
 		Addresses: addresses(s.Networks), AccessIPv4: s.AccessIPv4, AccessIPv6: s.AccessIPv6, Links: v.links("servers", s.ID), DiskConfig: s.DiskConfig,
-		Zone: v.fleet.ZoneOf(s.Host), PinnedZone: orNull(s.AvailabilityZone), KeyName: orNull(s.KeyName), LaunchedAt: rest.MicroTime{Time: s.LaunchedAt},
-		TerminatedAt: rest.MicroTime{Time: s.TerminatedAt}, Groups: groupNames(s), VMState: s.State, PowerState: s.Power, Volumes: []any{},
+		Zone: v.fleet.ZoneOf(s.Host), PinnedZone: orNull(s.AvailabilityZone), KeyName: orNull(s.KeyName), LaunchedAt: textOf(rest.MicroTime{Time: s.LaunchedAt}),
+		TerminatedAt: textOf(rest.MicroTime{Time: s.TerminatedAt}), Groups: groupNames(s), VMState: s.State, PowerState: s.Power, Volumes: []any{},
 		Locked: s.Locked, LockedReason: orNull(s.LockedReason), Description: s.Description, Tags: orNone(s.Tags)}
 	if s.ConfigDrive {
 		out.ConfigDrive = "True"
@@ -209,7 +214,7 @@ func (v *viewer) server(s *compute.Server) *serverView {
 		out.TaskState = &s.Task
 	}
 	if slices.Contains(progressShown, status) {
-		out.Progress = rest.Some(s.Progress)
+		out.Progress = show(s.Progress)
 	}
 	if s.ImageID != "" {
 		out.Image = &imageView{ID: s.ImageID, Links: v.bookmark("images", s.ImageID), Properties: orEmpty(s.ImageMeta.Properties)}
@@ -228,32 +233,45 @@ func (v *viewer) server(s *compute.Server) *serverView {
 		}
 	}
 	if v.r.Version.AtLeast("2.90") { // since then for everybody
-		out.Hostname = rest.Some(s.Hostname)
+		out.Hostname = show(s.Hostname)
 	}
 	if v.operator {
 		v.forOperators(s, out)
 	}
 	if !v.detail {
-		out.ServerGroups = rest.Some([]string{})
+		out.ServerGroups = show([]string{})
 	}
 	if v.r.Version.AtLeast("2.100") {
 		hints := s.Hints
 		if hints == nil {
 			hints = map[string]any{}
 		}
-		out.Hints = rest.Some[any](hints)
+		out.Hints = show[any](hints)
 	}
 	return out
 }
 
 func (v *viewer) forOperators(s *compute.Server, out *serverView) {
 	out.Host, out.Node = optText(s.Host), optText(s.Node)
-	out.InstanceName = rest.Some(s.GuestName())
-	out.Hostname = rest.Some(s.Hostname)
-	out.KernelID, out.RamdiskID = rest.Some(s.ImageMeta.Properties["kernel_id"]), rest.Some(s.ImageMeta.Properties["ramdisk_id"])
-	out.ReservationID, out.LaunchIndex = rest.Some(s.ReservationID), rest.Some(s.LaunchIndex)
+	out.InstanceName = show(s.GuestName())
+	out.Hostname = show(s.Hostname)
+	out.KernelID, out.RamdiskID = show(s.ImageMeta.Properties["kernel_id"]), show(s.ImageMeta.Properties["ramdisk_id"])
+	out.ReservationID, out.LaunchIndex = show(s.ReservationID), show(s.LaunchIndex)
 	out.RootDevice, out.UserData = optText(s.RootDevice), optText(s.UserData)
-	out.HostStatus = rest.Some(v.fleet.StatusOf(s.Host))
+	out.HostStatus = show(v.fleet.StatusOf(s.Host))
+}
+
+func (v *viewer) hostID(projectID, host string) string {
+	key := [2]string{projectID, host}
+	id, ok := v.hostIDs[key]
+	if !ok {
+		if v.hostIDs == nil {
+			v.hostIDs = map[[2]string]string{}
+		}
+		id = hostID(projectID, host)
+		v.hostIDs[key] = id
+	}
+	return id
 }
 
 // hostID hides a host's name but tells a project's servers that share one apart
@@ -322,6 +340,28 @@ func orNull(text string) *string {
 }
 
 // optText is a member that is there, as null when it is empty.
-func optText(text string) rest.Opt[string] {
-	return rest.Opt[string]{Set: true, Null: text == "", V: text}
+func optText(text string) shown[string] {
+	p := orNull(text)
+	return &p
+}
+
+// shown is a member that is absent when nil, null when it points to nil, and else
+// what that points to.
+type shown[T any] **T
+
+func show[T any](v T) shown[T] {
+	p := &v
+	return &p
+}
+
+// textOf is an instant as it is written; nil, for null, when it is zero.
+func textOf[T interface {
+	IsZero() bool
+	Text() string
+}](t T) *string {
+	if t.IsZero() {
+		return nil
+	}
+	text := t.Text()
+	return &text
 }

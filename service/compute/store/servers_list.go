@@ -25,6 +25,21 @@ var serverColumns = map[string]string{"access_ip_v4": "access_ip_v4", "access_ip
 // value. The databases themselves do not agree on it.
 var absent = map[string]string{"description": "''", "launched_at": "-1", "terminated_at": "-1"}
 
+// visible are the columns without those that only control and agents read.
+const visible = `seq, id, display_name, description, hostname, project_id, user_id, vm_state, task_state, power_state, flavor, image_id, image_meta, key_name,
+	user_data, metadata, tags, config_drive, disk_config, access_ip_v4, access_ip_v6, locked, locked_reason, availability_zone, host, node, reservation_id,
+	launch_index, root_device, progress, hints, networks, fault, created_at, updated_at, launched_at, terminated_at`
+
+func columns(q *compute.ServerQuery) string {
+	switch {
+	case q.Extent == compute.Whole:
+		return `*`
+	case q.Extent == compute.Brief && q.Match == nil:
+		return `id, display_name`
+	}
+	return visible
+}
+
 // Servers yields the servers that q selects, in its order.
 func (s *Store) Servers(ctx context.Context, query db.Querier, q compute.ServerQuery) iter.Seq2[*compute.Server, error] {
 	return func(yield func(*compute.Server, error) bool) {
@@ -38,7 +53,7 @@ func (s *Store) Servers(ctx context.Context, query db.Querier, q compute.ServerQ
 			}
 			conditions, args = append(conditions, after), append(args, values...)
 		}
-		text := `SELECT * FROM servers`
+		text := `SELECT ` + columns(&q) + ` FROM servers`
 		if len(conditions) > 0 {
 			text += ` WHERE ` + strings.Join(conditions, ` AND `)
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -126,6 +127,36 @@ func TestServerFilters(t *testing.T) {
 	})
 }
 
+// TestExtents: each reads the same servers in the same order, and what it says of
+// them is what the whole has.
+func TestExtents(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		fill(t, s, 10)
+		all := func(q compute.ServerQuery) (out []compute.Server) {
+			for v, err := range s.Servers(t.Context(), s.DB, q) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				out = append(out, *v)
+			}
+			return out
+		}
+		whole, visible, brief := all(compute.ServerQuery{}), all(compute.ServerQuery{Extent: compute.Visible}), all(compute.ServerQuery{Extent: compute.Brief})
+		matched := all(compute.ServerQuery{Extent: compute.Brief, Match: func(v *compute.Server) bool { return v.Metadata["i"] == "3" }})
+		if len(whole) != 10 || len(visible) != 10 || len(brief) != 10 || len(matched) != 1 {
+			t.Fatalf("%d, %d, %d and %d servers", len(whole), len(visible), len(brief), len(matched))
+		}
+		for i, v := range whole {
+			if !reflect.DeepEqual(visible[i], v) { // fill writes nothing that users do not see
+				t.Errorf("visible %+v\nis not %+v", visible[i], v)
+			}
+			if want := (compute.Server{ID: v.ID, DisplayName: v.DisplayName}); !reflect.DeepEqual(brief[i], want) {
+				t.Errorf("brief %+v", brief[i])
+			}
+		}
+	})
+}
+
 func TestUpdateServerIsCompareAndSwap(t *testing.T) {
 	each(t, func(t *testing.T, s *Store) {
 		id := fill(t, s, 1)[0].ID
@@ -165,7 +196,7 @@ func BenchmarkServersDetail1000(b *testing.B) {
 	no := false
 	for b.Loop() {
 		n := 0
-		for _, err := range s.Servers(b.Context(), s.DB, compute.ServerQuery{Deleted: &no, Limit: 1000}) {
+		for _, err := range s.Servers(b.Context(), s.DB, compute.ServerQuery{Deleted: &no, Limit: 1000, Extent: compute.Visible}) {
 			if err != nil {
 				b.Fatal(err)
 			}
