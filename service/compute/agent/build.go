@@ -79,6 +79,13 @@ func nic(n compute.Interface) hypervisor.NIC {
 	return hypervisor.NIC{PortID: n.PortID, MAC: n.MAC, MTU: n.MTU, Tag: n.Tag}
 }
 
+// firstAsk is how long the hint that a port is wired is waited for before control
+// is asked; then twice as long, and so on up to lastAsk.
+const (
+	firstAsk = 10 * time.Millisecond
+	lastAsk  = 5 * time.Second
+)
+
 // plug makes the devices of ports and waits until the network service has wired
 // them, so that a guest's first packet finds its way and its filters.
 func (a *Agent) plug(ctx context.Context, nics []hypervisor.NIC, serverID string) error {
@@ -99,10 +106,11 @@ func (a *Agent) plug(ctx context.Context, nics []hypervisor.NIC, serverID string
 	timeout := time.NewTimer(a.VIFTimeout)
 	defer timeout.Stop()
 	// Hints may be lost; control knows. The first question comes soon, since
-	// ports that were wired before make no event.
-	ask := time.NewTimer(100 * time.Millisecond)
+	// ports that were wired before we waited make no event any more.
+	pause := firstAsk
+	ask := time.NewTimer(pause)
 	defer ask.Stop()
-	for pause := 250 * time.Millisecond; len(wait) > 0; {
+	for len(wait) > 0 {
 		for id, wired := range wait {
 			select {
 			case <-wired:
@@ -115,7 +123,7 @@ func (a *Agent) plug(ctx context.Context, nics []hypervisor.NIC, serverID string
 				delete(wait, id)
 			case <-ask.C:
 				a.askWired(ctx, serverID, wait)
-				pause = min(2*pause, 5*time.Second)
+				pause = min(2*pause, lastAsk)
 				ask.Reset(pause)
 			case <-timeout.C:
 				return fault.New(fault.Unavailable, "The network service did not wire port %s within %s.", id, a.VIFTimeout)
