@@ -63,6 +63,9 @@ type Networks interface {
 	Port(ctx context.Context, id string) (Port, error)
 	// SecurityGroups turns names or ids into ids, within the project.
 	SecurityGroups(ctx context.Context, projectID string, namesOrIDs []string) ([]string, error)
+	// Groups returns the security groups that the caller sees: a project's, or
+	// with "" all of them.
+	Groups(ctx context.Context, projectID string) ([]SecurityGroup, error)
 	// PortGroups returns the security groups of a server's ports.
 	PortGroups(ctx context.Context, serverID string) ([]SecurityGroupRef, error)
 
@@ -92,6 +95,21 @@ type Port struct {
 
 // SecurityGroupRef names a security group.
 type SecurityGroupRef struct{ ID, Name, Description, ProjectID string }
+
+// SecurityGroup is a security group with what it lets in, for clients from
+// before 2.36 that ask compute for it.
+type SecurityGroup struct {
+	SecurityGroupRef
+	Rules []SecurityGroupRule
+}
+
+// SecurityGroupRule lets something in. Ports are nil for all; for ICMP they are
+// type and code. It is from the group Source or, if that is "", from CIDR.
+type SecurityGroupRule struct {
+	ID, Protocol     string
+	FromPort, ToPort *int
+	Source, CIDR     string
+}
 
 // Claim is what a server takes of a host.
 type Claim struct {

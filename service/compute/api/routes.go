@@ -70,6 +70,9 @@ func (a *api) routes() []rest.Route {
 		{Method: "GET", Path: "/os-quota-sets/{project}/defaults", Handle: a.defaultQuotas, Doc: "show default quota"},
 		{Method: "GET", Path: "/os-quota-sets/{project}/detail", Handle: a.detailQuotas, Doc: "show quota with what is in use"},
 
+		{Method: "GET", Path: "/os-security-groups", Versions: "2.1-2.35", Handle: a.listSecurityGroups, Doc: "list security groups"},
+		{Method: "GET", Path: "/os-security-groups/{id}", Versions: "2.1-2.35", Handle: a.showSecurityGroup, Doc: "show security group"},
+
 		{Method: "GET", Path: "/os-availability-zone", Handle: a.listZones, Doc: "list availability zones"},
 		{Method: "GET", Path: "/os-availability-zone/detail", Handle: a.listZonesDetailed, Doc: "list availability zones with hosts"},
 		{Method: "GET", Path: "/os-aggregates", Handle: a.listAggregates, Doc: "list aggregates"},

@@ -67,10 +67,15 @@ func (c *Control) externalEvent(ctx context.Context, e ExternalEvent) (code int,
 	return 200, nil
 }
 
-// refresh asks the network service what a server's ports are like now. What it
-// answers is written only over what it was asked for: a port that came or went
-// meanwhile has it asked again.
+// refresh is the task that follows events of the network service.
 func (c *Control) refresh(ctx context.Context, run *task.Run, s *compute.Server) error {
+	return c.readPorts(ctx, s, func(tx *db.Tx) error { return run.EndIn(ctx, tx) })
+}
+
+// readPorts asks the network service what a server's ports are like now. What it
+// answers is written, with what then does, only over what it was asked for: a
+// port that came or went meanwhile has it asked again.
+func (c *Control) readPorts(ctx context.Context, s *compute.Server, then func(*db.Tx) error) error {
 	for done := false; !done; {
 		if !s.DeletedAt.IsZero() || s.State == compute.Building {
 			return nil
@@ -92,7 +97,7 @@ func (c *Control) refresh(ctx context.Context, run *task.Run, s *compute.Server)
 			if _, err := c.Store.UpdateServer(ctx, tx, s.ID, store.ServerPatch{Networks: &merged}, store.Expect{Existing: true}, c.Now()); err != nil {
 				return err
 			}
-			return run.EndIn(ctx, tx)
+			return then(tx)
 		})
 		if err != nil {
 			return err

@@ -214,6 +214,19 @@ func without(all []compute.Interface, portID string) []compute.Interface {
 	return slices.DeleteFunc(slices.Clone(all), func(n compute.Interface) bool { return n.PortID == portID })
 }
 
+// AllSecurityGroups lists the security groups of the caller's project, or those
+// of all projects for administrators; rule is the last word of the policy's name.
+func (c *Control) AllSecurityGroups(ctx context.Context, rule string, allProjects bool) ([]compute.SecurityGroup, error) {
+	if err := c.Policy.Enforce(ctx, "os_compute_api:os-security-groups:"+rule, auth.Own(ctx)); err != nil {
+		return nil, err
+	}
+	project := auth.From(ctx).ProjectID
+	if allProjects && c.Policy.Allows(ctx, "context_is_admin", nil) {
+		project = ""
+	}
+	return c.Networks.Groups(ctx, project)
+}
+
 // SecurityGroups lists the security groups of a server's ports.
 func (c *Control) SecurityGroups(ctx context.Context, id string) ([]compute.SecurityGroupRef, error) {
 	if _, err := c.ownServer(ctx, "os_compute_api:os-security-groups:list", id); err != nil {
@@ -234,7 +247,7 @@ func (c *Control) ChangeSecurityGroup(ctx context.Context, id, nameOrID string, 
 	if err != nil {
 		return err
 	}
-	found := false
+	found, changed := false, false
 	for _, n := range s.Networks {
 		port, err := c.Networks.Port(ctx, n.PortID)
 		if err != nil {
@@ -252,9 +265,13 @@ func (c *Control) ChangeSecurityGroup(ctx context.Context, id, nameOrID string, 
 		if err := c.Networks.SetGroups(ctx, n.PortID, after); err != nil {
 			return err
 		}
+		changed = true
 	}
 	if !add && !found {
 		return fault.NotFoundf("Security group %s not associated with the instance %s", nameOrID, id)
+	}
+	if changed { // the network service sends no event for this
+		return c.readPorts(ctx, s, func(*db.Tx) error { return nil })
 	}
 	return nil
 }

@@ -42,6 +42,8 @@ var policies = map[string]string{
 	"os_compute_api:os-attach-interfaces:show":             "rule:project_reader_or_admin",
 	"os_compute_api:os-attach-interfaces:create":           "rule:project_member_or_admin",
 	"os_compute_api:os-attach-interfaces:delete":           "rule:project_member_or_admin",
+	"os_compute_api:os-security-groups:get":                "rule:project_reader_or_admin",
+	"os_compute_api:os-security-groups:show":               "rule:project_reader_or_admin",
 	"os_compute_api:os-security-groups:list":               "rule:project_reader_or_admin",
 	"os_compute_api:os-security-groups:add":                "rule:project_member_or_admin",
 	"os_compute_api:os-security-groups:remove":             "rule:project_member_or_admin",
