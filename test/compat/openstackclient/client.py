@@ -197,7 +197,7 @@ class Suite:
             user, password, project = self.fill(case.who[3:]).split("/")
             environment |= {"OS_AUTH_URL": self.auth_url, "OS_IDENTITY_API_VERSION": "3", "OS_USERNAME": user, "OS_PASSWORD": password,
                             "OS_PROJECT_NAME": project, "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default"}
-        if any(re.search(r"\s(=|!=|~|!~|->)\s", e) and not e.startswith(("fails", "prints")) for e in case.expect):
+        if any(re.search(r"\s(=|!=|~|!~|->)(\s|$)", e) and not e.startswith(("fails", "prints")) for e in case.expect):
             argv += ["-f", "json"]
         return fork_client(argv, environment)
 
@@ -215,7 +215,7 @@ class Suite:
         if not m:
             return f"{expectation!r} is no expectation"
         which, field, operator, want = m[1], m[2], m[3], m[4] or ""
-        if field == "count":
+        if field == "count" and isinstance(data, list):
             return "" if str(len(data)) == want else f"{len(data)} rows, not {want}"
         rows = data if isinstance(data, list) else [data]
         if which == "first":
