@@ -122,9 +122,10 @@ func (t *Tx) OnCommit(f func()) { t.committed = append(t.committed, f) }
 const attempts = 10
 
 // Tx runs fn in one transaction and commits when it returns nil. When the
-// transaction lost against another one (deadlock, serialization failure, busy,
-// Raced), fn is run again from the start: it must have no effects of its own
-// besides those on tx and on variables that it sets anew.
+// transaction lost against another one (deadlock, serialization failure, busy, a
+// foreign key that holds no longer, Raced), fn is run again from the start: it
+// must have no effects of its own besides those on tx and on variables that it
+// sets anew.
 //
 // Everywhere a statement sees what others have committed before it began; a
 // decision that must still hold when the transaction ends needs a lock

@@ -2,6 +2,7 @@ package db
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -54,7 +55,9 @@ var (
 		unlock:    `SELECT pg_advisory_unlock(7310577)`,
 		retryable: func(err error) bool {
 			e, ok := errors.AsType[*pgconn.PgError](err)
-			return ok && (e.Code == "40001" || e.Code == "40P01") // serialization failure, deadlock
+			// Serialization failure, deadlock, and a row that others refer to or that is
+			// referred to has come or gone since it was looked for.
+			return ok && (e.Code == "40001" || e.Code == "40P01" || e.Code == "23503")
 		},
 		unique: func(err error) bool {
 			e, ok := errors.AsType[*pgconn.PgError](err)
@@ -76,7 +79,8 @@ var (
 		unlock:   `SELECT RELEASE_LOCK(CONCAT('kilonova ', DATABASE()))`,
 		retryable: func(err error) bool {
 			e, ok := errors.AsType[*mysql.MySQLError](err)
-			return ok && (e.Number == 1213 || e.Number == 1205 || e.Number == 1020) // deadlock, waited too long, row changed
+			// Deadlock, waited too long, row changed, and as above.
+			return ok && slices.Contains([]uint16{1213, 1205, 1020, 1451, 1452}, e.Number)
 		},
 		unique: func(err error) bool {
 			e, ok := errors.AsType[*mysql.MySQLError](err)

@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS tasks (
     step VARCHAR(64) NOT NULL,
     payload @text@ NOT NULL,
     request_id VARCHAR(64) NOT NULL,
-    attempts INTEGER NOT NULL,
+    attempts BIGINT NOT NULL,
     last_error @text@,
     run_at BIGINT NOT NULL,
     lease_owner VARCHAR(64),

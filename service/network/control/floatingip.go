@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -182,6 +183,12 @@ func (c *Control) mapFloating(ctx context.Context, tx *write, f *store.FloatingI
 	routerID, err := c.routerFor(ctx, tx, f.NetworkID, p, fixed)
 	if err != nil {
 		return err
+	}
+	if err := c.store.Lock(ctx, tx.Tx, "routers", routerID); err != nil {
+		return err
+	}
+	if still, err := c.routerFor(ctx, tx, f.NetworkID, p, fixed); err != nil || still != routerID {
+		return cmp.Or(err, store.ErrStale) // it lost its way there, or another has one
 	}
 	others, err := c.store.FloatingIPsWhere(ctx, tx, `t.port_id = ? AND t.fixed_ip = ? AND t.network_id = ? AND t.id <> ?`, p.ID, fixed.IP, f.NetworkID, f.ID)
 	if err != nil {

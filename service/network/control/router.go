@@ -122,6 +122,10 @@ func enforceGateway(ctx context.Context, rule string, target auth.Target, in net
 
 // router reads a router that the caller may change.
 func (c *Control) router(ctx context.Context, tx *write, id, rule string, input any) (store.Router, error) {
+	// What a router may join depends on all that it has: one change at a time.
+	if err := c.store.Lock(ctx, tx.Tx, "routers", id); err != nil {
+		return store.Router{}, err
+	}
 	r, err := c.store.Router(ctx, tx, c.scope(ctx), id)
 	if err != nil {
 		return r, err

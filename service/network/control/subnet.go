@@ -53,6 +53,9 @@ func (c *Control) createSubnet(ctx context.Context, tx *write, in network.Subnet
 	if err := c.takeQuota(ctx, tx, project, "subnet", 1); err != nil {
 		return none, err
 	}
+	if err := c.store.Lock(ctx, tx.Tx, "networks", n.ID); err != nil { // its subnets must not overlap
+		return none, err
+	}
 	others, err := c.store.SubnetsOf(ctx, tx, n.ID)
 	if err != nil {
 		return none, err
@@ -377,8 +380,10 @@ func (c *Control) DeleteSubnet(ctx context.Context, id string, m network.Match) 
 			}
 		}
 		tx.network(s.NetworkID)
-		if _, err := tx.Exec(ctx, `DELETE FROM fixed_ips WHERE subnet_id = ?`, id); err != nil {
-			return err
+		for _, p := range ports { // of those only: who has got an address meanwhile holds the subnet
+			if _, err := tx.Exec(ctx, `DELETE FROM fixed_ips WHERE subnet_id = ? AND port_id = ?`, id, p.ID); err != nil {
+				return err
+			}
 		}
 		if err := c.store.DeleteSubnet(ctx, tx.Tx, id); err != nil {
 			return err

@@ -58,7 +58,7 @@ func (s *Store) BeatAgent(ctx context.Context, tx *db.Tx, a AgentRow) (isNew boo
 	if err != nil || n > 0 {
 		return false, err
 	}
-	return true, db.Insert(ctx, tx, "agents", a)
+	return true, db.Raced(db.Insert(ctx, tx, "agents", a))
 }
 
 // UpdateAgent writes what an administrator may change of an agent.
@@ -106,7 +106,7 @@ func (s *Store) BindDHCP(ctx context.Context, tx *db.Tx, b DHCPBinding) error {
 	if err := s.UnbindDHCP(ctx, tx, b.NetworkID); err != nil {
 		return err
 	}
-	return db.Insert(ctx, tx, "dhcp_bindings", b)
+	return db.Raced(db.Insert(ctx, tx, "dhcp_bindings", b))
 }
 
 // UnbindDHCP has no host serve DHCP for a network.
@@ -155,7 +155,7 @@ func (s *Store) Bump(ctx context.Context, tx *db.Tx, host string, now time.Time)
 	}
 	if n == 0 {
 		_, err := tx.Exec(ctx, `INSERT INTO revisions (host, revision) VALUES (?, ?)`, host, at)
-		return at, err
+		return at, db.Raced(err)
 	}
 	return s.Revision(ctx, tx, host)
 }

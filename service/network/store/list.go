@@ -33,6 +33,9 @@ type attr struct {
 	where func(values []string) (string, []any, error)
 }
 
+// absent is the expression of an attribute that no row has.
+const absent = "''"
+
 type kind int
 
 const (
@@ -210,6 +213,9 @@ func (l *listing) sorts(q network.Query) ([]sortExpr, error) {
 		a, ok := l.attrs[key.Attribute]
 		if !ok || a.expr == "" {
 			return nil, fault.Invalidf("'%.64s' is an invalid attribute for sort key", key.Attribute).WithCode("HTTPBadRequest")
+		}
+		if a.expr == absent {
+			continue // they are all the same
 		}
 		list = append(list, sortExpr{a.expr, key.Descending != q.Reverse})
 		byID = byID || key.Attribute == "id"

@@ -47,7 +47,7 @@ func (s *Store) SetQuota(ctx context.Context, tx *db.Tx, projectID, resource str
 	if _, err := tx.Exec(ctx, `DELETE FROM quotas WHERE project_id = ? AND resource = ?`, projectID, resource); err != nil {
 		return err
 	}
-	return db.Insert(ctx, tx, "quotas", quotaRow{projectID, resource, limit})
+	return db.Raced(db.Insert(ctx, tx, "quotas", quotaRow{projectID, resource, limit}))
 }
 
 // DeleteQuotas takes a project's own limits away.
@@ -63,7 +63,7 @@ func (s *Store) LockQuota(ctx context.Context, tx *db.Tx, projectID string) erro
 	if err == nil && n == 0 {
 		_, err = tx.Exec(ctx, `INSERT INTO quota_locks (project_id, turns) VALUES (?, 1)`, projectID)
 	}
-	return err
+	return db.Raced(err)
 }
 
 // Used counts what a project has of a resource.

@@ -32,7 +32,7 @@ var routerList = &listing{
 	resource: "router", missing: "RouterNotFound", table: "routers", columns: "t.*", visible: "t.project_id = ?",
 	attrs: standardAttrs(map[string]attr{"name": {expr: "t.name"}, "admin_state_up": {kind: boolean, expr: "t.admin_up"}, "status": {expr: "t.status"},
 		"distributed": {kind: boolean, expr: "(1 = 0)"}, "ha": {kind: boolean, expr: "(1 = 0)"},
-		"external_gateway_info": {where: gatewayFilter}, "flavor_id": {expr: "''"}}),
+		"external_gateway_info": {where: gatewayFilter}, "flavor_id": {expr: absent}}),
 }
 
 // gatewayFilter reads "network_id=…".

@@ -149,6 +149,14 @@ func (s *Store) SetTags(ctx context.Context, tx *db.Tx, id string, tags []string
 	return db.Insert(ctx, tx, "tags", rows...)
 }
 
+// Lock has the transaction wait for others that decide on the same resource, and
+// others for it: what is read of the resource from now on stays so until the
+// transaction ends, if all who change it lock it.
+func (s *Store) Lock(ctx context.Context, tx *db.Tx, table, id string) error {
+	_, err := tx.Exec(ctx, `UPDATE `+table+` SET revision = revision WHERE id = ?`, id)
+	return err
+}
+
 // Touch notes a change of a resource whose row itself stays as it is.
 func (s *Store) Touch(ctx context.Context, tx *db.Tx, table, id string, now time.Time) error {
 	_, err := tx.Exec(ctx, `UPDATE `+table+` SET revision = revision + 1, updated_at = ? WHERE id = ?`, db.At(now), id)

@@ -33,7 +33,7 @@ var poolList = &listing{
 	attrs: standardAttrs(map[string]attr{"name": {expr: "t.name"}, "ip_version": {kind: number, expr: "t.ip_version"},
 		"shared": {kind: boolean, expr: "t.shared"}, "is_default": {kind: boolean, expr: "t.is_default"},
 		"default_prefixlen": {kind: number, expr: "t.default_prefix"}, "min_prefixlen": {kind: number, expr: "t.min_prefix"},
-		"max_prefixlen": {kind: number, expr: "t.max_prefix"}, "address_scope_id": {expr: "''"}}),
+		"max_prefixlen": {kind: number, expr: "t.max_prefix"}, "address_scope_id": {expr: absent}}),
 }
 
 // SubnetPools lists subnet pools.
@@ -103,7 +103,7 @@ type PoolCut struct {
 // LockPool has the transaction wait for others that cut from the same pool, and
 // lists what is cut.
 func (s *Store) LockPool(ctx context.Context, tx *db.Tx, id string) ([]PoolCut, error) {
-	if _, err := tx.Exec(ctx, `UPDATE subnet_pools SET revision = revision WHERE id = ?`, id); err != nil {
+	if err := s.Lock(ctx, tx, "subnet_pools", id); err != nil {
 		return nil, err
 	}
 	return db.Select[PoolCut](ctx, tx, `SELECT cidr, project_id FROM pool_subnets WHERE pool_id = ?`, id)

@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS users (
     password_hash VARCHAR(255) NOT NULL,
     password_at BIGINT,
     password_expires_at BIGINT,
-    failures INTEGER NOT NULL,
+    failures BIGINT NOT NULL,
     failed_at BIGINT,
     active_at BIGINT,
     created_at BIGINT NOT NULL);

@@ -8,16 +8,16 @@ CREATE TABLE IF NOT EXISTS networks (
     description VARCHAR(255) NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    revision INTEGER NOT NULL,
+    revision BIGINT NOT NULL,
     admin_up BOOLEAN NOT NULL,
     status VARCHAR(16) NOT NULL,
-    mtu INTEGER NOT NULL,
+    mtu BIGINT NOT NULL,
     port_security BOOLEAN NOT NULL,
     zone_hints @text@ NOT NULL,
     dns_domain VARCHAR(255) NOT NULL,
     type VARCHAR(32) NOT NULL,
     physical VARCHAR(64) NOT NULL,
-    segmentation INTEGER NOT NULL,
+    segmentation BIGINT NOT NULL,
     segment VARCHAR(128));
 CREATE INDEX IF NOT EXISTS networks_project ON networks (project_id);
 -- segment names what only one network may have, e.g. "flat:public"; NULL otherwise.
@@ -40,9 +40,9 @@ CREATE TABLE IF NOT EXISTS subnets (
     description VARCHAR(255) NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    revision INTEGER NOT NULL,
+    revision BIGINT NOT NULL,
     network_id VARCHAR(36) NOT NULL,
-    ip_version INTEGER NOT NULL,
+    ip_version BIGINT NOT NULL,
     cidr VARCHAR(64) NOT NULL,
     gateway_ip VARCHAR(64) NOT NULL,
     enable_dhcp BOOLEAN NOT NULL,
@@ -69,7 +69,7 @@ CREATE TABLE IF NOT EXISTS ports (
     description VARCHAR(255) NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    revision INTEGER NOT NULL,
+    revision BIGINT NOT NULL,
     network_id VARCHAR(36) NOT NULL,
     mac VARCHAR(17) NOT NULL,
     admin_up BOOLEAN NOT NULL,
@@ -98,7 +98,7 @@ CREATE TABLE IF NOT EXISTS fixed_ips (
     port_id VARCHAR(36) NOT NULL,
     network_id VARCHAR(36) NOT NULL,
     ip VARCHAR(64) NOT NULL,
-    place INTEGER NOT NULL,
+    place BIGINT NOT NULL,
     PRIMARY KEY (subnet_id, addr_key),
     FOREIGN KEY (subnet_id) REFERENCES subnets (id),
     FOREIGN KEY (port_id) REFERENCES ports (id));
@@ -112,7 +112,7 @@ CREATE TABLE IF NOT EXISTS security_groups (
     description VARCHAR(255) NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    revision INTEGER NOT NULL,
+    revision BIGINT NOT NULL,
     stateful BOOLEAN NOT NULL,
     default_of VARCHAR(255));
 -- default_of is the project whose default group it is; NULL for all others.
@@ -125,13 +125,13 @@ CREATE TABLE IF NOT EXISTS security_group_rules (
     description VARCHAR(255) NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    revision INTEGER NOT NULL,
+    revision BIGINT NOT NULL,
     group_id VARCHAR(36) NOT NULL,
     direction VARCHAR(16) NOT NULL,
     ethertype VARCHAR(8) NOT NULL,
     protocol VARCHAR(16) NOT NULL,
-    port_min INTEGER,
-    port_max INTEGER,
+    port_min BIGINT,
+    port_max BIGINT,
     remote_prefix VARCHAR(64) NOT NULL,
     remote_group VARCHAR(36) NOT NULL,
     FOREIGN KEY (group_id) REFERENCES security_groups (id));
@@ -154,7 +154,7 @@ CREATE TABLE IF NOT EXISTS routers (
     description VARCHAR(255) NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    revision INTEGER NOT NULL,
+    revision BIGINT NOT NULL,
     admin_up BOOLEAN NOT NULL,
     status VARCHAR(16) NOT NULL,
     gateway_network VARCHAR(36) NOT NULL,
@@ -173,7 +173,7 @@ CREATE TABLE IF NOT EXISTS floating_ips (
     description VARCHAR(255) NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    revision INTEGER NOT NULL,
+    revision BIGINT NOT NULL,
     network_id VARCHAR(36) NOT NULL,
     floating_ip VARCHAR(64) NOT NULL,
     floating_port VARCHAR(36) NOT NULL,
@@ -221,7 +221,7 @@ CREATE TABLE IF NOT EXISTS revisions (
 CREATE TABLE IF NOT EXISTS quotas (
     project_id VARCHAR(190) NOT NULL,
     resource VARCHAR(64) NOT NULL,
-    hard_limit INTEGER NOT NULL,
+    hard_limit BIGINT NOT NULL,
     PRIMARY KEY (project_id, resource));
 
 -- The lock under which a project's resources are counted and made.
