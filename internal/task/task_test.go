@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,13 @@ func each(t *testing.T, test func(t *testing.T, d *db.DB)) {
 // start runs a runner until the returned function is called.
 func start(t *testing.T, d *db.DB, owner string, lease time.Duration, handlers map[string]Handler) (r *Runner, stop func()) {
 	t.Helper()
-	r = &Runner{DB: d, Handlers: handlers, Place: owner, Now: time.Now, Log: slog.New(slog.DiscardHandler), Lease: lease, Poll: 20 * time.Millisecond}
+	return startAt(t, d, owner, lease, time.Now, handlers)
+}
+
+// startAt is start with a clock.
+func startAt(t *testing.T, d *db.DB, owner string, lease time.Duration, now func() time.Time, handlers map[string]Handler) (r *Runner, stop func()) {
+	t.Helper()
+	r = &Runner{DB: d, Handlers: handlers, Place: owner, Now: now, Log: slog.New(slog.DiscardHandler), Lease: lease, Poll: 20 * time.Millisecond}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { r.Run(ctx); close(ended) }()
@@ -50,6 +57,21 @@ func await(t *testing.T, what <-chan string) string {
 	case <-time.After(10 * time.Second):
 		t.Fatal("nothing happened in 10 s")
 		return ""
+	}
+}
+
+// eventually waits until check is true.
+func eventually(t *testing.T, what string, check func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !check() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited 10 s for %s", what)
+		case <-tick.C:
+		}
 	}
 }
 
@@ -184,14 +206,31 @@ func TestLeaseIsKeptWhileRunningAndLetGoAtTheEnd(t *testing.T) {
 				return ctx.Err()
 			}}
 		}
-		r, stop := start(t, d, "one", 300*time.Millisecond, block("one"))
+		// The clock stands still but for steps of two thirds of the lease, each after
+		// the lease was seen to be renewed: so it holds however slow this host is.
+		var clock atomic.Int64
+		clock.Store(time.Now().UnixMicro())
+		now := func() time.Time { return time.UnixMicro(clock.Load()) }
+		const lease = 300 * time.Millisecond
+		r, stop := startAt(t, d, "one", lease, now, block("one"))
 		add(t, r, Task{Kind: "k", Subject: "x"})
 		await(t, began)
-		start(t, d, "two", 300*time.Millisecond, block("two"))
+		startAt(t, d, "two", lease, now, block("two"))
+		for range 4 {
+			until := db.At(now().Add(lease))
+			eventually(t, "the lease to be renewed", func() bool {
+				got, err := db.Get[db.Time](t.Context(), d, `SELECT lease_until FROM tasks`)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return !got.Before(until.Time)
+			})
+			clock.Add((lease * 2 / 3).Microseconds())
+		}
 		select {
 		case who := <-began:
 			t.Fatalf("%s took a task whose lease is renewed", who)
-		case <-time.After(time.Second):
+		default:
 		}
 		stop()
 		if got := await(t, began); got != "two" {
