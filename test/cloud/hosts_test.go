@@ -101,7 +101,7 @@ func TestStopBehindAttach(t *testing.T) {
 		hostsUp(t, c)
 		private := networkID(t, c.demo, "private")
 		s := boot(t, c, c.demo, "both").ID
-		for range 8 {
+		for range 4 {
 			for range 2 {
 				if _, err := attachinterfaces.Create(t.Context(), c.demo.compute, s, attachinterfaces.CreateOpts{NetworkID: private}).Extract(); err != nil {
 					t.Fatal(err)
