@@ -74,7 +74,9 @@ func TestKeypairs(t *testing.T) {
 				return s.InsertKeypair(ctx, tx, compute.Keypair{UserID: "u", Name: name, Type: "ssh", PublicKey: "ssh-rsa x", CreatedAt: epoch})
 			})
 		}
-		refused(t, s, fault.Conflict, func(tx *db.Tx) error { return s.InsertKeypair(ctx, tx, compute.Keypair{UserID: "u", Name: "a", CreatedAt: epoch}) })
+		refused(t, s, fault.Conflict, func(tx *db.Tx) error {
+			return s.InsertKeypair(ctx, tx, compute.Keypair{UserID: "u", Name: "a", CreatedAt: epoch})
+		})
 		var got []string
 		for marker := ""; ; {
 			page, err := s.Keypairs(ctx, s.DB, "u", marker, 2)
