@@ -13,7 +13,7 @@ func TestStatus(t *testing.T) {
 		want  string
 	}{
 		{Building, Scheduling, "BUILD"}, {Building, Deleting, "BUILD"}, {Active, NoTask, "ACTIVE"}, {Active, Rebooting, "REBOOT"},
-		{Active, RebootingHard, "HARD_REBOOT"}, {Active, PoweringOff, "ACTIVE"}, {Stopped, NoTask, "SHUTOFF"}, {Stopped, RebootingHard, "HARD_REBOOT"},
+		{Active, RebootingHard, "HARD_REBOOT"}, {Active, PoweringOff, "ACTIVE"}, {Stopped, NoTask, "SHUTOFF"}, {Stopped, RebootingHard, "SHUTOFF"}, {Stopped, ResizeFinish, "RESIZE"}, {Resized, ResizeReverts, "REVERT_RESIZE"},
 		{Error, NoTask, "ERROR"}, {Resized, NoTask, "VERIFY_RESIZE"}, {SoftDeleted, NoTask, "SOFT_DELETED"}, {State("odd"), NoTask, "UNKNOWN"},
 	}
 	for _, tt := range tests {

@@ -2,31 +2,48 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"kilonova/internal/rest"
 )
 
 // routes is the table of the compute API's operations.
 func (a *api) routes() []rest.Route {
+	return slices.Concat(a.general(), a.servers(), a.serverActions(), a.serverParts(), a.flavors(), a.keypairsAndQuotas(), a.old(), a.hosts())
+}
+
+func (a *api) general() []rest.Route {
 	return []rest.Route{
 		{Method: "GET", Path: "/", Public: true, Handle: a.root, Doc: "list API versions"},
 		{Method: "GET", Path: "/extensions", Handle: a.listExtensions, Doc: "list extensions"},
 		{Method: "GET", Path: "/limits", Handle: a.showLimits, Doc: "show rate and absolute limits"},
+	}
+}
 
+func (a *api) servers() []rest.Route {
+	return []rest.Route{
 		{Method: "GET", Path: "/servers", Handle: a.listServers, Doc: "list servers"},
 		{Method: "POST", Path: "/servers", Handle: a.createServer, Doc: "create server"},
 		{Method: "GET", Path: "/servers/detail", Handle: a.listServersDetailed, Doc: "list servers detailed"},
 		{Method: "GET", Path: "/servers/{id}", Handle: a.showServer, Doc: "show server"},
 		{Method: "PUT", Path: "/servers/{id}", Handle: a.updateServer, Doc: "update server"},
 		{Method: "DELETE", Path: "/servers/{id}", Handle: a.deleteServer, Doc: "delete server"},
+	}
+}
 
+func (a *api) serverActions() []rest.Route {
+	return []rest.Route{
 		{Method: "POST", Path: "/servers/{id}/action", Action: "os-start", Handle: a.startServer, Doc: "start server"},
 		{Method: "POST", Path: "/servers/{id}/action", Action: "os-stop", Handle: a.stopServer, Doc: "stop server"},
 		{Method: "POST", Path: "/servers/{id}/action", Action: "reboot", Handle: a.rebootServer, Doc: "reboot server, soft or hard"},
 		{Method: "POST", Path: "/servers/{id}/action", Action: "os-getConsoleOutput", Handle: a.consoleOutput, Doc: "show console output"},
 		{Method: "POST", Path: "/servers/{id}/action", Action: "addSecurityGroup", Handle: a.addSecurityGroup, Doc: "add security group to server"},
 		{Method: "POST", Path: "/servers/{id}/action", Action: "removeSecurityGroup", Handle: a.removeSecurityGroup, Doc: "remove security group from server"},
+	}
+}
 
+func (a *api) serverParts() []rest.Route {
+	return []rest.Route{
 		{Method: "GET", Path: "/servers/{id}/metadata", Handle: a.listMetadata, Doc: "list all metadata"},
 		{Method: "POST", Path: "/servers/{id}/metadata", Handle: a.mergeMetadata, Doc: "create or update metadata items"},
 		{Method: "PUT", Path: "/servers/{id}/metadata", Handle: a.replaceMetadata, Doc: "replace metadata"},
@@ -36,14 +53,18 @@ func (a *api) routes() []rest.Route {
 
 		{Method: "GET", Path: "/servers/{id}/ips", Handle: a.listAddresses, Doc: "list addresses"},
 		{Method: "GET", Path: "/servers/{id}/ips/{network}", Handle: a.showAddresses, Doc: "list addresses on one network"},
-		{Method: "GET", Path: "/servers/{id}/os-security-groups", Handle: a.listServerGroups, Doc: "list security groups of server"},
+		{Method: "GET", Path: "/servers/{id}/os-security-groups", Handle: a.listServerSecurityGroups, Doc: "list security groups of server"},
 		{Method: "GET", Path: "/servers/{id}/os-interface", Handle: a.listInterfaces, Doc: "list port interfaces"},
 		{Method: "POST", Path: "/servers/{id}/os-interface", Handle: a.attachInterface, Doc: "attach interface"},
 		{Method: "GET", Path: "/servers/{id}/os-interface/{port}", Handle: a.showInterface, Doc: "show port interface"},
 		{Method: "DELETE", Path: "/servers/{id}/os-interface/{port}", Handle: a.detachInterface, Doc: "detach interface"},
 		{Method: "GET", Path: "/servers/{id}/os-instance-actions", Handle: a.listActions, Doc: "list actions of server"},
 		{Method: "GET", Path: "/servers/{id}/os-instance-actions/{request}", Handle: a.showAction, Doc: "show action of server"},
+	}
+}
 
+func (a *api) flavors() []rest.Route {
+	return []rest.Route{
 		{Method: "GET", Path: "/flavors", Handle: a.listFlavors, Doc: "list flavors"},
 		{Method: "POST", Path: "/flavors", Handle: a.createFlavor, Doc: "create flavor"},
 		{Method: "GET", Path: "/flavors/detail", Handle: a.listFlavorsDetailed, Doc: "list flavors detailed"},
@@ -58,7 +79,11 @@ func (a *api) routes() []rest.Route {
 		{Method: "GET", Path: "/flavors/{id}/os-extra_specs/{key}", Handle: a.showExtraSpec, Doc: "show extra spec"},
 		{Method: "PUT", Path: "/flavors/{id}/os-extra_specs/{key}", Handle: a.updateExtraSpec, Doc: "update extra spec"},
 		{Method: "DELETE", Path: "/flavors/{id}/os-extra_specs/{key}", Handle: a.deleteExtraSpec, Doc: "delete extra spec"},
+	}
+}
 
+func (a *api) keypairsAndQuotas() []rest.Route {
+	return []rest.Route{
 		{Method: "GET", Path: "/os-keypairs", Handle: a.listKeypairs, Doc: "list keypairs"},
 		{Method: "POST", Path: "/os-keypairs", Handle: a.createKeypair, Doc: "create or import keypair"},
 		{Method: "GET", Path: "/os-keypairs/{name}", Handle: a.showKeypair, Doc: "show keypair"},
@@ -69,10 +94,18 @@ func (a *api) routes() []rest.Route {
 		{Method: "DELETE", Path: "/os-quota-sets/{project}", Handle: a.deleteQuotas, Doc: "revert quota of project to defaults"},
 		{Method: "GET", Path: "/os-quota-sets/{project}/defaults", Handle: a.defaultQuotas, Doc: "show default quota"},
 		{Method: "GET", Path: "/os-quota-sets/{project}/detail", Handle: a.detailQuotas, Doc: "show quota with what is in use"},
+	}
+}
 
+func (a *api) old() []rest.Route {
+	return []rest.Route{
 		{Method: "GET", Path: "/os-security-groups", Versions: "2.1-2.35", Handle: a.listSecurityGroups, Doc: "list security groups"},
 		{Method: "GET", Path: "/os-security-groups/{id}", Versions: "2.1-2.35", Handle: a.showSecurityGroup, Doc: "show security group"},
+	}
+}
 
+func (a *api) hosts() []rest.Route {
+	return []rest.Route{
 		{Method: "GET", Path: "/os-availability-zone", Handle: a.listZones, Doc: "list availability zones"},
 		{Method: "GET", Path: "/os-availability-zone/detail", Handle: a.listZonesDetailed, Doc: "list availability zones with hosts"},
 		{Method: "GET", Path: "/os-aggregates", Handle: a.listAggregates, Doc: "list aggregates"},

@@ -68,7 +68,7 @@ func (a *api) removeSecurityGroup(ctx context.Context, r *rest.Request) (*rest.R
 	return rest.Accepted(nil), a.control.ChangeSecurityGroup(ctx, r.Path("id"), body.Group.Name, false)
 }
 
-func (a *api) listServerGroups(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+func (a *api) listServerSecurityGroups(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	groups, err := a.control.SecurityGroups(ctx, r.Path("id"))
 	if err != nil {
 		return nil, err

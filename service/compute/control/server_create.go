@@ -176,7 +176,7 @@ func (c *Control) checkImage(ctx context.Context, s *compute.Server) error {
 func (c *Control) placeAsked(ctx context.Context, n NewServer) (zone string, place schedule.Place, err error) {
 	zone, place = n.Zone, schedule.Place{Host: n.Host, Node: n.Node}
 	if place != (schedule.Place{}) {
-		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create:requested_destination", auth.Own(ctx)); err != nil {
+		if err := c.Policy.Enforce(ctx, "compute:servers:create:requested_destination", auth.Own(ctx)); err != nil {
 			return "", place, err
 		}
 	}
