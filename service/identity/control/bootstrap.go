@@ -68,7 +68,7 @@ func (c *Control) Bootstrap(ctx context.Context, b Bootstrap) error {
 			s.grant(id, identity.OnProject, services, roles[serviceRole])
 		}
 		s.catalog(b)
-		return s.err
+		return db.Raced(s.err) // by another process that starts at the same moment
 	})
 	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)

@@ -24,5 +24,5 @@ func SetDomainConfig(ctx context.Context, tx *db.Tx, domainID string, options []
 	if _, err := tx.Exec(ctx, `DELETE FROM domain_configs WHERE domain_id = ?`, domainID); err != nil {
 		return err
 	}
-	return db.Insert(ctx, tx, "domain_configs", options...)
+	return db.Raced(db.Insert(ctx, tx, "domain_configs", options...))
 }

@@ -81,7 +81,7 @@ func AddProjectEndpoint(ctx context.Context, tx *db.Tx, projectID, id string, is
 	}
 	table, column := association(isGroup)
 	_, err := tx.Exec(ctx, `INSERT INTO `+table+` (project_id, `+column+`) VALUES (?, ?)`, projectID, id)
-	return err
+	return db.Raced(err)
 }
 
 // DeleteProjectEndpoint ends that; db.ErrNoRow when it is not so.

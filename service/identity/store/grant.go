@@ -21,7 +21,7 @@ func AddGrant(ctx context.Context, tx *db.Tx, g identity.Grant) error {
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO grants (actor_id, target_id, target_kind, role_id, inherited, is_group) VALUES (?, ?, ?, ?, ?, ?)`,
 		g.ActorID, g.TargetID, string(g.TargetKind), g.RoleID, g.Inherited, g.IsGroup)
-	return err
+	return db.Raced(err)
 }
 
 // DeleteGrant removes a grant; db.ErrNoRow when there is no such grant.

@@ -56,7 +56,7 @@ func AddMember(ctx context.Context, tx *db.Tx, groupID, userID string) error {
 		return err
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO memberships (user_id, group_id) VALUES (?, ?)`, userID, groupID)
-	return err
+	return db.Raced(err)
 }
 
 // RemoveMember takes a user out of a group; db.ErrNoRow when it is not in it.

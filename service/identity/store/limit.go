@@ -7,8 +7,11 @@ import (
 	"kilonova/service/identity"
 )
 
-var limitColumns = map[string]string{"id": "id", "service_id": "service_id", "region_id": "region_id", "resource_name": "resource_name",
-	"project_id": "project_id", "domain_id": "domain_id"}
+var (
+	registeredLimitColumns = map[string]string{"id": "id", "service_id": "service_id", "region_id": "region_id", "resource_name": "resource_name"}
+	limitColumns           = map[string]string{"id": "id", "service_id": "service_id", "region_id": "region_id", "resource_name": "resource_name",
+		"project_id": "project_id", "domain_id": "domain_id"}
+)
 
 // RegisteredLimit returns a registered limit.
 func RegisteredLimit(ctx context.Context, q db.Querier, id string) (identity.RegisteredLimit, error) {
@@ -17,7 +20,7 @@ func RegisteredLimit(ctx context.Context, q db.Querier, id string) (identity.Reg
 
 // RegisteredLimits lists registered limits.
 func RegisteredLimits(ctx context.Context, q db.Querier, query identity.Query) ([]identity.RegisteredLimit, error) {
-	return list[identity.RegisteredLimit](ctx, q, "registered_limits", limitColumns, query, clause{})
+	return list[identity.RegisteredLimit](ctx, q, "registered_limits", registeredLimitColumns, query, clause{})
 }
 
 // AddRegisteredLimits writes new registered limits.

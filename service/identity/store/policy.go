@@ -52,7 +52,7 @@ func SetPolicyAssociation(ctx context.Context, tx *db.Tx, a PolicyAssociation) e
 	if _, err := tx.Exec(ctx, `DELETE FROM policy_associations WHERE endpoint_id = ? AND service_id = ? AND region_id = ?`, a.EndpointID, a.ServiceID, a.RegionID); err != nil {
 		return err
 	}
-	return db.Insert(ctx, tx, "policy_associations", a)
+	return db.Raced(db.Insert(ctx, tx, "policy_associations", a))
 }
 
 // DeletePolicyAssociation ends an association; db.ErrNoRow when there is none.

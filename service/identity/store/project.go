@@ -115,7 +115,7 @@ func SetProjectTags(ctx context.Context, tx *db.Tx, id string, tags []string) er
 	for _, t := range tags {
 		rows = append(rows, projectTag{id, t})
 	}
-	return db.Insert(ctx, tx, "project_tags", rows...)
+	return db.Raced(db.Insert(ctx, tx, "project_tags", rows...))
 }
 
 // AddProject writes a new project with its tags.

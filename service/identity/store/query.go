@@ -75,6 +75,10 @@ func (c *clause) compare(column string, f identity.Filter) {
 	c.add(column+" LIKE ? ESCAPE '!'", pattern)
 }
 
+// absent says how NULL sorts in columns that may be NULL: like the smallest value.
+// The databases themselves do not agree on it, and nothing comes after NULL.
+var absent = map[string]string{"description": "''", "password_expires_at": "-1"}
+
 // page adds the condition for what lies behind the marker, and returns the order.
 func (c *clause) page(table string, attributes map[string]string, q identity.Query) (order string, err error) {
 	column := "id"
@@ -83,6 +87,9 @@ func (c *clause) page(table string, attributes map[string]string, q identity.Que
 		if column, ok = attributes[q.SortKey]; !ok {
 			return "", fault.Invalidf("%s cannot be sorted by %q.", table, q.SortKey)
 		}
+	}
+	if value, ok := absent[column]; ok {
+		column = "COALESCE(" + column + ", " + value + ")"
 	}
 	after, direction := ">", ""
 	if q.Desc {

@@ -20,7 +20,7 @@ func Revoke(ctx context.Context, tx *db.Tx, r Revocation) error {
 	if _, err := tx.Exec(ctx, `DELETE FROM revocations WHERE subject = ? AND kind = ?`, r.Subject, r.Kind); err != nil {
 		return err
 	}
-	return db.Insert(ctx, tx, "revocations", r)
+	return db.Raced(db.Insert(ctx, tx, "revocations", r))
 }
 
 // RevokedUpTo returns the latest instant up to which tokens with any of the

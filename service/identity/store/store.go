@@ -57,9 +57,15 @@ func remove(ctx context.Context, tx *db.Tx, table, id string) error {
 	return touch(tx.Exec(ctx, "DELETE FROM "+table+" WHERE id = ?", id))
 }
 
-// pick returns the row of table with an id; db.ErrNoRow when there is none.
+// pick returns the row of table with an id; db.ErrNoRow when there is none. In a
+// transaction the row stays as it is until that ends: it is about to be changed, or
+// something is about to be hung on it.
 func pick[T any](ctx context.Context, q db.Querier, table, id string) (T, error) {
-	return db.Get[T](ctx, q, "SELECT "+columns[T]()+" FROM "+table+" WHERE id = ?", id)
+	query := "SELECT " + columns[T]() + " FROM " + table + " WHERE id = ?"
+	if tx, ok := q.(*db.Tx); ok {
+		query += tx.ForUpdate()
+	}
+	return db.Get[T](ctx, q, query, id)
 }
 
 var columnLists sync.Map // reflect.Type -> string
