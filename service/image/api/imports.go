@@ -7,7 +7,6 @@ import (
 	"kilonova/internal/rest"
 	"kilonova/service/image"
 	"kilonova/service/image/control"
-	"kilonova/service/image/store"
 )
 
 func (a *api) importImage(ctx context.Context, r *rest.Request) (*rest.Response, error) {
@@ -83,7 +82,7 @@ func (a *api) listTasks(ctx context.Context, r *rest.Request) (*rest.Response, e
 	if err != nil {
 		return nil, err
 	}
-	q := store.TaskQuery{Type: r.Query.Get("type"), Status: image.TaskStatus(r.Query.Get("status")), Asc: r.Query.Get("sort_dir") == "asc", Limit: limit}
+	q := image.TaskQuery{Type: r.Query.Get("type"), Status: image.TaskStatus(r.Query.Get("status")), Asc: r.Query.Get("sort_dir") == "asc", Limit: limit}
 	list, err := a.c.Tasks(ctx, q, r.Query.Get("marker"))
 	if err != nil {
 		return nil, err

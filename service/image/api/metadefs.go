@@ -11,7 +11,6 @@ import (
 	"kilonova/internal/rest"
 	"kilonova/service/image"
 	"kilonova/service/image/control"
-	"kilonova/service/image/store"
 )
 
 const namespacesPath = "/v2/metadefs/namespaces"
@@ -137,7 +136,7 @@ func (a *api) listResourceTypes(ctx context.Context, _ *rest.Request) (*rest.Res
 }
 
 func (a *api) listNamespaces(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	q := store.NamespaceQuery{Visibility: r.Query.Get("visibility"), Asc: r.Query.Get("sort_dir") == "asc"}
+	q := image.NamespaceQuery{Visibility: r.Query.Get("visibility"), Asc: r.Query.Get("sort_dir") == "asc"}
 	var err error
 	if q.Limit, err = a.limit(r.Query); err != nil {
 		return nil, err

@@ -7,12 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
 	"kilonova/service/image"
 	"kilonova/service/image/control"
-	"kilonova/service/image/store"
 )
 
 // maxFilters bounds what one list may be filtered by.
@@ -81,7 +79,7 @@ var sortKeys = []string{"name", "status", "container_format", "disk_format", "si
 
 // sorting reads "sort=name:asc,size" or pairs of sort_key and sort_dir. The
 // creation time and the id always come last, so that pages are definite.
-func sorting(q url.Values) ([]store.Order, error) {
+func sorting(q url.Values) ([]image.Order, error) {
 	keys, dirs := q["sort_key"], q["sort_dir"]
 	if q.Has("sort") {
 		if len(keys) > 0 || len(dirs) > 0 {
@@ -105,7 +103,7 @@ func sorting(q url.Values) ([]store.Order, error) {
 	if len(dirs) == 1 {
 		last = dirs[0]
 	}
-	var order []store.Order
+	var order []image.Order
 	seen := map[string]bool{}
 	for i, key := range keys {
 		dir := last
@@ -119,12 +117,12 @@ func sorting(q url.Values) ([]store.Order, error) {
 			return nil, fault.Invalidf("Invalid sort direction: %.64s", dir)
 		}
 		if !seen[key] {
-			order, seen[key] = append(order, store.Order{Column: key, Desc: dir == "desc"}), true
+			order, seen[key] = append(order, image.Order{Column: key, Desc: dir == "desc"}), true
 		}
 	}
 	for _, key := range []string{"created_at", "id"} {
 		if !seen[key] {
-			order = append(order, store.Order{Column: key, Desc: last == "desc"})
+			order = append(order, image.Order{Column: key, Desc: last == "desc"})
 		}
 	}
 	return order, nil
@@ -169,7 +167,7 @@ func filters(q url.Values, l *control.List) error {
 	where, err := boolCondition("os_hidden", hidden)
 	l.Where = append(l.Where, where)
 	// The same filters make the same statement, whatever order they came in.
-	slices.SortFunc(l.Where, func(a, b store.Condition) int {
+	slices.SortFunc(l.Where, func(a, b image.Condition) int {
 		return strings.Compare(a.Column+a.Op, b.Column+b.Op)
 	})
 	slices.SortFunc(l.Properties, func(a, b [2]string) int { return strings.Compare(a[0], b[0]) })
@@ -177,10 +175,10 @@ func filters(q url.Values, l *control.List) error {
 }
 
 // condition reads one filter; false: it is about no column.
-func condition(name, value string) (store.Condition, bool, error) {
+func condition(name, value string) (image.Condition, bool, error) {
 	switch name {
 	case "changes-since":
-		return store.Condition{}, false, fault.Invalidf(`The "changes-since" filter is no longer available on v2.`)
+		return image.Condition{}, false, fault.Invalidf(`The "changes-since" filter is no longer available on v2.`)
 	case "protected":
 		c, err := boolCondition(name, value)
 		return c, true, err
@@ -191,7 +189,7 @@ func condition(name, value string) (store.Condition, bool, error) {
 		c, err := textCondition(name, value)
 		return c, true, err
 	case "owner", "checksum", "os_hash_value", "os_hash_algo":
-		return store.Condition{Column: name, Op: "=", Values: []any{value}}, true, nil
+		return image.Condition{Column: name, Op: "=", Values: []any{value}}, true, nil
 	}
 	column, op := name, "="
 	if c, ok := strings.CutSuffix(name, "_min"); ok {
@@ -200,47 +198,47 @@ func condition(name, value string) (store.Condition, bool, error) {
 		column, op = c, "<="
 	}
 	if !slices.Contains([]string{"size", "virtual_size", "min_disk", "min_ram"}, column) {
-		return store.Condition{}, false, nil
+		return image.Condition{}, false, nil
 	}
 	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || n < 0 {
-		return store.Condition{}, false, fault.Invalidf("Unable to filter on a range with a non-numeric value.")
+		return image.Condition{}, false, fault.Invalidf("Unable to filter on a range with a non-numeric value.")
 	}
-	return store.Condition{Column: column, Op: op, Values: []any{n}}, true, nil
+	return image.Condition{Column: column, Op: op, Values: []any{n}}, true, nil
 }
 
-func boolCondition(name, value string) (store.Condition, error) {
+func boolCondition(name, value string) (image.Condition, error) {
 	b, err := strconv.ParseBool(strings.ToLower(value))
 	if err != nil || len(value) < 4 {
-		return store.Condition{}, fault.Invalidf("Invalid value '%.64s' for '%s' filter. Valid values are 'true' or 'false'.", value, name)
+		return image.Condition{}, fault.Invalidf("Invalid value '%.64s' for '%s' filter. Valid values are 'true' or 'false'.", value, name)
 	}
-	return store.Condition{Column: name, Op: "=", Values: []any{b}}, nil
+	return image.Condition{Column: name, Op: "=", Values: []any{b}}, nil
 }
 
 // textCondition reads "value", "eq:value" or `in:one,"two, with comma"`.
-func textCondition(name, value string) (store.Condition, error) {
+func textCondition(name, value string) (image.Condition, error) {
 	op, rest, ok := strings.Cut(value, ":")
 	switch {
 	case !ok:
-		return store.Condition{Column: name, Op: "=", Values: []any{value}}, nil
+		return image.Condition{Column: name, Op: "=", Values: []any{value}}, nil
 	case op == "eq":
-		return store.Condition{Column: name, Op: "=", Values: []any{rest}}, nil
+		return image.Condition{Column: name, Op: "=", Values: []any{rest}}, nil
 	case op != "in":
-		return store.Condition{}, fault.Invalidf("Unable to filter by unknown operator '%.64s'.", op)
+		return image.Condition{}, fault.Invalidf("Unable to filter by unknown operator '%.64s'.", op)
 	}
 	list, err := quotedList(rest)
 	if err != nil {
-		return store.Condition{}, err
+		return image.Condition{}, err
 	}
 	if len(list) > 1000 {
-		return store.Condition{}, fault.Invalidf("A filter can have at most 1000 values.")
+		return image.Condition{}, fault.Invalidf("A filter can have at most 1000 values.")
 	}
 	for n := 1; len(list) > n; n *= 8 { // lists of all lengths share a few statements
 		if len(list) < 8*n {
 			list = append(list, slices.Repeat(list[len(list)-1:], 8*n-len(list))...)
 		}
 	}
-	return store.Condition{Column: name, Op: "IN", Values: list}, nil
+	return image.Condition{Column: name, Op: "IN", Values: list}, nil
 }
 
 func quotedList(text string) ([]any, error) {
@@ -284,22 +282,22 @@ func parseTime(text string) (time.Time, bool) {
 
 // timeCondition reads "gt:2026-01-02T03:04:05Z" and the like. Clients see whole
 // seconds; a time without a fraction stands for all of its second.
-func timeCondition(name, value string) (store.Condition, error) {
+func timeCondition(name, value string) (image.Condition, error) {
 	op := "eq"
 	t, ok := parseTime(value)
 	if !ok {
 		var text string
 		op, text, _ = strings.Cut(value, ":")
 		if t, ok = parseTime(text); !ok {
-			return store.Condition{}, fault.Invalidf(`Bad "%s" query filter format. Use ISO 8601 DateTime notation.`, name)
+			return image.Condition{}, fault.Invalidf(`Bad "%s" query filter format. Use ISO 8601 DateTime notation.`, name)
 		}
 	}
 	end := t
 	if t.Nanosecond() == 0 {
 		end = t.Add(time.Second - time.Microsecond)
 	}
-	from, to := db.At(t), db.At(end)
-	c := store.Condition{Column: name}
+	from, to := t, end
+	c := image.Condition{Column: name}
 	switch op {
 	case "gt":
 		c.Op, c.Values = ">", []any{to}

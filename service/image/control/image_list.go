@@ -20,12 +20,12 @@ func (c *Control) Get(ctx context.Context, id string) (*image.Image, error) {
 
 // List is what the caller wants of a list.
 type List struct {
-	Where        []store.Condition
+	Where        []image.Condition
 	Properties   [][2]string
 	Tags         []string
 	Visibility   string
 	MemberStatus image.MemberStatus // "" all
-	Sort         []store.Order
+	Sort         []image.Order
 	Marker       string // an image's id; "" the beginning
 	Limit        int    // 0 gives none
 }

@@ -46,7 +46,7 @@ func (c *Control) seeNamespace(ctx context.Context, name, rule string) (*image.N
 
 // Namespaces lists the namespaces that the caller may see, with what they are
 // for. marker is a namespace's name, "" the beginning.
-func (c *Control) Namespaces(ctx context.Context, q store.NamespaceQuery, marker string) ([]NamespaceWithAll, error) {
+func (c *Control) Namespaces(ctx context.Context, q image.NamespaceQuery, marker string) ([]NamespaceWithAll, error) {
 	if err := policy.Enforce(ctx, "get_metadef_namespaces", auth.Own(ctx)); err != nil {
 		return nil, err
 	}

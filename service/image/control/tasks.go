@@ -5,7 +5,6 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/service/image"
-	"kilonova/service/image/store"
 )
 
 // ImageTasks lists the tasks of an image that the caller may see.
@@ -29,7 +28,7 @@ func (c *Control) Task(ctx context.Context, id string) (*image.Task, error) {
 
 // Tasks lists tasks; for administrators only. marker is a task's id, "" the
 // beginning.
-func (c *Control) Tasks(ctx context.Context, q store.TaskQuery, marker string) ([]image.Task, error) {
+func (c *Control) Tasks(ctx context.Context, q image.TaskQuery, marker string) ([]image.Task, error) {
 	if err := policy.Enforce(ctx, "tasks_api_access", nil); err != nil {
 		return nil, err
 	}

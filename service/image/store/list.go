@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"kilonova/internal/db"
 	"kilonova/service/image"
@@ -21,27 +23,13 @@ type Query struct {
 	// images of others; "all" leaves out nothing.
 	Visibility string
 
-	Where      []Condition
+	Where      []image.Condition
 	Properties [][2]string // name, value
 	Tags       []string    // an image must have them all
 
-	Sort   []Order
+	Sort   []image.Order
 	Marker *image.Image // begin after this one
 	Limit  int
-}
-
-// Condition compares a column. Column and Op come from tables, Values from
-// anywhere.
-type Condition struct {
-	Column string
-	Op     string // = < <= > >= IN BETWEEN NOT BETWEEN
-	Values []any
-}
-
-// Order is a column to sort by.
-type Order struct {
-	Column string
-	Desc   bool
 }
 
 // Columns are those that Condition and Order may name: what the API calls them,
@@ -73,14 +61,15 @@ func (s *Store) List(ctx context.Context, q Query) ([]image.Image, error) {
 		if !ok {
 			return nil, fmt.Errorf("image store: no column %s", c.Column)
 		}
+		values := stored(c.Values)
 		switch c.Op {
 		case "IN":
-			in, args := db.In(c.Values)
+			in, args := db.In(values)
 			l.and(column+` IN `+in, args...)
 		case "BETWEEN", "NOT BETWEEN":
-			l.and(column+` `+c.Op+` ? AND ?`, c.Values...)
+			l.and(column+` `+c.Op+` ? AND ?`, values...)
 		default:
-			l.and(column+` `+c.Op+` ?`, c.Values...)
+			l.and(column+` `+c.Op+` ?`, values...)
 		}
 	}
 	for _, p := range q.Properties {
@@ -102,6 +91,17 @@ func (s *Store) List(ctx context.Context, q Query) ([]image.Image, error) {
 		list[i] = rows[i].image()
 	}
 	return list, s.details(ctx, s.DB, list)
+}
+
+// stored gives times the form that they have in the database.
+func stored(values []any) []any {
+	all := slices.Clone(values)
+	for n, v := range all {
+		if t, ok := v.(time.Time); ok {
+			all[n] = db.At(t)
+		}
+	}
+	return all
 }
 
 // text is the condition, from WHERE on.

@@ -48,19 +48,8 @@ func NoNamespace(name string) error {
 	return fault.NotFoundf("Metadata definition namespace=%.80s was not found.", name)
 }
 
-// NamespaceQuery says which namespaces to list.
-type NamespaceQuery struct {
-	Everything    bool   // of all projects; else public ones and Viewer's
-	Viewer        string // a project's id
-	Visibility    string // "" all
-	ResourceTypes []string
-	Marker        *image.Namespace
-	Asc           bool
-	Limit         int
-}
-
 // Namespaces lists namespaces by age.
-func (s *Store) Namespaces(ctx context.Context, q NamespaceQuery) ([]image.Namespace, error) {
+func (s *Store) Namespaces(ctx context.Context, q image.NamespaceQuery) ([]image.Namespace, error) {
 	l := listQuery{}
 	if !q.Everything {
 		l.and(`(n.visibility = 'public' OR n.owner = ?)`, q.Viewer)

@@ -145,7 +145,7 @@ func TestTasks(t *testing.T) {
 		if _, err := s.Task(ctx, id(0), "q"); !fault.Is(err, fault.NotFound) {
 			t.Error(err)
 		}
-		q, seen := TaskQuery{Owner: "p", Status: image.TaskPending, Limit: 3}, 0
+		q, seen := image.TaskQuery{Owner: "p", Status: image.TaskPending, Limit: 3}, 0
 		for {
 			list, err := s.Tasks(ctx, q)
 			if err != nil {
@@ -193,7 +193,7 @@ func TestMetadefs(t *testing.T) {
 		if list, err := s.ResourceTypes(ctx); err != nil || len(list) != 2 {
 			t.Error(list, err)
 		}
-		for viewer, q := range map[int]NamespaceQuery{1: {Viewer: "q", ResourceTypes: []string{"A", "Z"}, Limit: 5}, 0: {Visibility: "private", Limit: 5}} {
+		for viewer, q := range map[int]image.NamespaceQuery{1: {Viewer: "q", ResourceTypes: []string{"A", "Z"}, Limit: 5}, 0: {Visibility: "private", Limit: 5}} {
 			if list, err := s.Namespaces(ctx, q); err != nil || len(list) != viewer {
 				t.Error(list, err)
 			}

@@ -133,7 +133,7 @@ func TestListShowsWhatTheViewerMaySee(t *testing.T) {
 			{Query{Viewer: "admin", Everything: true, Visibility: "all"}, []int{1, 2, 3, 4}},
 		}
 		for _, tt := range tests {
-			tt.q.Sort, tt.q.Limit = []Order{{"id", false}}, 10
+			tt.q.Sort, tt.q.Limit = []image.Order{{Column: "id", Desc: false}}, 10
 			if got := listed(t, s, tt.q); !slices.Equal(got, tt.want) {
 				t.Errorf("%+v: %v, want %v", tt.q, got, tt.want)
 			}
@@ -167,11 +167,11 @@ func TestPagesMeet(t *testing.T) {
 			}
 			insert(t, s, i)
 		}
-		for _, sort := range [][]Order{
-			{{"created_at", true}, {"id", true}},
-			{{"size", false}, {"name", true}, {"created_at", true}, {"id", false}},
-			{{"name", true}, {"id", true}},
-			{{"status", false}, {"size", true}, {"id", false}},
+		for _, sort := range [][]image.Order{
+			{{Column: "created_at", Desc: true}, {Column: "id", Desc: true}},
+			{{Column: "size", Desc: false}, {Column: "name", Desc: true}, {Column: "created_at", Desc: true}, {Column: "id", Desc: false}},
+			{{Column: "name", Desc: true}, {Column: "id", Desc: true}},
+			{{Column: "status", Desc: false}, {Column: "size", Desc: true}, {Column: "id", Desc: false}},
 		} {
 			all := listed(t, s, Query{Sort: sort, Limit: 100})
 			if len(all) != 20 {
@@ -208,21 +208,21 @@ func TestConditions(t *testing.T) {
 			q    Query
 			want []int
 		}{
-			{Query{Where: []Condition{{"size", ">=", []any{200}}, {"size", "<=", []any{400}}}}, []int{2, 3, 4}},
-			{Query{Where: []Condition{{"name", "IN", []any{"n1", "n5", "no"}}}}, []int{1, 5}},
-			{Query{Where: []Condition{{"protected", "=", []any{true}}}}, []int{3}},
-			{Query{Where: []Condition{{"created_at", ">", []any{db.At(start.Add(3 * time.Hour))}}}}, []int{4, 5}},
+			{Query{Where: []image.Condition{{Column: "size", Op: ">=", Values: []any{200}}, {Column: "size", Op: "<=", Values: []any{400}}}}, []int{2, 3, 4}},
+			{Query{Where: []image.Condition{{Column: "name", Op: "IN", Values: []any{"n1", "n5", "no"}}}}, []int{1, 5}},
+			{Query{Where: []image.Condition{{Column: "protected", Op: "=", Values: []any{true}}}}, []int{3}},
+			{Query{Where: []image.Condition{{Column: "created_at", Op: ">", Values: []any{start.Add(3 * time.Hour)}}}}, []int{4, 5}},
 			{Query{Properties: [][2]string{{"k", "1"}}}, []int{1, 3, 5}},
 			{Query{Properties: [][2]string{{"k", "1"}}, Tags: []string{"t", "t0"}}, []int{3}},
 			{Query{Tags: []string{"T"}}, nil},
 		}
 		for _, tt := range tests {
-			tt.q.Sort, tt.q.Limit = []Order{{"id", false}}, 10
+			tt.q.Sort, tt.q.Limit = []image.Order{{Column: "id", Desc: false}}, 10
 			if got := listed(t, s, tt.q); !slices.Equal(got, tt.want) {
 				t.Errorf("%+v: %v, want %v", tt.q, got, tt.want)
 			}
 		}
-		if _, err := s.List(t.Context(), Query{Where: []Condition{{"1=1; --", "=", []any{1}}}}); err == nil {
+		if _, err := s.List(t.Context(), Query{Where: []image.Condition{{Column: "1=1; --", Op: "=", Values: []any{1}}}}); err == nil {
 			t.Error("a column from nowhere")
 		}
 	})
@@ -236,7 +236,7 @@ func BenchmarkList1000(b *testing.B) {
 	}
 	b.ResetTimer()
 	for b.Loop() {
-		list, err := s.List(b.Context(), Query{Viewer: "q", Sort: []Order{{"created_at", true}, {"id", true}}, Limit: 1000})
+		list, err := s.List(b.Context(), Query{Viewer: "q", Sort: []image.Order{{Column: "created_at", Desc: true}, {Column: "id", Desc: true}}, Limit: 1000})
 		if err != nil || len(list) != 1000 {
 			b.Fatal(len(list), err)
 		}

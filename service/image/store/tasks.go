@@ -63,17 +63,8 @@ func (s *Store) TasksOf(ctx context.Context, imageID string) ([]image.Task, erro
 	return s.tasks(ctx, `SELECT * FROM api_tasks WHERE image_id = ? ORDER BY created_at DESC, id DESC LIMIT 1000`, imageID)
 }
 
-// TaskQuery says which tasks to list: "" stands for all.
-type TaskQuery struct {
-	Owner, Type string
-	Status      image.TaskStatus
-	Marker      *image.Task
-	Asc         bool
-	Limit       int
-}
-
 // Tasks lists tasks by age.
-func (s *Store) Tasks(ctx context.Context, q TaskQuery) ([]image.Task, error) {
+func (s *Store) Tasks(ctx context.Context, q image.TaskQuery) ([]image.Task, error) {
 	text := `SELECT * FROM api_tasks WHERE (owner = ? OR ? = '') AND (type = ? OR ? = '') AND (status = ? OR ? = '')`
 	args := []any{q.Owner, q.Owner, q.Type, q.Type, string(q.Status), string(q.Status)}
 	direction, compare := `DESC`, `<`
