@@ -13,7 +13,7 @@ import (
 )
 
 func devCommand() *cobra.Command {
-	var listen, data string
+	var listen, data, public string
 	var hosts int
 	var debug bool
 	cmd := &cobra.Command{Use: "dev", Short: "Run a whole cloud without hardware, for those who build against the API", Args: cobra.NoArgs,
@@ -34,7 +34,9 @@ func devCommand() *cobra.Command {
 				data = temp
 			}
 			began := time.Now()
-			st, err := stack.StartDev(cmd.Context(), stack.Dev(data, listen, hosts), log, time.Now)
+			c := stack.Dev(data, listen, hosts)
+			c.Listen.Public = public
+			st, err := stack.StartDev(cmd.Context(), c, log, time.Now)
 			if err != nil {
 				return err
 			}
@@ -55,6 +57,7 @@ func devCommand() *cobra.Command {
 			return err
 		}}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8780", "`host:port` to serve the APIs on")
+	cmd.Flags().StringVar(&public, "public-url", "", "`URL` of the APIs as clients see it, when they come through a proxy")
 	cmd.Flags().StringVar(&data, "data", "", "`folder` to keep the cloud in; a temporary one by default")
 	cmd.Flags().IntVar(&hosts, "hosts", 2, "`number` of fake hypervisor hosts")
 	cmd.Flags().BoolVar(&debug, "debug", false, "log every request")

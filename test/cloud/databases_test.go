@@ -63,11 +63,15 @@ func otherDatabases(t *testing.T, at string) others {
 	if u.Scheme == "mysql" || u.Scheme == "mariadb" {
 		password, _ := u.User.Password()
 		o.driver, drop = "mysql", ""
+		server := "tcp(" + u.Host + ")"
+		if socket := u.Query().Get("unix_socket"); socket != "" {
+			server = "unix(" + socket + ")"
+		}
 		o.dsn = func(name string) string {
-			return fmt.Sprintf("%s:%s@tcp(%s)/%s?sql_mode=ANSI_QUOTES", u.User.Username(), password, u.Host, name)
+			return fmt.Sprintf("%s:%s@%s/%s?sql_mode=ANSI_QUOTES", u.User.Username(), password, server, name)
 		}
 	}
-	o.template = beside(o.prefix) + "%s"
+	o.template = strings.Replace(beside(o.prefix), o.prefix, o.prefix+"%s", 1) // before the parameters, where there are any
 	admin, err := sql.Open(o.driver, o.dsn(strings.TrimPrefix(u.Path, "/")))
 	if err != nil {
 		t.Fatal(err)

@@ -1,5 +1,6 @@
 # Sourced by the suites beside it: starts `kilonova dev` on a free port of loopback and ends it with the script.
-# KILONOVA names a binary to test instead of one built from this tree. Sets $work, $clouds (a clouds.yaml), $url and $log.
+# KILONOVA names a binary to test instead of one built from this tree. CHECK=1 puts a proxy between the clients and the cloud that
+# holds the answers of identity and image against upstream's OpenAPI files (test/compat/openapi). Sets $work, $clouds (a clouds.yaml), $url and $log.
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export PATH=/usr/bin:$PATH:/usr/local/go/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8 PYTHONWARNINGS=ignore
 
@@ -26,7 +27,8 @@ start_cloud() {
     local port
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     url=http://127.0.0.1:$port log=$work/kilonova.log clouds=$work/data/clouds.yaml
-    "$KILONOVA" dev --listen "127.0.0.1:$port" --data "$work/data" >"$log" 2>&1 &
+    if [ -n "${CHECK:-}" ]; then start_proxy; fi
+    "$KILONOVA" dev --listen "127.0.0.1:$port" ${proxy_pid:+--public-url "$url"} --data "$work/data" >"$log" 2>&1 &
     cloud_pid=$!
     for _ in $(seq 300); do
         grep -q "cloud is ready" "$log" && return
@@ -37,7 +39,36 @@ start_cloud() {
     exit 1
 }
 
+# start_proxy has $url name a proxy before the cloud at $port.
+start_proxy() {
+    (cd "$repository" && CGO_ENABLED=0 go build -o "$work/openapi-proxy" ./test/compat/openapi/openapi-proxy)
+    local before
+    before=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    (cd "$repository" && exec "$work/openapi-proxy" --listen "127.0.0.1:$before" --target "http://127.0.0.1:$port" \
+        /identity=identity/v3.14 /image=image/v2.16) >"$work/differs" 2>&1 &
+    proxy_pid=$!
+    url=http://127.0.0.1:$before
+    for _ in $(seq 100); do
+        (exec 3<>"/dev/tcp/127.0.0.1/$before") 2>/dev/null && return
+        sleep 0.1
+    done
+    echo "the proxy did not start:"; cat "$work/differs"
+    exit 1
+}
+
+# differences ends the proxy and prints what it has seen; false where an answer differed from the contract.
+differences() {
+    [ -n "${proxy_pid:-}" ] || return 0
+    local rc=0
+    kill "$proxy_pid" 2>/dev/null || true
+    wait "$proxy_pid" || rc=$?
+    proxy_pid=
+    cat "$work/differs"
+    return $rc
+}
+
 stop_cloud() {
+    [ -z "${proxy_pid:-}" ] || { kill "$proxy_pid" 2>/dev/null && wait "$proxy_pid"; } || true
     [ -z "$cloud_pid" ] || { kill "$cloud_pid" 2>/dev/null && wait "$cloud_pid"; } || true
     rm -rf "$work"
 }

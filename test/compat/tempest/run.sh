@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs the distribution's Tempest against `kilonova dev` and holds it to passed.txt, the list of what passed once.
 #   run.sh [--update] [REGEX | --all]    REGEX as Tempest takes it; --all is every test of the list
+#   CHECK=1 run.sh …                     and hold the answers of identity and image against upstream's OpenAPI files
 # A listed test that does not pass is a failure; one that newly passes is named, and with --update listed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -46,6 +47,7 @@ fi
 tempest run --config-file etc/tempest.conf "${choice[@]}" --concurrency "${WORKERS:-4}" --subunit > result.subunit 2> stderr || true
 rc=0
 python3 "$here/ratchet.py" result.subunit "$here/passed.txt" "$regex" $update || rc=$?
+differences || rc=1
 errors=$(unexpected)
 if [ -n "$errors" ]; then echo "==> the cloud logged errors"; echo "$errors" | cut -c1-400 | sort -u -k5 | head -n 20; rc=1; fi
 if [ -n "${KEEP:-}" ]; then mkdir -p "$KEEP"; cp result.subunit stderr logs/* "$log" "$KEEP"; fi
