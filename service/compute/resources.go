@@ -15,6 +15,9 @@ type Resources struct {
 	DiskFreeGB   int
 	Running      int // guests running, also foreign ones
 
+	Uptime int64  // seconds since the host has started; 0 not known
+	Load   string // its load averages as the kernel writes them: "0.20 0.12 0.14"
+
 	// CPU describes the processor: arch, model, vendor, features, topology.
 	CPU CPU
 	// Supported lists what can run here, e.g. {"x86_64", "qemu", "hvm"}.

@@ -2,6 +2,10 @@ package agent
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"kilonova/internal/fault"
@@ -45,6 +49,7 @@ func (a *Agent) report(ctx context.Context) error {
 	if r.Resources, err = a.Driver.Resources(ctx); err != nil {
 		return err
 	}
+	r.Resources.Uptime, r.Resources.Load = uptime("/proc")
 	guests, err := a.Driver.List(ctx)
 	if err != nil {
 		return err
@@ -55,6 +60,24 @@ func (a *Agent) report(ctx context.Context) error {
 	}
 	r.Age = a.Now().Sub(began).Milliseconds() + 1
 	return a.tell(ctx, r)
+}
+
+// uptime reads how long this host is up and what load it has had; nothing where
+// the kernel does not tell it in this way.
+func uptime(proc string) (seconds int64, load string) {
+	text, err := os.ReadFile(filepath.Join(proc, "uptime"))
+	if err != nil {
+		return 0, ""
+	}
+	whole, _, _ := strings.Cut(string(text), ".")
+	if seconds, err = strconv.ParseInt(whole, 10, 64); err != nil {
+		return 0, ""
+	}
+	text, err = os.ReadFile(filepath.Join(proc, "loadavg"))
+	if fields := strings.Fields(string(text)); err == nil && len(fields) >= 3 {
+		load = strings.Join(fields[:3], " ")
+	}
+	return seconds, load
 }
 
 func (a *Agent) reportGuest(ctx context.Context, id string) error {

@@ -231,10 +231,10 @@ type hypervisorBrief struct {
 	Servers  *[]hostServer `json:"servers,omitempty" mv:"2.53-"`
 }
 
-func viewHypervisor(v rest.Version, h control.Hypervisor) *hypervisorView {
+func (a *api) viewHypervisor(v rest.Version, h control.Hypervisor) *hypervisorView {
 	r := h.Resources
 	view := &hypervisorView{ID: h.NodeID, Hostname: nodeName(h), Status: enabled(h.Host), State: upDown(h.Up), HostIP: r.HostIP, Type: r.HypervisorType,
-		Version: r.HypervisorVersion, Service: hypervisorOf{h.ID, h.Name, orNull(h.DisabledReason)}, Uptime: rest.Opt[string]{Set: true, Null: true},
+		Version: r.HypervisorVersion, Service: hypervisorOf{h.ID, h.Name, orNull(h.DisabledReason)}, Uptime: optPtr(a.uptime(h)),
 		VCPUs: r.VCPUs, VCPUsUsed: h.Load.VCPUs, MemoryMB: r.MemoryMB, MemoryUsed: r.MemoryUsedMB, FreeRAM: r.MemoryMB - r.MemoryUsedMB,
 		LocalGB: r.DiskGB, LocalUsed: r.DiskUsedGB, FreeDisk: r.DiskGB - r.DiskUsedGB, LeastDisk: r.DiskFreeGB, RunningVMs: h.Load.Servers,
 		Workload: h.Load.Busy, CPUInfo: cpuInfo(v, r.CPU)}
@@ -273,7 +273,7 @@ func (a *api) listHypervisors(ctx context.Context, r *rest.Request) (*rest.Respo
 
 func (a *api) listHypervisorsDetailed(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	return a.hypervisors(ctx, r, "list-detail", "/v2.1/os-hypervisors/detail", func(h control.Hypervisor, servers *[]hostServer) any {
-		view := viewHypervisor(r.Version, h)
+		view := a.viewHypervisor(r.Version, h)
 		view.Servers = servers
 		return view
 	})
@@ -362,7 +362,7 @@ func (a *api) showHypervisor(ctx context.Context, r *rest.Request) (*rest.Respon
 	}
 	for _, h := range all {
 		if id := r.Path("id"); h.NodeID == id && r.Version.AtLeast("2.53") || strconv.FormatInt(h.Seq, 10) == id && !r.Version.AtLeast("2.53") {
-			view := viewHypervisor(r.Version, h)
+			view := a.viewHypervisor(r.Version, h)
 			if with, _ := rest.ParseBool(r.Query.Get("with_servers")); with || r.Version.AtLeast("2.75") && h.Load.Servers == 0 {
 				if view.Servers, err = a.serversOn(ctx, h); err != nil {
 					return nil, err
@@ -387,7 +387,7 @@ func (a *api) hypervisorStatistics(ctx context.Context, r *rest.Request) (*rest.
 		if h.Disabled {
 			continue
 		}
-		v := viewHypervisor(r.Version, h)
+		v := a.viewHypervisor(r.Version, h)
 		for name, n := range map[string]int{"count": 1, "vcpus": v.VCPUs, "vcpus_used": v.VCPUsUsed, "memory_mb": v.MemoryMB, "memory_mb_used": v.MemoryUsed,
 			"free_ram_mb": v.FreeRAM, "local_gb": v.LocalGB, "local_gb_used": v.LocalUsed, "free_disk_gb": v.FreeDisk, "disk_available_least": v.LeastDisk,
 			"running_vms": v.RunningVMs, "current_workload": v.Workload} {

@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
@@ -46,8 +48,8 @@ func (a *api) oldHypervisors(ctx context.Context, r *rest.Request, rule string, 
 	return rest.OK(map[string]any{"hypervisors": views}), nil
 }
 
-// hypervisorUptime says that no driver knows how long its host has been up, which
-// clients are ready to hear: upstream's say so, too, where they cannot tell.
+// hypervisorUptime shows what the program uptime says on the host. Since 2.88 it
+// is a member of every hypervisor.
 func (a *api) hypervisorUptime(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	all, err := a.control.Hypervisors(ctx, "uptime")
 	if err != nil {
@@ -55,10 +57,38 @@ func (a *api) hypervisorUptime(ctx context.Context, r *rest.Request) (*rest.Resp
 	}
 	for _, h := range all {
 		if id := r.Path("id"); h.NodeID == id && r.Version.AtLeast("2.53") || strconv.FormatInt(h.Seq, 10) == id && !r.Version.AtLeast("2.53") {
-			return nil, fault.New(fault.Unsupported, "The hypervisor of %s does not tell its uptime.", h.Name)
+			text := a.uptime(h)
+			switch {
+			case !h.Up:
+				return nil, fault.Invalidf("Compute service of %s is unavailable at this time.", h.Name)
+			case text == nil:
+				return nil, fault.New(fault.Unsupported, "The host %s does not tell its uptime.", h.Name)
+			}
+			view := struct {
+				*oldHypervisor
+				ID     any    `json:"id"`
+				Uptime string `json:"uptime"`
+			}{viewOldHypervisor(h), h.NodeID, *text}
+			if !r.Version.AtLeast("2.53") {
+				view.ID = h.Seq
+			}
+			return rest.OK(map[string]any{"hypervisor": view}), nil
 		}
 	}
 	return nil, fault.NotFoundf("Hypervisor with ID '%s' could not be found.", r.Path("id"))
+}
+
+// uptime writes a host's uptime as the program of that name does; nil when it is
+// not known.
+func (a *api) uptime(h control.Hypervisor) *string {
+	r := h.Resources
+	if r.Uptime == 0 || !h.Up {
+		return nil
+	}
+	up := time.Duration(r.Uptime) * time.Second
+	days, hours, minutes := int(up.Hours())/24, int(up.Hours())%24, int(up.Minutes())%60
+	text := fmt.Sprintf(" %s up %d days, %2d:%02d,  load average: %s", a.now().UTC().Format("15:04:05"), days, hours, minutes, strings.Join(strings.Fields(r.Load), ", "))
+	return &text
 }
 
 type oldHypervisor struct {
