@@ -21,6 +21,8 @@ type Request struct {
 	ID      string       // "req-" and a UUID
 	// Query holds the parsed query string.
 	Query url.Values
+	// Legacy requests came by the service's LegacyRoot.
+	Legacy bool
 
 	service *Service
 	route   *Route
@@ -70,7 +72,7 @@ func (r *Request) Decode(v any) error {
 	if err != nil {
 		return err
 	}
-	return Decode(data, r.Version, !r.service.Lenient, v)
+	return Decode(data, r.Version, !r.service.Lenient && !r.Legacy, v)
 }
 
 // Path returns the value of a wildcard of the route's path.

@@ -66,6 +66,11 @@ func (s *Service) answer(w http.ResponseWriter, r *Request) (resp *Response, err
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	root, below := s.rootOf(r.URL.Path)
+	if s.Elsewhere != nil && !below && r.URL.Path != "/" {
+		return s.Elsewhere(r.Context(), r)
+	}
+	r.Legacy = below && root == s.LegacyRoot
 	if err := s.negotiate(w, r); err != nil {
 		return nil, err
 	}
@@ -99,6 +104,10 @@ func (s *Service) answer(w http.ResponseWriter, r *Request) (resp *Response, err
 // negotiate finds the version that the client asks for and says which it is.
 func (s *Service) negotiate(w http.ResponseWriter, r *Request) error {
 	if len(s.Versions) == 0 {
+		return nil
+	}
+	if r.Legacy {
+		r.Version = s.Versions[0]
 		return nil
 	}
 	kind := s.VersionType
@@ -144,17 +153,24 @@ func (s *Service) negotiate(w http.ResponseWriter, r *Request) error {
 	return nil
 }
 
+// rootOf returns the one of Roots that a path is below.
+func (s *Service) rootOf(p string) (root string, below bool) {
+	for _, root := range s.Roots {
+		if rest, ok := strings.CutPrefix(p, root); ok && (rest == "" || rest[0] == '/') && root != "" {
+			return root, true
+		}
+	}
+	return "", false
+}
+
 // find returns the routes of the request's path and method.
 func (s *Service) find(r *Request) ([]*Route, error) {
 	notFound := fault.NotFoundf("The resource could not be found.")
 	p := r.URL.Path
-	for _, root := range s.Roots {
-		if rest, ok := strings.CutPrefix(p, root); ok && (rest == "" || rest[0] == '/') && root != "" {
-			p = rest
-			if s.CutProject {
-				p = cutProject(p)
-			}
-			break
+	if root, below := s.rootOf(p); below {
+		p = strings.TrimPrefix(p, root)
+		if s.CutProject {
+			p = cutProject(p)
 		}
 	}
 	if s.StrictSlash && strings.HasSuffix(p, "/") && strings.Count(p, "/") > 2 {

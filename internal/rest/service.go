@@ -44,6 +44,12 @@ type Service struct {
 	// request for /v2.1/servers matches the route /servers. A path without any
 	// of them is matched as it comes.
 	Roots []string
+	// LegacyRoot is one of Roots: who comes that way knows no microversions, gets
+	// the lowest, and may send more in a body than is read.
+	LegacyRoot string
+	// Elsewhere answers requests below none of Roots, without a token. nil: their
+	// paths are matched as they come.
+	Elsewhere Handler
 	// CutProject has an optional project id right after the root cut before
 	// routing: /v2.1/{project_id}/servers.
 	CutProject bool

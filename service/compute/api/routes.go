@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"slices"
 
 	"kilonova/internal/rest"
@@ -9,13 +8,17 @@ import (
 
 // routes is the table of the compute API's operations.
 func (a *api) routes() []rest.Route {
-	return slices.Concat(a.general(), a.servers(), a.serverActions(), a.serverParts(), a.flavors(), a.keypairsAndQuotas(), a.old(), a.hosts())
+	all := slices.Concat(a.general(), a.servers(), a.serverActions(), a.serverParts(), a.flavors(), a.keypairsAndQuotas(), a.old(), a.hosts(),
+		a.gone())
+	return append(all, bootedFromVolumes(all)...)
 }
 
 func (a *api) general() []rest.Route {
 	return []rest.Route{
 		{Method: "GET", Path: "/", Public: true, Handle: a.root, Doc: "list API versions"},
+		{Method: "GET", Path: "/versions/{id}", Handle: a.showVersion, Doc: "show API version"},
 		{Method: "GET", Path: "/extensions", Handle: a.listExtensions, Doc: "list extensions"},
+		{Method: "GET", Path: "/extensions/{id}", Handle: a.showExtension, Doc: "show extension"},
 		{Method: "GET", Path: "/limits", Handle: a.showLimits, Doc: "show rate and absolute limits"},
 	}
 }
@@ -123,17 +126,4 @@ func (a *api) hosts() []rest.Route {
 
 		{Method: "POST", Path: "/os-server-external-events", Handle: a.externalEvents, Doc: "tell of events outside"},
 	}
-}
-
-// root answers both / and /v2.1/: the list of versions, and the version itself.
-func (a *api) root(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	if p := r.URL.Path; p == "/" || p == "" {
-		return a.listVersions(ctx, r)
-	}
-	return a.showVersion(ctx, r)
-}
-
-// listExtensions is empty: since v2.1 everything is part of the API.
-func (a *api) listExtensions(context.Context, *rest.Request) (*rest.Response, error) {
-	return rest.OK(map[string]any{"extensions": []any{}}), nil
 }

@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"strings"
 
+	"kilonova/internal/fault"
 	"kilonova/internal/rest"
 )
 
@@ -48,19 +50,43 @@ func version21(r *rest.Request) versionView {
 
 // version20 is the API from before microversions: v2.1 at its first version.
 func version20(r *rest.Request) versionView {
-	return versionView{ID: "v2.0", Status: "SUPPORTED", Updated: "2011-01-21T11:33:21Z", Links: []link{{Rel: "self", Href: r.Link("/v2/")}}}
+	return versionView{ID: "v2.0", Status: "DEPRECATED", Updated: "2025-07-04T12:00:00Z", Links: []link{{Rel: "self", Href: r.Link("/v2/")}}}
 }
 
-func (a *api) listVersions(_ context.Context, r *rest.Request) (*rest.Response, error) {
-	return rest.OK(map[string]any{"versions": []versionView{version20(r), version21(r)}}), nil
+// mediaOf is what an API's answers are by their media type.
+func mediaOf(v versionView) []mediaType {
+	number := strings.TrimSuffix(strings.TrimPrefix(v.ID, "v"), ".0")
+	return []mediaType{{"application/json", "application/vnd.openstack.compute+json;version=" + number}}
 }
 
-func (a *api) showVersion(_ context.Context, r *rest.Request) (*rest.Response, error) {
-	v, media := version21(r), "application/vnd.openstack.compute+json;version=2.1"
-	if strings.TrimSuffix(r.URL.Path, "/") == "/v2" {
-		v, media = version20(r), "application/vnd.openstack.compute+json;version=2"
+// root answers both / and /v2.1/: the list of versions, and the version itself.
+func (a *api) root(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	if p := r.URL.Path; p == "/" || p == "" {
+		return rest.OK(map[string]any{"versions": []versionView{version20(r), version21(r)}}), nil
 	}
-	v.Links = append(v.Links, link{Rel: "describedby", Type: "text/html", Href: "https://docs.openstack.org/"})
-	v.MediaTypes = []mediaType{{"application/json", media}}
+	return a.showVersion(ctx, r)
+}
+
+// showVersion shows the API that the request came by, by whatever name it asks.
+func (a *api) showVersion(_ context.Context, r *rest.Request) (*rest.Response, error) {
+	if id := r.Path("id"); id != "" && id != "v2.0" && id != "v2.1" && !r.Legacy {
+		return nil, fault.NotFoundf("There is no version %.64s of this API.", id)
+	}
+	v := version21(r)
+	if r.Legacy || r.Path("id") == "v2.0" {
+		v = version20(r)
+	}
+	v.Links = append(v.Links, link{Rel: "describedby", Type: "text/html", Href: "http://docs.openstack.org/"})
+	v.MediaTypes = mediaOf(v)
 	return rest.OK(map[string]any{"version": v}), nil
+}
+
+// choices answers a path that names no version with where it would be in each.
+func (a *api) choices(_ context.Context, r *rest.Request) (*rest.Response, error) {
+	views := []map[string]any{}
+	for _, v := range []versionView{version20(r), version21(r)} {
+		href := strings.TrimSuffix(v.Links[0].Href, "/") + r.URL.EscapedPath()
+		views = append(views, map[string]any{"id": v.ID, "status": v.Status, "links": []link{{Rel: "self", Href: href}}, "media-types": mediaOf(v)})
+	}
+	return &rest.Response{Status: http.StatusMultipleChoices, Body: map[string]any{"choices": views}}, nil
 }

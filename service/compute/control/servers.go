@@ -192,3 +192,11 @@ func (c *Control) ConsoleOutput(ctx context.Context, id string, lines int) (stri
 	}
 	return string(reply.Text), err
 }
+
+// RuleExtensions is the rule of who may see the list of extensions.
+const RuleExtensions = "os_compute_api:extensions"
+
+// May enforces a rule for what the API answers without control.
+func (c *Control) May(ctx context.Context, rule string, target auth.Target) error {
+	return c.Policy.Enforce(ctx, rule, target)
+}
