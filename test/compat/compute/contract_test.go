@@ -1,9 +1,11 @@
 package compute
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -42,6 +44,13 @@ func (o operation) key() string {
 		k += " " + *o.Action
 	}
 	return k
+}
+
+// sorted lists the operations by path.
+func (c *contract) sorted() []operation {
+	return slices.SortedFunc(maps.Values(c.operations), func(a, b operation) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.key(), b.key()))
+	})
 }
 
 const lowest, highest = "2.1", "2.104"

@@ -8,33 +8,6 @@ import (
 	"kilonova/internal/rest"
 )
 
-// upstreamPath is a route's path with the contract's names for its wildcards.
-func upstreamPath(path string) string {
-	if p, ok := renamed[path]; ok {
-		return p
-	}
-	return path
-}
-
-var renamed = map[string]string{
-	"/servers/{id}/metadata":                      "/servers/{server_id}/metadata",
-	"/servers/{id}/metadata/{key}":                "/servers/{server_id}/metadata/{id}",
-	"/servers/{id}/ips":                           "/servers/{server_id}/ips",
-	"/servers/{id}/ips/{network}":                 "/servers/{server_id}/ips/{id}",
-	"/servers/{id}/os-security-groups":            "/servers/{server_id}/os-security-groups",
-	"/servers/{id}/os-interface":                  "/servers/{server_id}/os-interface",
-	"/servers/{id}/os-interface/{port}":           "/servers/{server_id}/os-interface/{id}",
-	"/servers/{id}/os-instance-actions":           "/servers/{server_id}/os-instance-actions",
-	"/servers/{id}/os-instance-actions/{request}": "/servers/{server_id}/os-instance-actions/{id}",
-	"/flavors/{id}/os-flavor-access":              "/flavors/{flavor_id}/os-flavor-access",
-	"/flavors/{id}/os-extra_specs":                "/flavors/{flavor_id}/os-extra_specs",
-	"/flavors/{id}/os-extra_specs/{key}":          "/flavors/{flavor_id}/os-extra_specs/{id}",
-	"/os-keypairs/{name}":                         "/os-keypairs/{id}",
-	"/os-quota-sets/{project}":                    "/os-quota-sets/{id}",
-	"/os-quota-sets/{project}/defaults":           "/os-quota-sets/{id}/defaults",
-	"/os-quota-sets/{project}/detail":             "/os-quota-sets/{id}/detail",
-}
-
 // statuses are those that depend on the version, or that the contract's rows do
 // not say.
 var statuses = map[string]func(rest.Version) int{
