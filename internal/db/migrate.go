@@ -19,7 +19,8 @@ import (
 // several sets of files can share a database.
 //
 // Statements end with a semicolon at the end of a line. The words @serial@,
-// @text@ and @double@ stand for the dialect's types.
+// @text@ and @double@ stand for the dialect's types, ADD COLUMN @absent@ for what
+// may be repeated.
 //
 // Any number of processes may migrate one database at once: they take turns.
 func (d *DB) Migrate(ctx context.Context, set string, files fs.FS, dir string) error {

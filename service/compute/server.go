@@ -35,7 +35,11 @@ type Server struct {
 	AccessIPv4   string
 	AccessIPv6   string
 	Locked       bool
+	LockedBy     string // "owner" or "admin" (whoever is of another project)
 	LockedReason string
+	// System is what the service itself remembers of the server while it is on its
+	// way through rescue, shelving or the time in which it can be restored.
+	System System
 
 	AvailabilityZone string // as asked for; "" any
 	Host             string // the agent that has it; "" none yet
@@ -65,6 +69,18 @@ type Server struct {
 
 // GuestName is the name of the server's guest at its hypervisor.
 func (s *Server) GuestName() string { return guestName(s.Seq) }
+
+// System is upstream's system_metadata, as far as it outlives a task.
+type System struct {
+	// RescueImage is the image that a server in rescue has booted from.
+	RescueImage string `json:"rescue_image,omitempty"`
+	// ShelvedImage is the image that a shelved server comes back from; "" when its
+	// root disk is a volume. ShelvedAt is since when, in Unix seconds.
+	ShelvedImage string `json:"shelved_image,omitempty"`
+	ShelvedAt    int64  `json:"shelved_at,omitempty"`
+	// SoftDeletedAt is when its delete was asked for, in Unix seconds.
+	SoftDeletedAt int64 `json:"soft_deleted_at,omitempty"`
+}
 
 // ServerFault is why a server is in error.
 type ServerFault struct {

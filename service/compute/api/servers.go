@@ -217,6 +217,10 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 	if err := checkMetadata(b.Metadata); err != nil {
 		return n, err
 	}
+	if err := checkTags(b.Tags); err != nil {
+		return n, err
+	}
+	n.Tags = distinct(b.Tags)
 	for _, g := range b.Groups {
 		n.SecurityGroups = append(n.SecurityGroups, g.Name)
 	}

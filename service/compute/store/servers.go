@@ -41,6 +41,8 @@ type serverRow struct {
 	AccessIPv6   string                            `db:"access_ip_v6"`
 	Locked       bool                              `db:"locked"`
 	LockedReason string                            `db:"locked_reason"`
+	LockedBy     string                            `db:"locked_by"`
+	System       db.JSON[compute.System]           `db:"system_metadata"`
 	Zone         string                            `db:"availability_zone"`
 	Host         string                            `db:"host"`
 	Node         string                            `db:"node"`
@@ -71,7 +73,7 @@ func (r *serverRow) server() *compute.Server {
 		ProjectID: r.ProjectID, UserID: r.UserID, State: r.State, Task: r.Task, Power: r.Power, Flavor: r.Flavor.V, ImageID: r.ImageID,
 		ImageMeta: r.ImageMeta.V, KeyName: r.KeyName, KeyData: r.KeyData, UserData: r.UserData, AdminPass: r.AdminPass,
 		Metadata: r.Metadata.V, Tags: r.Tags.V, ConfigDrive: r.ConfigDrive, DiskConfig: r.DiskConfig, AccessIPv4: r.AccessIPv4,
-		AccessIPv6: r.AccessIPv6, Locked: r.Locked, LockedReason: r.LockedReason, AvailabilityZone: r.Zone, Host: r.Host, Node: r.Node,
+		AccessIPv6: r.AccessIPv6, Locked: r.Locked, LockedReason: r.LockedReason, LockedBy: r.LockedBy, System: r.System.V, AvailabilityZone: r.Zone, Host: r.Host, Node: r.Node,
 		ReservationID: r.Reservation, LaunchIndex: r.LaunchIndex, RootDevice: r.RootDevice, Progress: r.Progress, Wanted: r.Wanted.V,
 		SecurityGroups: r.Groups.V, Hints: r.Hints.V, Networks: r.Networks.V, Fault: r.Fault.V, CreatedAt: r.CreatedAt.Time,
 		UpdatedAt: r.UpdatedAt.Time, LaunchedAt: r.LaunchedAt.Time, TerminatedAt: r.TerminatedAt.Time, DeletedAt: r.DeletedAt.Time}
@@ -86,7 +88,7 @@ func (s *Store) InsertServers(ctx context.Context, tx *db.Tx, servers ...*comput
 			FlavorID: v.Flavor.ID, VCPUs: v.Flavor.VCPUs, MemoryMB: v.Flavor.MemoryMB, ImageID: v.ImageID, ImageMeta: db.AsShared(v.ImageMeta), KeyName: v.KeyName,
 			KeyData: v.KeyData, UserData: v.UserData, AdminPass: v.AdminPass, Metadata: db.AsJSON(v.Metadata), Tags: db.AsJSON(v.Tags),
 			ConfigDrive: v.ConfigDrive, DiskConfig: v.DiskConfig, AccessIPv4: v.AccessIPv4, AccessIPv6: v.AccessIPv6, Locked: v.Locked,
-			LockedReason: v.LockedReason, Zone: v.AvailabilityZone, Host: v.Host, Node: v.Node, Reservation: v.ReservationID,
+			LockedReason: v.LockedReason, LockedBy: v.LockedBy, System: db.AsJSON(v.System), Zone: v.AvailabilityZone, Host: v.Host, Node: v.Node, Reservation: v.ReservationID,
 			LaunchIndex: v.LaunchIndex, RootDevice: v.RootDevice, Progress: v.Progress, Wanted: db.AsJSON(v.Wanted), Groups: db.AsJSON(v.SecurityGroups),
 			Hints: db.AsJSON(v.Hints), Networks: db.AsJSON(v.Networks), Fault: db.AsJSON(v.Fault), CreatedAt: db.At(v.CreatedAt), UpdatedAt: db.At(v.UpdatedAt)}
 	}
@@ -128,7 +130,10 @@ type ServerPatch struct {
 	TerminatedAt *time.Time
 	DeletedAt    *time.Time
 	Locked       *bool
+	LockedBy     *string
 	LockedReason *string
+	Tags         *[]string
+	System       *compute.System
 }
 
 // Expect is what a server must be for a patch to be made: a compare-and-swap.
@@ -157,7 +162,7 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	}
 	for column, v := range map[string]*string{"host": p.Host, "node": p.Node, "availability_zone": p.Zone, "display_name": p.DisplayName,
 		"hostname": p.Hostname, "access_ip_v4": p.AccessIPv4, "access_ip_v6": p.AccessIPv6, "disk_config": p.DiskConfig, "admin_pass": p.AdminPass,
-		"locked_reason": p.LockedReason} {
+		"locked_reason": p.LockedReason, "locked_by": p.LockedBy} {
 		if v != nil {
 			add(column, *v)
 		}
@@ -167,6 +172,12 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	}
 	if p.Metadata != nil {
 		add("metadata", db.AsJSON(*p.Metadata))
+	}
+	if p.Tags != nil {
+		add("tags", db.AsJSON(*p.Tags))
+	}
+	if p.System != nil {
+		add("system_metadata", db.AsJSON(*p.System))
 	}
 	if p.Wanted != nil {
 		add("wanted_networks", db.AsJSON(*p.Wanted))
