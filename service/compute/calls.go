@@ -78,6 +78,15 @@ type InterfaceRequest struct {
 	Interface Interface `json:"interface"`
 }
 
+// CacheImage has a host fetch an image before a server needs it.
+var CacheImage = bus.Call[Work[CacheImageRequest], Progress]{Name: "compute.cache_image"}
+
+// CacheImageRequest names the image and says what the guest's parts of it are.
+type CacheImageRequest struct {
+	ImageID string    `json:"image_id"`
+	Meta    ImageMeta `json:"meta"`
+}
+
 // ConsoleLog reads what a guest wrote to its serial port.
 var ConsoleLog = bus.Call[ConsoleLogRequest, ConsoleLogReply]{Name: "compute.console_log"}
 

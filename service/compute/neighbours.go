@@ -149,6 +149,9 @@ type Placement interface {
 	Release(ctx context.Context, serverID string) error
 	// Publish makes a provider with this inventory and these traits, or updates it.
 	Publish(ctx context.Context, providerID, name string, inventory map[string]Inventory, traits []string) error
+	// Join puts a provider into aggregates and takes it out of others; those that
+	// it is in by somebody else's doing stay.
+	Join(ctx context.Context, providerID string, into, outOf []string) error
 	// Withdraw removes a provider that nothing is claimed on.
 	Withdraw(ctx context.Context, providerID string) error
 }

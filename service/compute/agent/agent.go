@@ -48,6 +48,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		serve(a, ctx, compute.PowerCall, a.power),
 		serve(a, ctx, compute.AttachInterface, a.attachInterface),
 		serve(a, ctx, compute.DetachInterface, a.detachInterface),
+		serve(a, ctx, compute.CacheImage, a.cacheImage),
 		func() (bus.Unserve, error) { return compute.ConsoleLog.Serve(a.Bus, a.Host, a.consoleLog) },
 		func() (bus.Unserve, error) { return compute.PortChanged.Listen(a.Bus, a.Host, a.portChanged) },
 	}

@@ -49,6 +49,12 @@ func (c *ImageCache) Get(ctx context.Context, id string, meta compute.ImageMeta)
 	return image, nil
 }
 
+// cacheImage fetches an image for servers to come.
+func (a *Agent) cacheImage(ctx context.Context, r compute.CacheImageRequest) (compute.Power, error) {
+	_, err := a.Images.Get(ctx, r.ImageID, r.Meta)
+	return compute.PowerNone, err
+}
+
 func (c *ImageCache) file(ctx context.Context, id, format string) (hypervisor.Image, error) {
 	switch format {
 	case "ami", "aki", "ari", "iso", "":

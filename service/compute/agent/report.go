@@ -38,7 +38,8 @@ func (a *Agent) reportLoop(ctx context.Context) {
 }
 
 // methods are the calls that this agent serves, for a control that is newer.
-var methods = []string{compute.Build.Name, compute.Destroy.Name, compute.PowerCall.Name, compute.AttachInterface.Name, compute.DetachInterface.Name, compute.ConsoleLog.Name}
+var methods = []string{compute.Build.Name, compute.Destroy.Name, compute.PowerCall.Name, compute.AttachInterface.Name, compute.DetachInterface.Name, compute.ConsoleLog.Name,
+	compute.CacheImage.Name}
 
 func (a *Agent) report(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

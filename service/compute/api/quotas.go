@@ -34,7 +34,7 @@ func (a *api) showLimits(ctx context.Context, r *rest.Request) (*rest.Response, 
 	absolute := map[string]int{"maxTotalInstances": q["instances"].Limit, "maxTotalCores": q["cores"].Limit, "maxTotalRAMSize": q["ram"].Limit,
 		"totalInstancesUsed": q["instances"].InUse, "totalCoresUsed": q["cores"].InUse, "totalRAMUsed": q["ram"].InUse,
 		"maxServerMeta": q["metadata_items"].Limit, "maxTotalKeypairs": q["key_pairs"].Limit, "maxServerGroups": q["server_groups"].Limit,
-		"maxServerGroupMembers": q["server_group_members"].Limit, "totalServerGroupsUsed": 0}
+		"maxServerGroupMembers": q["server_group_members"].Limit, "totalServerGroupsUsed": q["server_groups"].InUse}
 	if !r.Version.AtLeast("2.36") {
 		for _, name := range []string{"maxSecurityGroupRules", "maxSecurityGroups", "maxTotalFloatingIps"} {
 			absolute[name] = -1

@@ -111,8 +111,6 @@ func (a *api) hosts() []rest.Route {
 	return []rest.Route{
 		{Method: "GET", Path: "/os-availability-zone", Handle: a.listZones, Doc: "list availability zones"},
 		{Method: "GET", Path: "/os-availability-zone/detail", Handle: a.listZonesDetailed, Doc: "list availability zones with hosts"},
-		{Method: "GET", Path: "/os-aggregates", Handle: a.listAggregates, Doc: "list aggregates"},
-		{Method: "GET", Path: "/os-aggregates/{id}", Handle: a.showAggregate, Doc: "show aggregate"},
 		{Method: "GET", Path: "/os-services", Handle: a.listServices, Doc: "list compute services"},
 		{Method: "PUT", Path: "/os-services/{id}", Handle: a.updateService, Doc: "enable, disable or force down a service"},
 		{Method: "DELETE", Path: "/os-services/{id}", Handle: a.deleteService, Doc: "delete service"},

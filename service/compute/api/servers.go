@@ -304,7 +304,7 @@ type serverBody struct {
 }
 
 func (a *api) oneServer(ctx context.Context, r *rest.Request, s *compute.Server) (*rest.Response, error) {
-	v, err := a.serverViewer(ctx, r, false)
+	v, err := a.oneServerViewer(ctx, r, s.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -348,7 +348,7 @@ func (a *api) updateServer(ctx context.Context, r *rest.Request) (*rest.Response
 	if r.Version.AtLeast("2.75") {
 		return a.oneServer(ctx, r, s)
 	}
-	v, err := a.serverViewer(ctx, r, false)
+	v, err := a.oneServerViewer(ctx, r, s.ID)
 	if err != nil {
 		return nil, err
 	}

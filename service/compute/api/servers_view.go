@@ -171,6 +171,7 @@ type viewer struct {
 	detail   bool   // of a list: some members are only shown one by one
 	fleet    *control.Fleet
 	hostIDs  map[[2]string]string // by project and host
+	groups   map[string]string    // server groups by server, where they are shown
 }
 
 // viewer is for views without servers' hosts.
@@ -182,6 +183,15 @@ func (a *api) serverViewer(ctx context.Context, r *rest.Request, detail bool) (*
 	v.detail, v.operator = detail, a.control.Policy.Allows(ctx, "os_compute_api:os-extended-server-attributes", auth.Own(ctx))
 	var err error
 	v.fleet, err = a.control.Fleet(ctx)
+	return v, err
+}
+
+// oneServerViewer is for one whole server, with what lists do not show.
+func (a *api) oneServerViewer(ctx context.Context, r *rest.Request, id string) (*viewer, error) {
+	v, err := a.serverViewer(ctx, r, false)
+	if err == nil && r.Version.AtLeast("2.71") {
+		v.groups, err = a.control.GroupsOf(ctx, []string{id})
+	}
 	return v, err
 }
 
@@ -239,7 +249,11 @@ func (v *viewer) server(s *compute.Server) *serverView {
 		v.forOperators(s, out)
 	}
 	if !v.detail {
-		out.ServerGroups = show([]string{})
+		groups := []string{}
+		if id := v.groups[s.ID]; id != "" {
+			groups = append(groups, id)
+		}
+		out.ServerGroups = show(groups)
 	}
 	if v.r.Version.AtLeast("2.100") {
 		hints := s.Hints

@@ -2,20 +2,26 @@ package control
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
 	"kilonova/service/compute"
+	"kilonova/service/compute/schedule"
 )
 
 // Fleet is what is known of the compute hosts at one moment. It does not change.
 type Fleet struct {
-	Hosts    []*compute.Host
-	byName   map[string]*compute.Host
-	zones    map[string]string // of hosts that an aggregate puts into one
-	fallback string
-	read     time.Time
-	down     time.Duration // how long a host may be silent
+	Hosts  []*compute.Host
+	byName map[string]*compute.Host
+	zones  map[string]string // of hosts that an aggregate puts into one
+	// Aggregates are all there are; those of a host, ready for the scheduler, are
+	// in byHost.
+	Aggregates []compute.Aggregate
+	byHost     map[string][]*schedule.Aggregate
+	fallback   string
+	read       time.Time
+	down       time.Duration // how long a host may be silent
 }
 
 // fleetCache keeps the last fleet for a second: choosing a host must not read
@@ -58,10 +64,12 @@ func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{Hosts: hosts, byName: map[string]*compute.Host{}, zones: map[string]string{}, fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
+	f := &Fleet{Hosts: hosts, byName: map[string]*compute.Host{}, zones: map[string]string{}, Aggregates: aggregates, byHost: map[string][]*schedule.Aggregate{}, fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
 	for _, a := range aggregates {
-		if zone := a.Metadata["availability_zone"]; zone != "" {
-			for _, h := range a.Hosts {
+		zone, ready := a.Metadata[zoneKey], schedule.NewAggregate(a.ID, a.Name, a.Metadata)
+		for _, h := range a.Hosts {
+			f.byHost[h] = append(f.byHost[h], ready)
+			if zone != "" {
 				f.zones[h] = zone
 			}
 		}
@@ -81,6 +89,16 @@ func (f *Fleet) ZoneOf(host string) string {
 		return f.zones[host]
 	}
 	return f.fallback
+}
+
+// aggregatesOf lists the ids of a host's aggregates, in order.
+func (f *Fleet) aggregatesOf(host string) []string {
+	ids := make([]string, 0, len(f.byHost[host]))
+	for _, a := range f.byHost[host] {
+		ids = append(ids, a.ID)
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // StatusOf is what operators see of a server's host in the server: UP, DOWN,

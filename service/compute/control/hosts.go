@@ -141,7 +141,7 @@ func (c *Control) UpdateService(ctx context.Context, id, host, binary string, ch
 		return nil, err
 	}
 	c.fleet.forget()
-	if err := c.publish(ctx, h); err != nil { // the next report tells it again
+	if _, err := c.publish(ctx, h); err != nil { // the next report tells it again
 		c.Log.Warn("Placement does not know of a change", "host", h.Name, "error", err)
 	}
 	h.Zone, err = c.zoneOf(ctx, h.Name)
@@ -198,15 +198,6 @@ func (c *Control) Hypervisors(ctx context.Context, rule string) ([]Hypervisor, e
 		all[i] = Hypervisor{h, loads[h.Name], c.HostUp(h)}
 	}
 	return all, nil
-}
-
-// Aggregates lists the groups that operators have made of hosts; rule is the
-// last word of the policy's name.
-func (c *Control) Aggregates(ctx context.Context, rule string) ([]compute.Aggregate, error) {
-	if err := c.Policy.Enforce(ctx, "os_compute_api:os-aggregates:"+rule, nil); err != nil {
-		return nil, err
-	}
-	return c.Store.Aggregates(ctx, c.Store.DB)
 }
 
 // ServersOfHost lists the servers on a host, for its operators.

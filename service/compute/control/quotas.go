@@ -93,7 +93,11 @@ func (c *Control) quotaUse(ctx context.Context, projectID, userID string) (map[s
 	for resource, limit := range limits {
 		all[resource] = QuotaUse{Limit: limit}
 	}
-	for resource, n := range map[string]int{"instances": used.Servers, "cores": used.VCPUs, "ram": used.MemoryMB} {
+	groups, err := c.Store.CountGroups(ctx, c.Store.DB, projectID)
+	if err != nil {
+		return nil, err
+	}
+	for resource, n := range map[string]int{"instances": used.Servers, "cores": used.VCPUs, "ram": used.MemoryMB, "server_groups": groups} {
 		all[resource] = QuotaUse{all[resource].Limit, n}
 	}
 	return all, nil

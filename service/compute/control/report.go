@@ -132,12 +132,10 @@ func (c *Control) hear(ctx context.Context, r compute.HostReport) error {
 	}
 	changed := !sameHost(h, r)
 	h.LastSeen, h.Resources, h.Traits, h.Methods = now, r.Resources, r.Traits, r.Methods
-	if published := c.offer(h); published != h.Published {
-		if err := c.publish(ctx, h); err != nil {
-			c.Log.Warn("Placement does not know what a host has", "host", h.Name, "error", err)
-		} else {
-			h.Published, changed = published, true
-		}
+	if published, err := c.publish(ctx, h); err != nil {
+		c.Log.Warn("Placement does not know what a host has", "host", h.Name, "error", err)
+	} else if published {
+		changed = true
 	}
 	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
 		if !changed {
@@ -175,15 +173,6 @@ func (c *Control) inventoryOf(r compute.Resources) map[string]compute.Inventory 
 	return all
 }
 
-// offer is a text that changes when what Placement has to know changes.
-func (c *Control) offer(h *compute.Host) string {
-	data, err := json.Marshal([]any{h.NodeID, c.inventoryOf(h.Resources), c.traitsOf(h)})
-	if err != nil {
-		return ""
-	}
-	return string(data)
-}
-
 func (c *Control) traitsOf(h *compute.Host) []string {
 	traits := append(slices.Clone(h.Traits), h.Resources.Traits...)
 	if h.Disabled {
@@ -195,12 +184,6 @@ func (c *Control) traitsOf(h *compute.Host) []string {
 
 // traitDisabled keeps disabled hosts out of Placement's candidates.
 const traitDisabled = "COMPUTE_STATUS_DISABLED"
-
-func (c *Control) publish(ctx context.Context, h *compute.Host) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	return c.Placement.Publish(ctx, h.NodeID, h.Name, c.inventoryOf(h.Resources), c.traitsOf(h))
-}
 
 // announce notes that this process lives, under the names that operators look for.
 func (c *Control) announce(ctx context.Context) error {

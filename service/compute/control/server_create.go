@@ -62,9 +62,19 @@ func (c *Control) CreateServers(ctx context.Context, n NewServer) (*CreatedServe
 	if err != nil {
 		return nil, err
 	}
+	group, err := c.hintedGroup(ctx, n.Hints)
+	if err != nil {
+		return nil, err
+	}
 	servers := replicate(template, n)
 	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.groupTurn(ctx, tx, group); err != nil {
+			return err
+		}
 		if err := c.takeQuota(ctx, tx, caller, servers); err != nil {
+			return err
+		}
+		if err := c.join(ctx, tx, group, servers); err != nil {
 			return err
 		}
 		if err := c.Store.InsertServers(ctx, tx, servers...); err != nil {

@@ -48,6 +48,8 @@ func (c *Control) handlers() map[string]task.Handler {
 		taskRefresh: on(c.refresh),
 		taskAttach:  on(c.attach),
 		taskDetach:  on(c.detach),
+
+		taskCacheImages: c.cacheImages,
 	}
 }
 

@@ -139,6 +139,32 @@ func (p *Placement) Publish(ctx context.Context, providerID, name string, invent
 	return p.do(ctx, "PUT", path+"/traits", object{"resource_provider_generation": kept.Generation, "traits": traits}, nil)
 }
 
+// Join implements compute.Placement.
+func (p *Placement) Join(ctx context.Context, providerID string, into, outOf []string) error {
+	path := "/resource_providers/" + url.PathEscape(providerID) + "/aggregates"
+	for range claims {
+		var now struct {
+			Aggregates []string `json:"aggregates"`
+			Generation int      `json:"resource_provider_generation"`
+		}
+		if err := p.do(ctx, "GET", path, nil, &now); err != nil {
+			return err
+		}
+		want := slices.DeleteFunc(slices.Concat(now.Aggregates, into), func(id string) bool { return slices.Contains(outOf, id) })
+		slices.Sort(want)
+		want = slices.Compact(want)
+		slices.Sort(now.Aggregates)
+		if slices.Equal(want, now.Aggregates) {
+			return nil
+		}
+		err := p.do(ctx, "PUT", path, object{"aggregates": want, "resource_provider_generation": now.Generation}, nil)
+		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Code != "placement.concurrent_update" {
+			return err
+		}
+	}
+	return fault.Conflictf("The aggregates of resource provider %s were changed by others %d times.", providerID, claims)
+}
+
 // Withdraw implements compute.Placement.
 func (p *Placement) Withdraw(ctx context.Context, providerID string) error {
 	return p.do(ctx, "DELETE", "/resource_providers/"+url.PathEscape(providerID), nil, nil)

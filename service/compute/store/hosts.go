@@ -124,26 +124,3 @@ func (s *Store) HostLoads(ctx context.Context, q db.Querier) (map[string]HostLoa
 	}
 	return all, nil
 }
-
-type aggregateRow struct {
-	Seq       int64                      `db:"seq"`
-	ID        string                     `db:"id"`
-	Name      string                     `db:"name"`
-	Hosts     db.JSON[[]string]          `db:"hosts"`
-	Metadata  db.JSON[map[string]string] `db:"metadata"`
-	CreatedAt db.Time                    `db:"created_at"`
-	UpdatedAt db.Time                    `db:"updated_at"`
-}
-
-// Aggregates returns all aggregates.
-func (s *Store) Aggregates(ctx context.Context, q db.Querier) ([]compute.Aggregate, error) {
-	var all []compute.Aggregate
-	for row, err := range db.Each[aggregateRow](ctx, q, `SELECT * FROM aggregates ORDER BY seq`) {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, compute.Aggregate{Seq: row.Seq, ID: row.ID, Name: row.Name, Hosts: row.Hosts.V, Metadata: row.Metadata.V,
-			CreatedAt: row.CreatedAt.Time, UpdatedAt: row.UpdatedAt.Time})
-	}
-	return all, nil
-}

@@ -1,0 +1,52 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"kilonova/service/compute"
+)
+
+// offer is all that Placement is told of a host. Its text is kept with the host,
+// so that Placement is told again only when something has changed.
+type offer struct {
+	Node       string                       `json:"node"`
+	Inventory  map[string]compute.Inventory `json:"inventory"`
+	Traits     []string                     `json:"traits"`
+	Aggregates []string                     `json:"aggregates"`
+}
+
+// publish tells Placement what a host has and in which aggregates it is, if that
+// is not what it was told last, and reports whether it was told. It notes the
+// text in h; writing it is the caller's business: what is not written is told
+// again.
+func (c *Control) publish(ctx context.Context, h *compute.Host) (bool, error) {
+	f, err := c.Fleet(ctx)
+	if err != nil {
+		return false, err
+	}
+	o := offer{Node: h.NodeID, Inventory: c.inventoryOf(h.Resources), Traits: c.traitsOf(h), Aggregates: f.aggregatesOf(h.Name)}
+	text, err := json.Marshal(o)
+	if err != nil || string(text) == h.Published {
+		return false, err
+	}
+	var last offer
+	if json.Unmarshal([]byte(h.Published), &last) != nil || last.Node != o.Node {
+		last = offer{} // an older text, or nothing: it is all told
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := c.Placement.Publish(ctx, h.NodeID, h.Name, o.Inventory, o.Traits); err != nil {
+		return false, err
+	}
+	gone := slices.DeleteFunc(slices.Clone(last.Aggregates), func(id string) bool { return slices.Contains(o.Aggregates, id) })
+	if len(o.Aggregates)+len(gone) > 0 {
+		if err := c.Placement.Join(ctx, h.NodeID, o.Aggregates, gone); err != nil {
+			return false, err
+		}
+	}
+	h.Published = string(text)
+	return true, nil
+}
