@@ -37,9 +37,16 @@ type aggregateBrief struct {
 }
 
 type aggregateView struct {
-	aggregateBrief
-	Hosts    []string          `json:"hosts"`
-	Metadata map[string]string `json:"metadata"`
+	ID        int64             `json:"id"`
+	UUID      string            `json:"uuid" mv:"2.41-"`
+	Name      string            `json:"name"`
+	Zone      *string           `json:"availability_zone"`
+	Hosts     []string          `json:"hosts"`
+	Metadata  map[string]string `json:"metadata"`
+	CreatedAt rest.MicroTime    `json:"created_at"`
+	UpdatedAt rest.MicroTime    `json:"updated_at"`
+	Deleted   bool              `json:"deleted"`
+	DeletedAt rest.MicroTime    `json:"deleted_at"`
 }
 
 type aggregateBody struct {
@@ -52,7 +59,8 @@ func briefAggregate(a compute.Aggregate) aggregateBrief {
 }
 
 func viewAggregate(a compute.Aggregate) *aggregateView {
-	return &aggregateView{briefAggregate(a), orNone(a.Hosts), orEmpty(a.Metadata)}
+	return &aggregateView{ID: a.Seq, UUID: a.ID, Name: a.Name, Zone: orNull(a.Metadata["availability_zone"]), Hosts: orNone(a.Hosts), Metadata: orEmpty(a.Metadata),
+		CreatedAt: rest.MicroTime{Time: a.CreatedAt}, UpdatedAt: rest.MicroTime{Time: a.UpdatedAt}}
 }
 
 func answerAggregate(a compute.Aggregate, err error) (*rest.Response, error) {

@@ -34,8 +34,6 @@ var oldRequests = map[string]func(*walker, rest.Version) request{
 		return request{path: "/os-security-groups/" + w.first("/os-security-groups", "security_groups", "id")}
 	},
 
-	"GET /os-aggregates":      get("/os-aggregates"),
-	"GET /os-aggregates/{id}": get("/os-aggregates/<aggregate>"),
 	"GET /os-hypervisors/{id}/uptime": func(w *walker, v rest.Version) request {
 		_, data := w.call("GET", w.url+"/os-hypervisors", v, nil)
 		return request{path: "/os-hypervisors/" + firstID(w, data, "hypervisors") + "/uptime"}

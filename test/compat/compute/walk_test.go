@@ -8,13 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"kilonova/internal/db"
 	"kilonova/internal/rest"
 	"kilonova/stack"
 )
@@ -86,8 +84,7 @@ func (w *walker) name(kind string) string {
 // newCloud starts a cloud in this process, with one server, flavor and keypair.
 func newCloud(t *testing.T) *walker {
 	t.Helper()
-	dir := t.TempDir()
-	s, err := stack.StartDev(t.Context(), stack.Dev(dir, "127.0.0.1:0", 2), slog.New(slog.DiscardHandler), time.Now)
+	s, err := stack.StartDev(t.Context(), stack.Dev(t.TempDir(), "127.0.0.1:0", 2), slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,27 +103,13 @@ func newCloud(t *testing.T) *walker {
 	w.must("POST", "/flavors", "2.1", obj{"flavor": obj{"id": "f-private", "name": "f-private", "ram": 1, "vcpus": 1, "disk": 0, "os-flavor-access:is_public": false}})
 	w.must("POST", "/flavors/1/os-extra_specs", "2.1", obj{"extra_specs": obj{"a": "b"}})
 	w.must("POST", "/os-keypairs", "2.1", obj{"keypair": obj{"name": "k"}})
-	w.ids["aggregate"] = aggregate(t, dir)
+	w.ids["aggregate"] = w.aggregate("walked")
+	w.ids["group"] = w.group()
 	actions := w.must("GET", "/servers/"+w.ids["server"]+"/os-instance-actions", "2.1", nil)
 	w.ids["request"] = actions["instanceActions"].([]any)[0].(obj)["request_id"].(string)
 	ports := w.must("GET", "/servers/"+w.ids["server"]+"/os-interface", "2.1", nil)
 	w.ids["port"] = ports["interfaceAttachments"].([]any)[0].(obj)["port_id"].(string)
 	return w
-}
-
-// aggregate puts one into the database of the cloud below dir.
-func aggregate(t *testing.T, dir string) string {
-	t.Helper()
-	d, err := db.Open(t.Context(), "sqlite://"+filepath.Join(dir, "db", "compute.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if _, err := d.Exec(t.Context(), `INSERT INTO aggregates (seq, id, name, hosts, metadata, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		7000, "d8d4a32f-3c6a-4a4e-9d3f-2b9a7ce2b0a1", "walked", `["dev-1"]`, `{"a":"b"}`, 1, 1); err != nil {
-		t.Fatal(err)
-	}
-	return "7000"
 }
 
 func (w *walker) login(l stack.Login) {
@@ -199,7 +182,7 @@ type request struct {
 
 // tables are the requests, by the operation's key in the contract. Whoever adds
 // operations adds a table.
-var tables = []map[string]func(*walker, rest.Version) request{requests, oldRequests}
+var tables = []map[string]func(*walker, rest.Version) request{requests, oldRequests, groupRequests}
 
 // wildcards makes keys alike whatever the wildcards of their paths are called.
 var wildcards = regexp.MustCompile(`\{[^}]*\}`)
