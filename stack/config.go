@@ -96,6 +96,8 @@ type BootstrapOptions struct {
 type ComputeDefaults struct {
 	computecontrol.Options
 	ComputeDriver string `toml:"compute_driver"` // a name of the table in drivers.go
+	// SchedulerDriver is the old place of [scheduler] driver; it counts where it is set.
+	SchedulerDriver string `toml:"scheduler_driver"`
 	// VIFTimeout is how long a guest waits for its ports to be wired, 0 not at all.
 	VIFTimeout    config.Duration `toml:"vif_plugging_timeout"`
 	InstancesPath string          `toml:"instances_path"` // "" below Data
@@ -207,6 +209,9 @@ func (c *Config) computeOptions() computecontrol.Options {
 	o := c.Default.Options
 	o.Quota = c.Quota
 	o.Scheduler = schedule.Options{Scheduler: c.Scheduler, Filter: c.FilterScheduler, Metrics: c.Metrics}
+	if old := c.Default.SchedulerDriver; old != "" {
+		o.Scheduler.Scheduler.Driver = old
+	}
 	o.MaxAttempts = c.Scheduler.MaxAttempts
 	return o
 }

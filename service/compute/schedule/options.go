@@ -1,5 +1,7 @@
 package schedule
 
+import "kilonova/internal/fault"
+
 // Options are the sections of the configuration that steer scheduling, in
 // upstream's names (nova/conf/scheduler.py).
 type Options struct {
@@ -10,9 +12,11 @@ type Options struct {
 
 // SchedulerOptions is section [scheduler].
 type SchedulerOptions struct {
-	// Driver is "filter_scheduler" or "chance_scheduler", which takes any host
-	// that is up.
+	// Driver is one of the constants below, or one of the names that upstream had
+	// for them (driverNames).
 	Driver string `toml:"driver"`
+	// CacheSeconds is how long "caching" uses what Placement has once said.
+	CacheSeconds int `toml:"periodic_task_interval"`
 	// MaxAttempts is on how many hosts control tries to build a server;
 	// MaxPlacementResults how many candidates it asks Placement for.
 	MaxAttempts         int `toml:"max_attempts"`
@@ -57,6 +61,10 @@ type FilterOptions struct {
 	ImageProps        float64 `toml:"image_props_weight_multiplier"`
 	// ImagePropsSetting has elements "property=ratio"; empty: all count alike.
 	ImagePropsSetting []string `toml:"image_props_weight_setting"`
+
+	// Filters and weighers of the operator's own, asked after upstream's.
+	CELFilters  []CELFilter  `toml:"cel_filters"`
+	CELWeighers []CELWeigher `toml:"cel_weighers"`
 }
 
 // MetricsOptions is section [metrics].
@@ -72,14 +80,37 @@ type MetricsOptions struct {
 
 // Drivers.
 const (
-	FilterScheduler = "filter_scheduler"
-	ChanceScheduler = "chance_scheduler"
+	// FilterScheduler asks Placement anew for each decision, filters and weighs.
+	FilterScheduler = "filter"
+	// ChanceScheduler takes any host that is up, each as likely.
+	ChanceScheduler = "chance"
+	// CachingScheduler filters and weighs what Placement has said a while ago and
+	// counts for itself what it has given away since.
+	CachingScheduler = "caching"
 )
+
+// driverNames are all names of the drivers: ours, those of upstream's entry
+// points, and the classes of before (scheduler_driver).
+var driverNames = map[string]string{
+	FilterScheduler: FilterScheduler, "filter_scheduler": FilterScheduler, "FilterScheduler": FilterScheduler, "": FilterScheduler,
+	ChanceScheduler: ChanceScheduler, "chance_scheduler": ChanceScheduler, "ChanceScheduler": ChanceScheduler,
+	CachingScheduler: CachingScheduler, "caching_scheduler": CachingScheduler, "CachingScheduler": CachingScheduler,
+}
+
+// DriverOf returns the driver that a name of the configuration stands for;
+// fault.Invalid when there is none of that name.
+func DriverOf(name string) (string, error) {
+	driver, ok := driverNames[className(name)]
+	if !ok {
+		return "", fault.Invalidf("[scheduler] driver %q is not known; there are %s, %s and %s.", name, FilterScheduler, ChanceScheduler, CachingScheduler)
+	}
+	return driver, nil
+}
 
 // Defaults are upstream's defaults.
 func Defaults() Options {
 	return Options{
-		Scheduler: SchedulerOptions{Driver: FilterScheduler, MaxAttempts: 3, MaxPlacementResults: 1000},
+		Scheduler: SchedulerOptions{Driver: FilterScheduler, MaxAttempts: 3, MaxPlacementResults: 1000, CacheSeconds: 60},
 		Filter: FilterOptions{
 			AvailableFilters: []string{"nova.scheduler.filters.all_filters"},
 			EnabledFilters: []string{"ComputeFilter", "ComputeCapabilitiesFilter", "ImagePropertiesFilter",

@@ -14,7 +14,8 @@ type Scheduler struct {
 	filters  []namedFilter
 	weighers []makeWeigher
 	pick     func(n int) int
-	chance   bool
+	driver   string
+	chance   bool // driver is ChanceScheduler
 }
 
 type namedFilter struct {
@@ -27,21 +28,25 @@ type namedFilter struct {
 // weigher or driver, or a setting that is no number, is fault.Invalid.
 func New(o Options, pick func(n int) int) (*Scheduler, error) {
 	s := &Scheduler{options: o, pick: pick}
-	switch o.Scheduler.Driver {
-	case ChanceScheduler:
-		s.chance = true
-	case FilterScheduler, "":
-	default:
-		return nil, fault.Invalidf("[scheduler] driver %q is not known; there are %s and %s.", o.Scheduler.Driver, FilterScheduler, ChanceScheduler)
+	driver, err := DriverOf(o.Scheduler.Driver)
+	if err != nil {
+		return nil, err
 	}
+	s.driver, s.chance = driver, driver == ChanceScheduler
 	if err := s.checkNumbers(); err != nil {
 		return nil, err
 	}
 	if err := s.chooseFilters(); err != nil {
 		return nil, err
 	}
-	return s, s.chooseWeighers()
+	if err := s.chooseWeighers(); err != nil {
+		return nil, err
+	}
+	return s, s.compileOwn()
 }
+
+// Driver is one of the drivers' constants.
+func (s *Scheduler) Driver() string { return s.driver }
 
 func (s *Scheduler) checkNumbers() error {
 	f := &s.options.Filter
@@ -53,6 +58,7 @@ func (s *Scheduler) checkNumbers() error {
 		{"host_subset_size", float64(f.HostSubsetSize), 0}, // 0 stands for 1
 		{"max_io_ops_per_host", float64(f.MaxIOOpsPerHost), 0},
 		{"max_instances_per_host", float64(f.MaxInstancesPerHost), 0},
+		{"[scheduler] periodic_task_interval", float64(s.options.Scheduler.CacheSeconds), 0},
 		{"pci_weight_multiplier", f.PCI, 0},
 		{"soft_affinity_weight_multiplier", f.SoftAffinity, 0},
 		{"soft_anti_affinity_weight_multiplier", f.SoftAntiAffinity, 0},

@@ -336,7 +336,7 @@ required = false
 		t.Error("the zero value refuses hosts")
 	}
 	for _, bad := range []func(o *Options){
-		func(o *Options) { o.Scheduler.Driver = "caching_scheduler" },
+		func(o *Options) { o.Scheduler.Driver = "best_scheduler" },
 		func(o *Options) { o.Filter.EnabledFilters = []string{"TrustedFilter"} },
 		func(o *Options) { o.Filter.AvailableFilters = []string{"RamFilter"} },
 		func(o *Options) { o.Filter.WeightClasses = []string{"CrossCellWeigher"} },
