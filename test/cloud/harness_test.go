@@ -2,8 +2,10 @@ package cloud
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"testing"
@@ -119,14 +121,19 @@ func splitWith(t *testing.T, change func(*stack.Config)) *cloud {
 	return ready(t, first, stacks[0].URL(), stacks...)
 }
 
+// freeAddress finds a port that nobody listens on, below those that the kernel
+// gives to connections: one of these could take it before we listen.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("a hundred ports were all taken")
+	return ""
 }
 
 // ready fills the cloud, logs in and waits until there is a host to build on.

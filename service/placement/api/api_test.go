@@ -278,7 +278,9 @@ func shape(v any) string {
 			if rest.IsUUID(key) || strings.ToUpper(key) == key || key == placement.UnknownConsumer {
 				key = "NAME"
 			}
-			parts[key] = shape(value)
+			if s := shape(value); len(s) > len(parts[key]) {
+				parts[key] = s // of several under one name the fullest, which is always the same
+			}
 		}
 		return fmt.Sprint(parts)
 	case []any:
