@@ -111,7 +111,17 @@ type VNC struct {
 // ImageOptions are the image service's.
 type ImageOptions struct {
 	imagecontrol.Options
-	DataDir string `toml:"filesystem_store_datadir"` // "" below Data
+	DataDir string `toml:"filesystem_store_datadir"` // of a file store that has none of its own; "" below Data
+	// EnabledBackends are the stores, "name:kind" with a kind of the table in
+	// drivers.go; none: one that is named after its kind, file.
+	EnabledBackends []string                     `toml:"enabled_backends"`
+	GlanceStore     GlanceStore                  `toml:"glance_store"`
+	Stores          map[string]ImageStoreOptions `toml:"stores"` // by name
+}
+
+// GlanceStore is what is said of the image stores together.
+type GlanceStore struct {
+	DefaultBackend string `toml:"default_backend"` // "" the first
 }
 
 // NetworkOptions are the network service's.

@@ -17,6 +17,8 @@ import (
 	"kilonova/service/compute/hypervisor/libvirt"
 	"kilonova/service/image/blob"
 	imagefile "kilonova/service/image/blob/file"
+	imagehttp "kilonova/service/image/blob/http"
+	images3 "kilonova/service/image/blob/s3"
 	"kilonova/service/network/dataplane"
 	fakedataplane "kilonova/service/network/dataplane/fake"
 	"kilonova/service/network/dataplane/linuxbridge"
@@ -53,10 +55,34 @@ var dataplanes = map[string]func(c *Config, log *slog.Logger) (dataplane.Driver,
 	},
 }
 
+// FileOptions are those of a store of the kind file.
+type FileOptions = imagefile.Options
+
+// S3Options are those of a store of the kind s3.
+type S3Options = images3.Options
+
+// ImageStoreOptions are those of the sections [image.stores.NAME]. Each kind of
+// store reads its own; their names do not collide.
+type ImageStoreOptions struct {
+	Description string `toml:"store_description"`
+	Weight      int    `toml:"weight"` // the heaviest is read first
+	FileOptions
+	S3Options
+}
+
 // imageStores are where images' data may lie.
-var imageStores = map[string]func(c *Config) (blob.Store, error){
-	"file": func(c *Config) (blob.Store, error) {
-		return imagefile.New(imagefile.Options{Dir: c.Image.DataDir})
+var imageStores = map[string]func(ctx context.Context, c *Config, o ImageStoreOptions) (blob.Store, error){
+	"file": func(_ context.Context, c *Config, o ImageStoreOptions) (blob.Store, error) {
+		if o.Dir == "" {
+			o.Dir = c.Image.DataDir
+		}
+		return imagefile.New(o.FileOptions)
+	},
+	"http": func(_ context.Context, c *Config, _ ImageStoreOptions) (blob.Store, error) {
+		return imagehttp.New(c.Image.Filtering), nil
+	},
+	"s3": func(ctx context.Context, _ *Config, o ImageStoreOptions) (blob.Store, error) {
+		return images3.New(ctx, o.S3Options)
 	},
 }
 

@@ -106,16 +106,11 @@ func (s *Stack) startImage() error {
 	if err != nil {
 		return err
 	}
-	const kind = "file"
-	open, err := driver("image store", kind, imageStores)
+	backends, err := s.imageBackends()
 	if err != nil {
 		return err
 	}
-	blobs, err := open(&s.Config)
-	if err != nil {
-		return err
-	}
-	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: []imagecontrol.Backend{{ID: kind, Type: kind, Default: true, Blobs: blobs}}, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
+	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: backends, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}

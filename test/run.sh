@@ -20,6 +20,10 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     fi
 fi
 
+# A real S3 server for the image store's test: a tool, and no part of this module.
+command -v versitygw >/dev/null || [ -x ~/go/bin/versitygw ] || CGO_ENABLED=0 go install github.com/versity/versitygw/cmd/versitygw@v1.8.0 >/tmp/kilonova-test-s3.log 2>&1 ||
+    echo "==> versitygw is not to be had here; what needs an S3 server is skipped"
+
 # cgo is for the race detector only; the binary is built without it. Under the
 # detector everything takes several times as long, so that the tests that try
 # thousands of things try fewer (-short).

@@ -19,7 +19,8 @@ type storeView struct {
 	ID          string         `json:"id"`
 	Type        string         `json:"type,omitempty"`
 	Description string         `json:"description,omitempty"`
-	Default     string         `json:"default,omitempty"` // "true"
+	Default     string         `json:"default,omitempty"`   // "true"
+	ReadOnly    string         `json:"read-only,omitempty"` // "true"
 	Weight      *int           `json:"weight,omitempty"`
 	Properties  map[string]any `json:"properties,omitzero"`
 }
@@ -31,6 +32,9 @@ func (a *api) stores(detail bool) *rest.Response {
 		v := storeView{ID: b.ID, Description: b.Description}
 		if b.Default && !chosen {
 			v.Default, chosen = "true", true
+		}
+		if b.ReadOnly() {
+			v.ReadOnly = "true"
 		}
 		if detail {
 			v.Type, v.Weight, v.Properties = b.Type, &b.Weight, map[string]any{}

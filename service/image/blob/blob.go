@@ -25,7 +25,9 @@ type Store interface {
 	// (ErrFull) before it takes the first byte.
 	Create(ctx context.Context, key string, size int64) (Writer, error)
 	// Open reads a blob, ErrNotFound if there is none. What is open stays
-	// readable to its end, even when the blob is deleted or replaced meanwhile.
+	// readable to its end, even when the blob is deleted or replaced meanwhile;
+	// a store behind a network may fail then instead, but never gives other
+	// bytes. ctx bounds the reading.
 	Open(ctx context.Context, key string) (Reader, error)
 	// Delete removes a blob, whole or begun. There being none is no error.
 	Delete(ctx context.Context, key string) error
@@ -35,6 +37,20 @@ type Store interface {
 	// URL is the blob's address as clients see it. It has no secret in it.
 	URL(key string) string
 }
+
+// Foreign is implemented by stores that also read what somebody else has put
+// somewhere, and which locations may therefore name.
+type Foreign interface {
+	// CheckURL refuses, with fault.Invalid, addresses that are not of this
+	// store's kind or that it must not be led to. It asks nobody.
+	CheckURL(address string) error
+	// OpenURL reads what is at an address that passes CheckURL; ErrNotFound if
+	// nothing is there.
+	OpenURL(ctx context.Context, address string) (Reader, error)
+}
+
+// ReadOnly is implemented by stores that take no blobs: Create refuses.
+type ReadOnly interface{ ReadOnly() }
 
 // Writer takes in one blob. Nothing of it can be seen until Commit, which makes
 // it last, whole, in place of any blob that had its key, or fails and leaves

@@ -31,6 +31,12 @@ type Backend struct {
 	Blobs       blob.Store
 }
 
+// ReadOnly reports whether images can only be read from the store.
+func (b *Backend) ReadOnly() bool {
+	_, ok := b.Blobs.(blob.ReadOnly)
+	return ok
+}
+
 // Config is what a Control is made of.
 type Config struct {
 	Store    *store.Store
@@ -88,6 +94,9 @@ func New(cfg Config) (*Control, error) {
 	if len(c.backends) == 0 {
 		return nil, errors.New("image: there is no store for images")
 	}
+	if b := c.defaultBackend(); b.ReadOnly() {
+		return nil, fmt.Errorf("image: the store %s cannot be the default one: it is only read", b.ID)
+	}
 	if c.staging == nil {
 		c.staging = c.defaultBackend().Blobs
 	}
@@ -139,7 +148,9 @@ func (c *Control) chosen(id string) (*Backend, error) {
 	if id == "" {
 		return c.defaultBackend(), nil
 	}
-	if b := c.backend(id); b != nil {
+	if b := c.backend(id); b != nil && b.ReadOnly() {
+		return nil, fault.Invalidf("Store %s is read-only.", id)
+	} else if b != nil {
 		return b, nil
 	}
 	return nil, fault.Invalidf("Store %.64s is not available.", id)

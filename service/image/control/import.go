@@ -60,7 +60,7 @@ func (c *Control) Import(ctx context.Context, id string, im Import) error {
 		return err
 	}
 	if im.Method == "web-download" {
-		if err := c.o.Filtering.permit(im.URI); err != nil {
+		if err := c.o.Filtering.Permit(fromWeb, im.URI); err != nil {
 			return err
 		}
 	}
@@ -99,7 +99,7 @@ func (c *Control) importStores(i *image.Image, im Import) ([]string, error) {
 		return nil, fault.Invalidf("All_stores parameter can't be used with x-image-meta-store header or stores")
 	case im.AllStores:
 		for _, b := range c.backends {
-			if im.Method != "copy-image" || locationIn(i, b.ID) == nil {
+			if !b.ReadOnly() && (im.Method != "copy-image" || locationIn(i, b.ID) == nil) {
 				stores = append(stores, b.ID)
 			}
 		}
@@ -114,6 +114,9 @@ func (c *Control) importStores(i *image.Image, im Import) ([]string, error) {
 	for n, id := range stores {
 		if c.backend(id) == nil {
 			return nil, fault.Conflictf("Store %.64s is not available.", id)
+		}
+		if c.backend(id).ReadOnly() {
+			return nil, fault.Conflictf("Store %s is read-only.", id)
 		}
 		if slices.Contains(stores[:n], id) {
 			return nil, fault.Invalidf("Store %.64s is named twice.", id)

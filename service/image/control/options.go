@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"kilonova/service/image/blob"
 )
 
 // Options are the image service's, by upstream's names and in its sections.
@@ -44,17 +46,8 @@ type TaskOptions struct {
 	TimeToLive int `toml:"task_time_to_live"` // hours that ended tasks, and staged data, are kept
 }
 
-// FilteringOptions say from where web-download may fetch. Of each pair the list
-// of what is allowed counts where it is not empty. Without AllowedHosts, hosts
-// in networks that are not public are refused.
-type FilteringOptions struct {
-	AllowedSchemes    []string `toml:"allowed_schemes"`
-	DisallowedSchemes []string `toml:"disallowed_schemes"`
-	AllowedHosts      []string `toml:"allowed_hosts"`
-	DisallowedHosts   []string `toml:"disallowed_hosts"`
-	AllowedPorts      []int    `toml:"allowed_ports"`
-	DisallowedPorts   []int    `toml:"disallowed_ports"`
-}
+// FilteringOptions say from where web-download may fetch.
+type FilteringOptions = blob.Filter
 
 // Defaults are upstream's, but for web-download.
 func Defaults() Options {
