@@ -25,6 +25,15 @@ type Claims struct {
 	System    bool
 	TrustID   string
 	AppCredID string // with ProjectID
+	// AccessTokenID is the OAuth 1 access token that the log-in used, with ProjectID.
+	AccessTokenID string
+	// Thumbprint is the SHA-256 of the certificate that must come with the token,
+	// as RFC 8705 writes it; with ProjectID.
+	Thumbprint string
+	// Of a federated log-in: who vouched for the user, and the groups that it was
+	// mapped into.
+	IdentityProvider, Protocol string
+	GroupIDs                   []string
 	// AuditIDs are the token's own id for audits and, after re-scoping, that of
 	// the first token of its chain.
 	AuditIDs []string
@@ -49,8 +58,9 @@ type Token struct {
 	Roles         []Named
 	Catalog       []CatalogEntry // nil: not asked for, or unscoped
 
-	Trust   *Trust
-	AppCred *AppCredential
+	Trust       *Trust
+	AppCred     *AppCredential
+	AccessToken *AccessToken
 }
 
 // Revocation ends the tokens of a subject that were issued up to an instant.
@@ -67,6 +77,9 @@ type AuthRequest struct {
 	Token    string
 	AppCred  *AppCredAuth
 	TOTP     *PasswordAuth // with the passcode in place of the password
+	OAuth1   *SignedCall
+	Mapped   *MappedAuth
+	External *ExternalAuth
 	Scope    ScopeRequest
 }
 
@@ -94,6 +107,22 @@ type AppCredAuth struct {
 	User     UserRef
 	Secret   string
 }
+
+// SignedCall is a request with OAuth 1's signature in its Authorization header.
+type SignedCall struct{ Method, URL, Authorization string }
+
+// MappedAuth is what an identity provider says of a user.
+type MappedAuth struct {
+	IdentityProvider, Protocol string
+	// Bearer is a token of the provider's own (OpenID Connect); "" where a web
+	// server in front has checked what Assertion says.
+	Bearer    string
+	Assertion map[string]string
+}
+
+// ExternalAuth is a user that a web server in front of the service has
+// authenticated.
+type ExternalAuth struct{ User, Domain string }
 
 // ScopeRequest is what a log-in asks to be for. The zero value leaves it to the
 // user's default project.

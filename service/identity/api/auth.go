@@ -122,6 +122,9 @@ func authRequest(r *rest.Request) (identity.AuthRequest, error) {
 			req.AppCred.User = ac.User.ref()
 		}
 	}
+	if r.Header.Get("Authorization") != "" {
+		req.OAuth1 = signedCall(r)
+	}
 	var err error
 	req.Scope, err = scopeRequest(b.Auth.Scope)
 	return req, err
@@ -236,6 +239,7 @@ type tokenBody struct {
 	Catalog  []any           `json:"catalog,omitzero"`
 	Trust    any             `json:"OS-TRUST:trust,omitempty"`
 	AppCred  map[string]any  `json:"application_credential,omitempty"`
+	OAuth1   map[string]any  `json:"OS-OAUTH1,omitempty"`
 }
 
 func tokenView(t *identity.Token) *tokenBody {
@@ -266,6 +270,9 @@ func tokenView(t *identity.Token) *tokenBody {
 		b.IsDomain = nil
 		b.Trust = map[string]any{"id": tr.ID, "impersonation": tr.Impersonation,
 			"trustor_user": map[string]string{"id": tr.TrustorID}, "trustee_user": map[string]string{"id": tr.TrusteeID}}
+	}
+	if at := t.AccessToken; at != nil {
+		b.OAuth1 = map[string]any{"access_token_id": at.ID, "consumer_id": at.ConsumerID}
 	}
 	if ac := t.AppCred; ac != nil {
 		b.AppCred = map[string]any{"id": ac.ID, "name": ac.Name, "restricted": !ac.Unrestricted}

@@ -33,7 +33,8 @@ type doc = map[string]any
 // tables are all tables.
 var tables = []string{"project_tags", "former_passwords", "memberships", "domain_configs", "implied_roles", "grants", "project_endpoints", "project_endpoint_groups",
 	"policy_associations", "registered_limits", "limits", "credentials", "app_credential_roles", "app_credential_rules", "access_rules", "app_credentials",
-	"trust_roles", "trusts", "revocations", "endpoints", "endpoint_groups", "policies", "regions", "services", "roles", "user_groups", "users", "projects"}
+	"trust_roles", "trusts", "revocations", "identity_providers", "remote_ids", "mappings", "federation_protocols", "service_providers", "federated_users",
+	"federated_memberships", "consumers", "request_tokens", "access_tokens", "endpoints", "endpoint_groups", "policies", "regions", "services", "roles", "user_groups", "users", "projects"}
 
 const adminPassword = "admin's secret"
 

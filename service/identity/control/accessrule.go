@@ -118,7 +118,7 @@ func (c *Control) DeleteAccessRule(ctx context.Context, userID, id string) error
 	if _, err := c.accessRule(ctx, userID, id, "identity:delete_access_rule"); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		used, err := store.AccessRuleInUse(ctx, tx, id)
 		if err != nil {
 			return err

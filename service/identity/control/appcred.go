@@ -78,7 +78,7 @@ func (c *Control) CreateAppCredential(ctx context.Context, userID string, spec i
 	if a.ID, err = c.newID(); err != nil {
 		return a, err
 	}
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		if most := c.options.AppCredential.UserLimit; most >= 0 {
 			have, err := store.AppCredentials(ctx, tx, identity.Query{}.Where("user_id", userID))
 			if err != nil {
@@ -105,7 +105,7 @@ func (c *Control) DeleteAppCredential(ctx context.Context, userID, id string) er
 	if _, err := c.mayDelegate(ctx, false); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		return found(store.DeleteAppCredential(ctx, tx, id), "Application Credential", id)
 	})
 }
@@ -161,7 +161,7 @@ func (c *Control) resolveAppCred(ctx context.Context, t *identity.Token) error {
 	}
 	t.AppCred = &a
 	expiresBy(&t.Claims, a.Expires)
-	has, err := c.projectRoles(ctx, t.UserID, t.Project)
+	has, err := c.projectRoles(ctx, t.UserID, t.GroupIDs, t.Project)
 	if err != nil {
 		return err
 	}

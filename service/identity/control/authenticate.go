@@ -20,6 +20,10 @@ type session struct {
 	// and belongs to its chain.
 	parent  *identity.Token
 	appCred *identity.AppCredential
+	// accessToken is that of OAuth 1, if one was shown: the new token is for its project.
+	accessToken *identity.AccessToken
+	// vouched is who vouches for the user, in a federated log-in.
+	vouched *vouched
 }
 
 // Authenticate logs in and issues a token. All methods named in the request must
@@ -74,7 +78,9 @@ func (c *Control) authenticate(ctx context.Context, req identity.AuthRequest) (*
 			user, err = c.byAppCred(ctx, *req.AppCred, s)
 		case method == identity.MethodTOTP && req.TOTP != nil:
 			user, err = c.byTOTP(ctx, *req.TOTP)
-		case slices.Contains([]string{identity.MethodPassword, identity.MethodToken, identity.MethodAppCred, identity.MethodTOTP}, method):
+		case method == identity.MethodOAuth1 && req.OAuth1 != nil:
+			user, err = c.byOAuth1(ctx, *req.OAuth1, s)
+		case slices.Contains([]string{identity.MethodPassword, identity.MethodToken, identity.MethodAppCred, identity.MethodTOTP, identity.MethodOAuth1}, method):
 			return nil, fault.Invalidf("Expecting to find %s in identity. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.", method)
 		default:
 			return nil, fault.New(fault.Unauthenticated, "Attempted to authenticate with an unsupported method.")
@@ -162,6 +168,7 @@ func (c *Control) byToken(ctx context.Context, text string, s *session) (identit
 	}
 	s.parent = t
 	s.appCred = t.AppCred
+	s.accessToken = t.AccessToken
 	return t.User, nil
 }
 
@@ -209,6 +216,13 @@ func (c *Control) scope(ctx context.Context, s *session, want identity.ScopeRequ
 			}
 		}
 		claims.ProjectID, claims.AppCredID = s.appCred.ProjectID, s.appCred.ID
+		return nil
+	}
+	if s.accessToken != nil {
+		if want != (identity.ScopeRequest{}) && want != (identity.ScopeRequest{ProjectID: s.accessToken.ProjectID}) {
+			return fault.New(fault.Unauthenticated, "An OAuth 1 access token cannot request a scope: it has its own.")
+		}
+		claims.ProjectID, claims.AccessTokenID = s.accessToken.ProjectID, s.accessToken.ID
 		return nil
 	}
 	switch {

@@ -51,7 +51,7 @@ func (c *Control) Bootstrap(ctx context.Context, b Bootstrap) error {
 	if err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		s := &bootstrap{c: c, ctx: ctx, tx: tx}
 		s.project(identity.Project{ID: identity.DefaultDomainID, Name: "Default", Description: "The default domain", IsDomain: true})
 		admin := s.project(identity.Project{Name: b.AdminProject, Description: "Bootstrap project for initializing the cloud.", DomainID: identity.DefaultDomainID})

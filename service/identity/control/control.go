@@ -42,6 +42,7 @@ type Control struct {
 	credKeys *fernet.Keys
 	hash     hasher
 	pattern  *regexp.Regexp // that passwords must match; nil: none
+	known    known
 }
 
 // New checks the options, and opens the key directories, which it makes if need be.
@@ -87,11 +88,15 @@ func (c *Control) Run(ctx context.Context) error {
 	}
 }
 
-// Prune removes revocations that no token can need any more, and trusts that
-// ended so long ago that no token of theirs is left.
+// Prune removes revocations that no token can need any more, OAuth 1 request
+// tokens that have expired, and trusts that ended so long ago that no token of
+// theirs is left.
 func (c *Control) Prune(ctx context.Context) error {
 	return c.db.Tx(ctx, func(tx *db.Tx) error {
 		if _, err := store.PruneRevocations(ctx, tx, c.now()); err != nil {
+			return err
+		}
+		if _, err := store.PruneRequestTokens(ctx, tx, c.now()); err != nil {
 			return err
 		}
 		_, err := store.PruneTrusts(ctx, tx, c.now().Add(-seconds(c.options.Token.AllowExpiredWindow)))

@@ -128,7 +128,7 @@ func (c *Control) addCredential(ctx context.Context, cred identity.Credential) e
 	if kept.Blob, err = c.encrypt(cred.Blob); err != nil {
 		return err
 	}
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		if most := c.options.Credential.UserLimit; most >= 0 {
 			have, err := store.Credentials(ctx, tx, identity.Query{}.Where("user_id", cred.UserID))
 			if err != nil {
@@ -173,7 +173,7 @@ func (c *Control) UpdateCredential(ctx context.Context, id string, change identi
 	if kept.Blob, err = c.encrypt(cred.Blob); err != nil {
 		return cred, err
 	}
-	return cred, c.db.Tx(ctx, func(tx *db.Tx) error {
+	return cred, c.changing(ctx, func(tx *db.Tx) error {
 		return found(store.UpdateCredential(ctx, tx, kept), "credential", id)
 	})
 }
@@ -183,7 +183,7 @@ func (c *Control) DeleteCredential(ctx context.Context, id string) error {
 	if _, err := c.credential(ctx, id, "identity:delete_credential"); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		return found(store.DeleteCredential(ctx, tx, id), "credential", id)
 	})
 }

@@ -40,6 +40,9 @@ func (c *Control) mayDelegate(ctx context.Context, trusts bool) (*identity.Claim
 	if slices.Contains(claims.Methods, identity.MethodEC2) {
 		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: a token from an EC2 key pair cannot make or remove credentials or trusts.")
 	}
+	if claims.AccessTokenID != "" {
+		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: a token from an OAuth 1 access token cannot make or remove credentials or trusts.")
+	}
 	if claims.TrustID != "" && !trusts {
 		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: a token from a trust cannot make or remove credentials.")
 	}

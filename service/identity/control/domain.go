@@ -76,7 +76,7 @@ func (c *Control) DeleteDomain(ctx context.Context, id string) error {
 }
 
 func (c *Control) deleteDomain(ctx context.Context, id string) error {
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		d, err := c.domainByID(ctx, tx, id)
 		if err != nil {
 			return err

@@ -143,7 +143,7 @@ func (c *Control) SetDomainConfig(ctx context.Context, domainID string, config D
 	if err := c.seen(ctx, err, "identity:create_domain_config", nil); err != nil {
 		return nil, false, err
 	}
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		before, err := store.DomainConfig(ctx, tx, domainID)
 		if err != nil {
 			return err
@@ -190,7 +190,7 @@ func (c *Control) UpdateDomainConfig(ctx context.Context, p ConfigPath, change D
 		return nil, err
 	}
 	var all DomainConfig
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		if _, err := c.config(ctx, tx, p); err != nil {
 			return err
 		}
@@ -230,7 +230,7 @@ func (c *Control) DeleteDomainConfig(ctx context.Context, p ConfigPath) error {
 	if err := c.checkConfigPath(p.Section, p.Option); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		rows, err := store.DomainConfig(ctx, tx, p.DomainID)
 		if err != nil {
 			return err

@@ -117,7 +117,7 @@ func (c *Control) DeleteEC2Key(ctx context.Context, userID, access string) error
 	if _, err := c.ec2Key(ctx, userID, access, "identity:ec2_delete_credential"); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		err := store.DeleteCredential(ctx, tx, ec2ID(access))
 		if errors.Is(err, db.ErrNoRow) {
 			err = noKey()

@@ -37,7 +37,7 @@ func (c *Control) CreateEndpoint(ctx context.Context, change identity.EndpointCh
 	if e.ID, err = c.newID(); err != nil {
 		return e, err
 	}
-	return e, c.db.Tx(ctx, func(tx *db.Tx) error {
+	return e, c.changing(ctx, func(tx *db.Tx) error {
 		if err := c.changeEndpoint(ctx, tx, &e, change); err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (c *Control) UpdateEndpoint(ctx context.Context, id string, change identity
 	if err := c.may(ctx, "identity:update_endpoint", nil); err != nil {
 		return e, err
 	}
-	return e, c.db.Tx(ctx, func(tx *db.Tx) (err error) {
+	return e, c.changing(ctx, func(tx *db.Tx) (err error) {
 		if e, err = store.Endpoint(ctx, tx, id); err != nil {
 			return found(err, "endpoint", id)
 		}
@@ -92,7 +92,7 @@ func (c *Control) DeleteEndpoint(ctx context.Context, id string) error {
 	if err := c.may(ctx, "identity:delete_endpoint", nil); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return found(store.DeleteEndpoint(ctx, tx, id), "endpoint", id) })
+	return c.changing(ctx, func(tx *db.Tx) error { return found(store.DeleteEndpoint(ctx, tx, id), "endpoint", id) })
 }
 
 // urlNames are what an endpoint's URL may ask for.

@@ -93,7 +93,7 @@ func (c *Control) CreateEndpointGroup(ctx context.Context, g identity.EndpointGr
 	if g.ID, err = c.newID(); err != nil {
 		return g, err
 	}
-	return g, c.db.Tx(ctx, func(tx *db.Tx) error { return store.AddEndpointGroup(ctx, tx, g) })
+	return g, c.changing(ctx, func(tx *db.Tx) error { return store.AddEndpointGroup(ctx, tx, g) })
 }
 
 // UpdateEndpointGroup changes an endpoint group; nil leaves things as they are.
@@ -107,7 +107,7 @@ func (c *Control) UpdateEndpointGroup(ctx context.Context, id string, name, desc
 			return g, err
 		}
 	}
-	return g, c.db.Tx(ctx, func(tx *db.Tx) (err error) {
+	return g, c.changing(ctx, func(tx *db.Tx) (err error) {
 		if g, err = store.EndpointGroup(ctx, tx, id); err != nil {
 			return found(err, "Endpoint Group", id)
 		}
@@ -127,7 +127,7 @@ func (c *Control) DeleteEndpointGroup(ctx context.Context, id string) error {
 	if err := c.may(ctx, "identity:delete_endpoint_group", nil); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		return found(store.DeleteEndpointGroup(ctx, tx, id), "Endpoint Group", id)
 	})
 }
@@ -195,7 +195,7 @@ func (c *Control) Associate(ctx context.Context, a Association) error {
 	if err := c.both(ctx, a, "add"); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return store.AddProjectEndpoint(ctx, tx, a.ProjectID, a.ID, a.IsGroup) })
+	return c.changing(ctx, func(tx *db.Tx) error { return store.AddProjectEndpoint(ctx, tx, a.ProjectID, a.ID, a.IsGroup) })
 }
 
 // CheckAssociation is fault.NotFound where there is no such association.
@@ -215,7 +215,7 @@ func (c *Control) Dissociate(ctx context.Context, a Association) error {
 	if err := c.both(ctx, a, "remove"); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		err := store.DeleteProjectEndpoint(ctx, tx, a.ProjectID, a.ID, a.IsGroup)
 		return found(err, "endpoint association of project "+a.ProjectID, a.ID)
 	})

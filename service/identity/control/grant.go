@@ -104,7 +104,7 @@ func (c *Control) CreateGrant(ctx context.Context, g identity.Grant) error {
 	if err := c.allowGrant(ctx, "create", g, false); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return store.AddGrant(ctx, tx, g) })
+	return c.changing(ctx, func(tx *db.Tx) error { return store.AddGrant(ctx, tx, g) })
 }
 
 // CheckGrant is fault.NotFound when a role has not been given.
@@ -124,7 +124,7 @@ func (c *Control) DeleteGrant(ctx context.Context, g identity.Grant) error {
 	if err := c.allowGrant(ctx, "revoke", g, true); err != nil {
 		return err
 	}
-	err := c.db.Tx(ctx, func(tx *db.Tx) error { return store.DeleteGrant(ctx, tx, g) })
+	err := c.changing(ctx, func(tx *db.Tx) error { return store.DeleteGrant(ctx, tx, g) })
 	if errors.Is(err, db.ErrNoRow) {
 		err = noGrant(g)
 	}

@@ -39,7 +39,7 @@ func (c *Control) CreateGroup(ctx context.Context, change identity.GroupChange) 
 	if g.ID, err = c.newID(); err != nil {
 		return g, err
 	}
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		if err := c.inDomain(ctx, tx, g.DomainID); err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (c *Control) UpdateGroup(ctx context.Context, id string, change identity.Gr
 	if err := sameDomain(change.DomainID, g.DomainID); err != nil {
 		return g, err
 	}
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		if g, err = store.Group(ctx, tx, id); err != nil {
 			return found(err, "group", id)
 		}
@@ -73,7 +73,7 @@ func (c *Control) DeleteGroup(ctx context.Context, id string) error {
 	if _, err := c.group(ctx, id, "identity:delete_group"); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return found(store.DeleteGroup(ctx, tx, id), "group", id) })
+	return c.changing(ctx, func(tx *db.Tx) error { return found(store.DeleteGroup(ctx, tx, id), "group", id) })
 }
 
 // GroupUsers lists the members of a group.
@@ -100,7 +100,7 @@ func (c *Control) AddMember(ctx context.Context, groupID, userID string) error {
 	if err := c.memberOf(ctx, groupID, userID, "identity:add_user_to_group"); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return store.AddMember(ctx, tx, groupID, userID) })
+	return c.changing(ctx, func(tx *db.Tx) error { return store.AddMember(ctx, tx, groupID, userID) })
 }
 
 // CheckMember is fault.NotFound when a user is not in a group.
@@ -120,7 +120,7 @@ func (c *Control) RemoveMember(ctx context.Context, groupID, userID string) erro
 	if err := c.memberOf(ctx, groupID, userID, "identity:remove_user_from_group"); err != nil {
 		return err
 	}
-	err := c.db.Tx(ctx, func(tx *db.Tx) error { return store.RemoveMember(ctx, tx, groupID, userID) })
+	err := c.changing(ctx, func(tx *db.Tx) error { return store.RemoveMember(ctx, tx, groupID, userID) })
 	if errors.Is(err, db.ErrNoRow) {
 		err = notMember(groupID, userID)
 	}

@@ -77,7 +77,7 @@ func (c *Control) CreateRegisteredLimits(ctx context.Context, list []identity.Re
 			return nil, err
 		}
 	}
-	err := c.db.Tx(ctx, func(tx *db.Tx) error {
+	err := c.changing(ctx, func(tx *db.Tx) error {
 		for _, l := range list {
 			if err := c.limitRefers(ctx, tx, "registered_limit", l.ServiceID, l.RegionID); err != nil {
 				return err
@@ -95,7 +95,7 @@ func (c *Control) UpdateRegisteredLimit(ctx context.Context, id string, change i
 	if err := c.may(ctx, "identity:update_registered_limit", nil); err != nil {
 		return l, err
 	}
-	err := c.db.Tx(ctx, func(tx *db.Tx) (err error) {
+	err := c.changing(ctx, func(tx *db.Tx) (err error) {
 		if l, err = store.RegisteredLimit(ctx, tx, id); err != nil {
 			return noLimit(err, "registered limit", id)
 		}
@@ -136,7 +136,7 @@ func (c *Control) DeleteRegisteredLimit(ctx context.Context, id string) error {
 	if err := c.may(ctx, "identity:delete_registered_limit", nil); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		l, err := store.RegisteredLimit(ctx, tx, id)
 		if err != nil {
 			return noLimit(err, "registered limit", id)
@@ -203,7 +203,7 @@ func (c *Control) CreateLimits(ctx context.Context, list []identity.Limit) ([]id
 			return nil, err
 		}
 	}
-	err := c.db.Tx(ctx, func(tx *db.Tx) error {
+	err := c.changing(ctx, func(tx *db.Tx) error {
 		for i := range list {
 			if err := c.checkLimit(ctx, tx, &list[i]); err != nil {
 				return err
@@ -293,7 +293,7 @@ func (c *Control) UpdateLimit(ctx context.Context, id string, limit *int64, desc
 	if err := c.may(ctx, "identity:update_limit", nil); err != nil {
 		return l, err
 	}
-	return l, c.db.Tx(ctx, func(tx *db.Tx) (err error) {
+	return l, c.changing(ctx, func(tx *db.Tx) (err error) {
 		if l, err = store.Limit(ctx, tx, id); err != nil {
 			return noLimit(err, "limit", id)
 		}
@@ -313,5 +313,5 @@ func (c *Control) DeleteLimit(ctx context.Context, id string) error {
 	if err := c.may(ctx, "identity:delete_limit", nil); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return noLimit(store.DeleteLimit(ctx, tx, id), "limit", id) })
+	return c.changing(ctx, func(tx *db.Tx) error { return noLimit(store.DeleteLimit(ctx, tx, id), "limit", id) })
 }

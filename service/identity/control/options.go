@@ -47,6 +47,10 @@ type Options struct {
 	AppCredential struct {
 		UserLimit int `toml:"user_limit"` // -1: any number
 	} `toml:"application_credential"`
+	OAuth1 struct {
+		RequestTokenDuration int `toml:"request_token_duration"` // 0: for ever
+		AccessTokenDuration  int `toml:"access_token_duration"`
+	} `toml:"oauth1"`
 	EndpointFilter struct {
 		ReturnAll bool `toml:"return_all_endpoints_if_no_filter"`
 	} `toml:"endpoint_filter"`
@@ -67,6 +71,7 @@ func Defaults() Options {
 	o.Compliance.LockoutDuration = 1800
 	o.Trust.MaxRedelegationCount = 3
 	o.AppCredential.UserLimit = -1
+	o.OAuth1.RequestTokenDuration, o.OAuth1.AccessTokenDuration = 28800, 86400
 	o.EndpointFilter.ReturnAll = true
 	o.UnifiedLimit.EnforcementModel = "flat"
 	o.MaxProjectTreeDepth = 5

@@ -132,7 +132,7 @@ func (c *Control) ChangePassword(ctx context.Context, userID, original, password
 	if err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		u, err := store.User(ctx, tx, userID)
 		if err != nil {
 			return found(err, "user", userID)

@@ -34,7 +34,7 @@ func (c *Control) CreatePolicy(ctx context.Context, p identity.Policy) (identity
 	if p.ID, err = c.newID(); err != nil {
 		return p, err
 	}
-	return p, c.db.Tx(ctx, func(tx *db.Tx) error { return store.AddPolicy(ctx, tx, p) })
+	return p, c.changing(ctx, func(tx *db.Tx) error { return store.AddPolicy(ctx, tx, p) })
 }
 
 // UpdatePolicy changes a policy text; nil leaves things as they are.
@@ -43,7 +43,7 @@ func (c *Control) UpdatePolicy(ctx context.Context, id string, kind, blob *strin
 	if err := c.may(ctx, "identity:update_policy", nil); err != nil {
 		return p, err
 	}
-	return p, c.db.Tx(ctx, func(tx *db.Tx) (err error) {
+	return p, c.changing(ctx, func(tx *db.Tx) (err error) {
 		if p, err = store.Policy(ctx, tx, id); err != nil {
 			return found(err, "policy", id)
 		}
@@ -57,7 +57,7 @@ func (c *Control) DeletePolicy(ctx context.Context, id string) error {
 	if err := c.may(ctx, "identity:delete_policy", nil); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return found(store.DeletePolicy(ctx, tx, id), "policy", id) })
+	return c.changing(ctx, func(tx *db.Tx) error { return found(store.DeletePolicy(ctx, tx, id), "policy", id) })
 }
 
 // PolicyUse says which endpoints a policy text is for: one, those of a service,
@@ -103,7 +103,7 @@ func (c *Control) UsePolicy(ctx context.Context, u PolicyUse) error {
 	if err := c.allowUse(ctx, "create", u); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return store.SetPolicyAssociation(ctx, tx, u.row()) })
+	return c.changing(ctx, func(tx *db.Tx) error { return store.SetPolicyAssociation(ctx, tx, u.row()) })
 }
 
 func noUse() error { return fault.NotFoundf("Could not find policy association.") }
@@ -125,7 +125,7 @@ func (c *Control) EndPolicyUse(ctx context.Context, u PolicyUse) error {
 	if err := c.allowUse(ctx, "delete", u); err != nil {
 		return err
 	}
-	err := c.db.Tx(ctx, func(tx *db.Tx) error { return store.DeletePolicyAssociation(ctx, tx, u.row()) })
+	err := c.changing(ctx, func(tx *db.Tx) error { return store.DeletePolicyAssociation(ctx, tx, u.row()) })
 	if errors.Is(err, db.ErrNoRow) {
 		err = noUse()
 	}

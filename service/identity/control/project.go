@@ -53,7 +53,11 @@ func (c *Control) Children(ctx context.Context, p identity.Project) ([]identity.
 }
 
 func (c *Control) onlyOwn(ctx context.Context, list []identity.Project) ([]identity.Project, error) {
-	own, err := c.reachable(ctx, self(ctx), false, identity.Query{})
+	claims, err := c.claims(ctx)
+	if err != nil {
+		return nil, err
+	}
+	own, err := c.reachable(ctx, self(ctx), claims.GroupIDs, false, identity.Query{})
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +112,7 @@ func (c *Control) addProject(ctx context.Context, p identity.Project) (identity.
 		}
 	}
 	slices.Sort(p.Tags)
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		p.Path = p.ID
 		if !p.IsDomain {
 			parent, err := c.parentOf(ctx, tx, p)
@@ -188,7 +192,7 @@ func (c *Control) changeProject(ctx context.Context, id string, change identity.
 	if err := checkTags(value(change.Tags, nil)); err != nil {
 		return p, err
 	}
-	err := c.db.Tx(ctx, func(tx *db.Tx) (err error) {
+	err := c.changing(ctx, func(tx *db.Tx) (err error) {
 		if p, err = store.Project(ctx, tx, id); err != nil {
 			return found(err, "project", id)
 		}
@@ -290,7 +294,7 @@ func (c *Control) DeleteProject(ctx context.Context, id string) error {
 	if p.IsDomain {
 		return c.deleteDomain(ctx, id)
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		p, err := store.Project(ctx, tx, id)
 		if err != nil {
 			return found(err, "project", id)

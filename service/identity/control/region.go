@@ -36,7 +36,7 @@ func (c *Control) CreateRegion(ctx context.Context, change identity.RegionChange
 		}
 	}
 	r.ParentID, r.Description = value(change.ParentID, ""), value(change.Description, "")
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		if err := c.checkParentRegion(ctx, tx, r); err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func (c *Control) UpdateRegion(ctx context.Context, id string, change identity.R
 	if err := c.may(ctx, "identity:update_region", nil); err != nil {
 		return r, err
 	}
-	err := c.db.Tx(ctx, func(tx *db.Tx) (err error) {
+	err := c.changing(ctx, func(tx *db.Tx) (err error) {
 		if r, err = store.Region(ctx, tx, id); err != nil {
 			return found(err, "region", id)
 		}
@@ -85,7 +85,7 @@ func (c *Control) DeleteRegion(ctx context.Context, id string) error {
 	if err := c.may(ctx, "identity:delete_region", nil); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		if _, err := store.Region(ctx, tx, id); err != nil {
 			return found(err, "region", id)
 		}

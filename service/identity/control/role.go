@@ -59,7 +59,7 @@ func (c *Control) CreateRole(ctx context.Context, change identity.RoleChange) (i
 	if r.ID, err = c.newID(); err != nil {
 		return r, err
 	}
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		if r.DomainID != "" {
 			if err := c.inDomain(ctx, tx, r.DomainID); err != nil {
 				return err
@@ -83,7 +83,7 @@ func (c *Control) UpdateRole(ctx context.Context, id string, change identity.Rol
 	if err := errors.Join(checkOptions(change.Options), sameDomain(change.DomainID, r.DomainID)); err != nil {
 		return r, err
 	}
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		if r, err = store.Role(ctx, tx, id); err != nil {
 			return found(err, "role", id)
 		}
@@ -109,7 +109,7 @@ func (c *Control) DeleteRole(ctx context.Context, id string) error {
 	if r.Options.True(identity.Immutable) {
 		return immutable("delete", "role", id)
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return found(store.DeleteRole(ctx, tx, id), "role", id) })
+	return c.changing(ctx, func(tx *db.Tx) error { return found(store.DeleteRole(ctx, tx, id), "role", id) })
 }
 
 // Inferences lists which roles imply which; priorID, if not "", is the only
@@ -198,7 +198,7 @@ func (c *Control) CreateInference(ctx context.Context, priorID, impliedID string
 	if i.Implied.DomainID != "" && i.Prior.DomainID == "" {
 		return i, fault.Forbiddenf("Role %s belongs to a domain and cannot be implied by a global role.", impliedID)
 	}
-	return i, c.db.Tx(ctx, func(tx *db.Tx) error {
+	return i, c.changing(ctx, func(tx *db.Tx) error {
 		all, err := store.Implications(ctx, tx)
 		if err != nil {
 			return err
@@ -229,7 +229,7 @@ func (c *Control) DeleteInference(ctx context.Context, priorID, impliedID string
 	if _, err := c.inference(ctx, priorID, impliedID, "identity:delete_implied_role"); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		err := store.DeleteImplication(ctx, tx, store.Implication{PriorID: priorID, ImpliedID: impliedID})
 		if errors.Is(err, db.ErrNoRow) {
 			err = noInference(priorID, impliedID)

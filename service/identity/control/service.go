@@ -32,7 +32,7 @@ func (c *Control) CreateService(ctx context.Context, change identity.ServiceChan
 	if s.ID, err = c.newID(); err != nil {
 		return s, err
 	}
-	return s, c.db.Tx(ctx, func(tx *db.Tx) error { return store.AddService(ctx, tx, s) })
+	return s, c.changing(ctx, func(tx *db.Tx) error { return store.AddService(ctx, tx, s) })
 }
 
 // UpdateService changes a service.
@@ -41,7 +41,7 @@ func (c *Control) UpdateService(ctx context.Context, id string, change identity.
 	if err := c.may(ctx, "identity:update_service", nil); err != nil {
 		return s, err
 	}
-	return s, c.db.Tx(ctx, func(tx *db.Tx) (err error) {
+	return s, c.changing(ctx, func(tx *db.Tx) (err error) {
 		if s, err = store.Service(ctx, tx, id); err != nil {
 			return found(err, "service", id)
 		}
@@ -56,5 +56,5 @@ func (c *Control) DeleteService(ctx context.Context, id string) error {
 	if err := c.may(ctx, "identity:delete_service", nil); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return found(store.DeleteService(ctx, tx, id), "service", id) })
+	return c.changing(ctx, func(tx *db.Tx) error { return found(store.DeleteService(ctx, tx, id), "service", id) })
 }

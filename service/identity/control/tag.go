@@ -87,7 +87,7 @@ func (c *Control) RemoveTag(ctx context.Context, id, tag string) error {
 }
 
 func (c *Control) changeTags(ctx context.Context, id string, change func([]string) ([]string, error)) (tags []string, err error) {
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		p, err := store.Project(ctx, tx, id)
 		if err != nil {
 			return found(err, "project", id)

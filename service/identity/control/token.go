@@ -59,6 +59,23 @@ func (c *Control) issue(ctx context.Context, claims identity.Claims, withCatalog
 // than grace, not revoked, of a user and a scope that still stand. Other errors
 // than refusals mean that this is not known now.
 func (c *Control) token(ctx context.Context, text string, grace time.Duration, withCatalog bool) (*identity.Token, error) {
+	t, err := c.checked(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	if !c.now().Before(t.Expires.Add(grace)) {
+		return nil, refuse("the token has expired")
+	}
+	if !withCatalog || !t.Scoped() {
+		return t, nil
+	}
+	full := *t // others have the one that is known
+	full.Catalog, err = c.catalog(ctx, t.UserID, t.ProjectID)
+	return &full, err
+}
+
+// lookUp is token without regard to its expiry.
+func (c *Control) lookUp(ctx context.Context, text string) (*identity.Token, error) {
 	keys, err := c.keys.All()
 	if err != nil {
 		return nil, err
@@ -67,10 +84,7 @@ func (c *Control) token(ctx context.Context, text string, grace time.Duration, w
 	if err != nil {
 		return nil, refuse("%v", err)
 	}
-	if !c.now().Before(claims.Expires.Add(grace)) {
-		return nil, refuse("the token has expired")
-	}
-	t, err := c.resolve(ctx, *claims, withCatalog)
+	t, err := c.resolve(ctx, *claims, false)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +99,7 @@ func (c *Control) token(ctx context.Context, text string, grace time.Duration, w
 	if t.Trust != nil {
 		subjects = append(subjects, t.TrustID, t.Trust.TrustorID)
 	}
-	for _, id := range []string{t.DomainID, t.AppCredID} {
+	for _, id := range []string{t.DomainID, t.AppCredID, t.AccessTokenID, t.IdentityProvider} {
 		if id != "" {
 			subjects = append(subjects, id)
 		}
@@ -115,12 +129,14 @@ func (c *Control) resolve(ctx context.Context, claims identity.Claims, withCatal
 		err = c.resolveTrust(ctx, t)
 	case t.AppCredID != "":
 		err = c.resolveAppCred(ctx, t)
+	case t.AccessTokenID != "":
+		err = c.resolveAccessToken(ctx, t)
 	case t.ProjectID != "":
-		t.Roles, err = c.projectRoles(ctx, t.UserID, t.Project)
+		t.Roles, err = c.projectRoles(ctx, t.UserID, t.GroupIDs, t.Project)
 	case t.DomainID != "":
-		t.Roles, err = store.RolesOn(ctx, c.db, t.UserID, identity.OnDomain, t.DomainID, nil)
+		t.Roles, err = c.rolesOn(ctx, t.UserID, t.GroupIDs, identity.OnDomain, t.DomainID, nil)
 	case t.System:
-		t.Roles, err = store.RolesOn(ctx, c.db, t.UserID, identity.OnSystem, identity.SystemID, nil)
+		t.Roles, err = c.rolesOn(ctx, t.UserID, t.GroupIDs, identity.OnSystem, identity.SystemID, nil)
 	}
 	if err != nil {
 		return nil, err
@@ -212,8 +228,18 @@ func (c *Control) resolveScope(ctx context.Context, t *identity.Token) error {
 	return nil
 }
 
-func (c *Control) projectRoles(ctx context.Context, userID string, p *identity.Project) ([]identity.Named, error) {
-	return store.RolesOn(ctx, c.db, userID, identity.OnProject, p.ID, p.Ancestors())
+// rolesOn returns the roles that a user has on a target, also by groups that its
+// token names.
+func (c *Control) rolesOn(ctx context.Context, userID string, groups []string, kind identity.TargetKind, target string, above []string) ([]identity.Named, error) {
+	return store.RolesOn(ctx, c.db, c.actor(userID, groups), kind, target, above)
+}
+
+func (c *Control) actor(userID string, groups []string) store.Actor {
+	return store.Actor{UserID: userID, Groups: groups, Now: c.now()}
+}
+
+func (c *Control) projectRoles(ctx context.Context, userID string, groups []string, p *identity.Project) ([]identity.Named, error) {
+	return c.rolesOn(ctx, userID, groups, identity.OnProject, p.ID, p.Ancestors())
 }
 
 // Validator returns a validator that looks tokens up here: for identity's own
@@ -283,7 +309,7 @@ func (c *Control) RevokeToken(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error { return c.revoke(ctx, tx, revokedToken, t.AuditIDs[0]) })
+	return c.changing(ctx, func(tx *db.Tx) error { return c.revoke(ctx, tx, revokedToken, t.AuditIDs[0]) })
 }
 
 func noToken(err error) error { return fault.Wrap(err, fault.NotFound, "Failed to validate token") }
@@ -309,12 +335,16 @@ func (c *Control) Scopes(ctx context.Context, domains bool) ([]identity.Project,
 	if err := c.may(ctx, action, nil); err != nil {
 		return nil, err
 	}
-	return c.reachable(ctx, self(ctx), domains, identity.Query{})
+	claims, err := c.claims(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.reachable(ctx, self(ctx), claims.GroupIDs, domains, identity.Query{})
 }
 
 // reachable lists the enabled projects or domains on which a user has a role.
-func (c *Control) reachable(ctx context.Context, userID string, domains bool, q identity.Query) ([]identity.Project, error) {
-	grants, err := store.GrantsOfUser(ctx, c.db, userID)
+func (c *Control) reachable(ctx context.Context, userID string, groups []string, domains bool, q identity.Query) ([]identity.Project, error) {
+	grants, err := store.GrantsOfUser(ctx, c.db, c.actor(userID, groups))
 	if err != nil {
 		return nil, err
 	}
@@ -356,6 +386,10 @@ func (c *Control) HasSystem(ctx context.Context) (bool, error) {
 	if err := c.may(ctx, "identity:get_auth_system", nil); err != nil {
 		return false, err
 	}
-	roles, err := store.RolesOn(ctx, c.db, self(ctx), identity.OnSystem, identity.SystemID, nil)
+	claims, err := c.claims(ctx)
+	if err != nil {
+		return false, err
+	}
+	roles, err := c.rolesOn(ctx, self(ctx), claims.GroupIDs, identity.OnSystem, identity.SystemID, nil)
 	return len(roles) > 0, err
 }

@@ -107,7 +107,7 @@ func (c *Control) CreateTrust(ctx context.Context, spec identity.TrustSpec) (ide
 	if t.ID, err = c.newID(); err != nil {
 		return t, err
 	}
-	return t, c.db.Tx(ctx, func(tx *db.Tx) error { return store.AddTrust(ctx, tx, t) })
+	return t, c.changing(ctx, func(tx *db.Tx) error { return store.AddTrust(ctx, tx, t) })
 }
 
 // delegate settles how often a new trust may be passed on.
@@ -185,7 +185,7 @@ func (c *Control) checkTrustRoles(ctx context.Context, t identity.Trust) error {
 	if err != nil {
 		return err
 	}
-	has, err := c.projectRoles(ctx, first, &p)
+	has, err := c.projectRoles(ctx, first, nil, &p)
 	if err != nil {
 		return err
 	}
@@ -225,7 +225,7 @@ func (c *Control) DeleteTrust(ctx context.Context, id string) error {
 	if claims.TrustID != "" && claims.TrustID != t.RedelegatedFrom {
 		return fault.Forbiddenf("You are not authorized to perform the requested action: a token from a trust can only end those that pass it on.")
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		doomed := []string{id}
 		for i := 0; i < len(doomed); i++ {
 			next, err := store.Trusts(ctx, tx, identity.Query{}.Where("redelegated_from", doomed[i]))
@@ -296,7 +296,7 @@ func (c *Control) resolveTrust(ctx context.Context, t *identity.Token) error {
 	if err != nil {
 		return gone(err)
 	}
-	has, err := c.projectRoles(ctx, first, t.Project)
+	has, err := c.projectRoles(ctx, first, nil, t.Project)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (c *Control) CreateUser(ctx context.Context, change identity.UserChange) (i
 		return u, err
 	}
 	applyUser(&u, change)
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		if err := c.inDomain(ctx, tx, u.DomainID); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func (c *Control) UpdateUser(ctx context.Context, id string, change identity.Use
 	if err != nil {
 		return u, err
 	}
-	err = c.db.Tx(ctx, func(tx *db.Tx) error {
+	err = c.changing(ctx, func(tx *db.Tx) error {
 		if u, err = store.User(ctx, tx, id); err != nil {
 			return found(err, "user", id)
 		}
@@ -189,7 +189,7 @@ func (c *Control) DeleteUser(ctx context.Context, id string) error {
 	if err := c.seen(ctx, found(err, "user", id), "identity:delete_user", userTarget(u)); err != nil {
 		return err
 	}
-	return c.db.Tx(ctx, func(tx *db.Tx) error {
+	return c.changing(ctx, func(tx *db.Tx) error {
 		return errors.Join(c.revoke(ctx, tx, revokedUser, id), found(store.DeleteUser(ctx, tx, id), "user", id))
 	})
 }
@@ -209,7 +209,7 @@ func (c *Control) UserProjects(ctx context.Context, id string, q identity.Query)
 	if err := c.seen(ctx, found(err, "user", id), "identity:list_user_projects", userTarget(u)); err != nil {
 		return nil, err
 	}
-	return c.reachable(ctx, id, false, confined(ctx, q))
+	return c.reachable(ctx, id, nil, false, confined(ctx, q))
 }
 
 // ownDomain is the domain of what a caller makes without naming one.

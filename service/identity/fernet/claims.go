@@ -16,12 +16,17 @@ import (
 
 // The versions of the list in a token: what it is scoped to says which.
 const (
-	unscoped = 0
-	domain   = 1
-	project  = 2
-	trust    = 3
-	system   = 8
-	appCred  = 9
+	unscoped         = 0
+	domain           = 1
+	project          = 2
+	trust            = 3
+	federated        = 4
+	federatedProject = 5
+	federatedDomain  = 6
+	oauth1           = 7
+	system           = 8
+	appCred          = 9
+	oauth2           = 10
 )
 
 // methods are bits in the order of Keystone's option [auth] methods; ours come
@@ -49,6 +54,14 @@ func Issue(k Key, c *identity.Claims, random io.Reader) (string, error) {
 		w.id(c.UserID)
 		w.integer(mask)
 	}
+	vouched := func() {
+		w.try(w.enc.EncodeArrayLen(len(c.GroupIDs)))
+		for _, id := range c.GroupIDs {
+			w.id(id)
+		}
+		w.id(c.IdentityProvider)
+		w.try(w.enc.EncodeString(c.Protocol))
+	}
 	end := func() {
 		w.try(w.enc.EncodeFloat64(float64(c.Expires.UnixMicro()) / 1e6))
 		w.try(w.enc.EncodeArrayLen(len(c.AuditIDs)))
@@ -69,6 +82,31 @@ func Issue(k Key, c *identity.Claims, random io.Reader) (string, error) {
 		w.id(c.ProjectID)
 		end()
 		w.id(c.AppCredID)
+	case c.AccessTokenID != "":
+		begin(oauth1, 8)
+		w.id(c.ProjectID)
+		w.id(c.AccessTokenID)
+		end()
+	case c.Thumbprint != "":
+		begin(oauth2, 9)
+		w.id(c.ProjectID)
+		w.id(c.DomainID)
+		end()
+		w.id(c.Thumbprint)
+	case c.IdentityProvider != "" && c.ProjectID != "":
+		begin(federatedProject, 10)
+		w.id(c.ProjectID)
+		vouched()
+		end()
+	case c.IdentityProvider != "" && c.DomainID != "":
+		begin(federatedDomain, 10)
+		w.id(c.DomainID)
+		vouched()
+		end()
+	case c.IdentityProvider != "" && !c.System:
+		begin(federated, 9)
+		vouched()
+		end()
 	case c.ProjectID != "":
 		begin(project, 7)
 		w.id(c.ProjectID)
@@ -157,15 +195,28 @@ func Parse(keys []Key, text string) (*identity.Claims, error) {
 		}
 	}
 	switch version {
-	case unscoped:
-	case domain:
+	case unscoped, federated:
+	case domain, federatedDomain:
 		c.DomainID = r.id()
-	case project, trust, appCred:
+	case project, trust, appCred, federatedProject:
 		c.ProjectID = r.id()
+	case oauth1:
+		c.ProjectID = r.id()
+		c.AccessTokenID = r.id()
+	case oauth2:
+		c.ProjectID = r.id()
+		c.DomainID = r.id()
 	case system:
 		c.System = r.id() != ""
 	default:
 		return nil, fmt.Errorf("fernet: tokens of version %d are not supported", version)
+	}
+	switch version {
+	case federated, federatedProject, federatedDomain:
+		for _, v := range r.many() {
+			c.GroupIDs = append(c.GroupIDs, r.asID(v))
+		}
+		c.IdentityProvider, c.Protocol = r.id(), r.id()
 	}
 	c.Expires = r.instant()
 	c.AuditIDs = r.auditIDs()
@@ -174,6 +225,8 @@ func Parse(keys []Key, text string) (*identity.Claims, error) {
 		c.TrustID = r.id()
 	case appCred:
 		c.AppCredID = r.id()
+	case oauth2:
+		c.Thumbprint = r.id()
 	}
 	if len(r.list) > 0 && r.err == nil {
 		c.IssuedAt = c.IssuedAt.Add(time.Duration(r.integer()) * time.Microsecond)
@@ -269,14 +322,19 @@ func (r *listReader) instant() time.Time {
 	return time.Time{}
 }
 
-func (r *listReader) auditIDs() []string {
+// many reads a list.
+func (r *listReader) many() []any {
 	v := r.next()
 	list, ok := v.([]any)
 	if !ok {
 		r.wrong(v)
 	}
+	return list
+}
+
+func (r *listReader) auditIDs() []string {
 	var ids []string
-	for _, e := range list {
+	for _, e := range r.many() {
 		raw, ok := e.([]byte)
 		if !ok {
 			r.wrong(e)

@@ -59,3 +59,29 @@ func TestUnknownForms(t *testing.T) {
 		t.Error("no signature is as good as another")
 	}
 }
+
+// Signed by oauthlib.
+func TestOAuth1(t *testing.T) {
+	for _, tt := range []struct{ header, address, consumer, token string }{
+		{`OAuth oauth_nonce="abc", oauth_timestamp="1318622958", oauth_version="1.0", oauth_signature_method="HMAC-SHA1", oauth_consumer_key="xvz1evFS4wEEPTGEFPHBog", oauth_token="370773112-GmHx", oauth_signature="hLqlxp2Lw2BJ6FeKZVj9FtI9Rdc%3D"`,
+			"http://Example.com:80/v3/x%20y?b=a+b&a=%C3%A4&b=1", "kAcSOqF21Fu85e7zjz7ZN2U4ZRhfV3WpwPAoE3Z7kBw", "LswwdoUaIvS8ltyTt5jkRh4J50vUPVVHtR2YPi5kE"},
+		{`OAuth oauth_nonce="abc", oauth_timestamp="1318622958", oauth_version="1.0", oauth_signature_method="HMAC-SHA256", oauth_consumer_key="xvz1evFS4wEEPTGEFPHBog", oauth_callback="oob", oauth_signature="EPd2NlFa4NbWfjxzZ46JV1bvKfYJBoBNwnG8wZa2huQ%3D"`,
+			"https://example.com:8443/", "k", ""},
+	} {
+		p, err := ParseOAuth1(tt.header)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.Sign("POST", tt.address, tt.consumer, tt.token); err != nil || got != p["oauth_signature"] {
+			t.Errorf("%s: %s (%v), want %s", tt.address, got, err, p["oauth_signature"])
+		}
+		if got, _ := p.Sign("GET", tt.address, tt.consumer, tt.token); got == p["oauth_signature"] {
+			t.Error("another method has the same signature")
+		}
+	}
+	for _, header := range []string{"", "Basic abc", `OAuth a="1", a="2"`, `OAuth a`, `OAuth a="%zz"`} {
+		if _, err := ParseOAuth1(header); err == nil {
+			t.Errorf("%q was read", header)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"kilonova/internal/db"
 	"kilonova/service/identity"
@@ -63,8 +64,25 @@ func Grants(ctx context.Context, q db.Querier, query GrantQuery) ([]identity.Gra
 		` ORDER BY actor_id, target_id, role_id, inherited`, where.args...)
 }
 
-// actors is the user itself and its groups, for a condition on actor_id.
-const actors = `(actor_id = ? OR actor_id IN (SELECT group_id FROM memberships WHERE user_id = ?))`
+// Actor is a user with all groups that it is in.
+type Actor struct {
+	UserID string
+	Groups []string // besides those of memberships: of a token, of a directory
+	Now    time.Time
+}
+
+// grants is the condition on actor_id: the user itself and its groups.
+func (a Actor) grants() (string, []any) {
+	term := `(actor_id = ? OR actor_id IN (SELECT group_id FROM memberships WHERE user_id = ?)
+	OR actor_id IN (SELECT group_id FROM federated_memberships WHERE user_id = ? AND expires_at > ?)`
+	args := []any{a.UserID, a.UserID, a.UserID, db.At(a.Now)}
+	if len(a.Groups) > 0 {
+		in, ids := db.In(a.Groups)
+		term += ` OR actor_id IN ` + in
+		args = append(args, ids...)
+	}
+	return term + ")", args
+}
 
 // closure adds to the roles in "held" those that they imply.
 const closure = `, effective (role_id) AS (
@@ -87,8 +105,9 @@ func roleNames(ctx context.Context, q db.Querier, query string, args ...any) ([]
 
 // RolesOn returns the global roles that a user has on a target now: its own and
 // its groups', inherited from the targets above, and implied.
-func RolesOn(ctx context.Context, q db.Querier, userID string, kind identity.TargetKind, target string, above []string) ([]identity.Named, error) {
-	args := []any{userID, userID, target, string(kind), false}
+func RolesOn(ctx context.Context, q db.Querier, a Actor, kind identity.TargetKind, target string, above []string) ([]identity.Named, error) {
+	actors, args := a.grants()
+	args = append(args, target, string(kind), false)
 	inherited := ""
 	if len(above) > 0 {
 		in, ids := db.In(above)
@@ -106,6 +125,7 @@ func ImpliedBy(ctx context.Context, q db.Querier, roleIDs []string) ([]identity.
 }
 
 // GrantsOfUser lists what is granted to a user or its groups.
-func GrantsOfUser(ctx context.Context, q db.Querier, userID string) ([]identity.Grant, error) {
-	return db.Select[identity.Grant](ctx, q, `SELECT `+columns[identity.Grant]()+` FROM grants WHERE `+actors, userID, userID)
+func GrantsOfUser(ctx context.Context, q db.Querier, a Actor) ([]identity.Grant, error) {
+	actors, args := a.grants()
+	return db.Select[identity.Grant](ctx, q, `SELECT `+columns[identity.Grant]()+` FROM grants WHERE `+actors, args...)
 }
