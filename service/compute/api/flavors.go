@@ -8,6 +8,7 @@ import (
 	"kilonova/internal/rest"
 	"kilonova/service/compute"
 	"kilonova/service/compute/control"
+	"kilonova/service/compute/hardware"
 )
 
 type flavorView struct {
@@ -292,23 +293,29 @@ func (a *api) listExtraSpecs(ctx context.Context, r *rest.Request) (*rest.Respon
 	return rest.OK(map[string]any{"extra_specs": orEmpty(specs)}), nil
 }
 
-// specs reads extra specs, whose values may be numbers, as text.
-func readSpecs(raw map[string]json.RawMessage) (map[string]string, error) {
+// readSpecs reads extra specs, whose values may be numbers, as text. Those that
+// are known are checked since 2.86.
+func readSpecs(v rest.Version, raw map[string]json.RawMessage) (map[string]string, error) {
 	specs := map[string]string{}
-	for k, v := range raw {
+	for k, value := range raw {
 		if !rest.Patterns["key"].MatchString(k) {
 			return nil, fault.Invalidf("Invalid input for field/attribute extra_specs. The key %.64q does not match '%s'", k, rest.Patterns["key"])
 		}
 		var text string
 		var number json.Number
-		if json.Unmarshal(v, &text) != nil {
-			if json.Unmarshal(v, &number) != nil {
-				return nil, fault.Invalidf("Invalid input for field/attribute %s. Value: %.64s. It is not of type 'string', 'number'", k, v)
+		if json.Unmarshal(value, &text) != nil {
+			if json.Unmarshal(value, &number) != nil {
+				return nil, fault.Invalidf("Invalid input for field/attribute %s. Value: %.64s. It is not of type 'string', 'number'", k, value)
 			}
 			text = number.String()
 		}
 		if len([]rune(text)) > 255 {
 			return nil, fault.Invalidf("Invalid input for field/attribute %s. The value is too long: at most 255 characters are allowed.", k)
+		}
+		if v.AtLeast("2.86") {
+			if err := hardware.CheckExtraSpec(k, text); err != nil {
+				return nil, err
+			}
 		}
 		specs[k] = text
 	}
@@ -322,7 +329,7 @@ func (a *api) createExtraSpecs(ctx context.Context, r *rest.Request) (*rest.Resp
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
-	specs, err := readSpecs(body.Specs)
+	specs, err := readSpecs(r.Version, body.Specs)
 	if err != nil {
 		return nil, err
 	}
@@ -350,7 +357,7 @@ func (a *api) updateExtraSpec(ctx context.Context, r *rest.Request) (*rest.Respo
 	if err := r.Decode(&raw); err != nil {
 		return nil, err
 	}
-	specs, err := readSpecs(raw)
+	specs, err := readSpecs(r.Version, raw)
 	if err != nil {
 		return nil, err
 	}

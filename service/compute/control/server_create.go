@@ -10,6 +10,7 @@ import (
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
+	"kilonova/service/compute/hardware"
 	"kilonova/service/compute/schedule"
 )
 
@@ -178,7 +179,13 @@ func (c *Control) checkImage(ctx context.Context, s *compute.Server) error {
 	if image.Properties["img_config_drive"] == "mandatory" {
 		s.ConfigDrive = true
 	}
-	return nil
+	return checkHardware(s.Flavor, s.ImageID, s.ImageMeta)
+}
+
+// checkHardware refuses a flavor and an image that do not go together.
+func checkHardware(f compute.Flavor, imageID string, image compute.ImageMeta) error {
+	return hardware.Check(hardware.Flavor{Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, ExtraSpecs: f.ExtraSpecs},
+		hardware.Image{ID: imageID, Name: image.Name, Properties: image.Properties})
 }
 
 // placeAsked reads where the server shall be: a zone, and for administrators a

@@ -1,0 +1,47 @@
+package cloud
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
+)
+
+// TestImpossibleHardware: what cannot be is refused when it is asked for, and not
+// by the host that cannot make it.
+func TestImpossibleHardware(t *testing.T) {
+	each(t, func(t *testing.T, c *cloud) {
+		compute := *c.admin.compute
+		public := true
+		f, err := flavors.Create(t.Context(), &compute, flavors.CreateOpts{Name: "three-nodes", RAM: 128, VCPUs: 2, Disk: new(int), IsPublic: &public}).Extract()
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := func(version, key, value string) error {
+			compute.Microversion = version
+			_, err := flavors.CreateExtraSpecs(t.Context(), &compute, f.ID, flavors.ExtraSpecsOpts{key: value}).Extract()
+			return err
+		}
+		if err := set("2.86", "hw:numa_nodes", "none"); !gophercloud.ResponseCodeIs(err, http.StatusBadRequest) {
+			t.Fatalf("a wrong value at 2.86: %v", err)
+		}
+		if err := set("2.85", "hw:cpu_thread_policy", "whatever"); err != nil {
+			t.Fatalf("before 2.86 anything goes: %v", err)
+		}
+		boot := func() error {
+			_, err := servers.Create(t.Context(), c.demo.compute, servers.CreateOpts{Name: "n", FlavorRef: f.ID, ImageRef: imageID(t, c.demo), Networks: "none"}, nil).Extract()
+			return err
+		}
+		if err := boot(); !gophercloud.ResponseCodeIs(err, http.StatusBadRequest) {
+			t.Fatalf("a policy that there is not: %v", err)
+		}
+		if err := set("2.86", "hw:cpu_thread_policy", "prefer"); err != nil {
+			t.Fatal(err)
+		}
+		if err := boot(); !gophercloud.ResponseCodeIs(err, http.StatusBadRequest) {
+			t.Fatalf("a thread policy without pinned processors: %v", err)
+		}
+	})
+}
