@@ -119,6 +119,12 @@ type Claim struct {
 	Resources map[string]int // "VCPU", "MEMORY_MB", "DISK_GB"
 }
 
+// PlacedClaim is a claim with the provider that it is on.
+type PlacedClaim struct {
+	Claim
+	ProviderID string
+}
+
 // Inventory is what a host offers of one resource class.
 type Inventory struct {
 	Total           int     `json:"total"`
@@ -145,6 +151,8 @@ type Placement interface {
 	// Claim takes a claim on a provider: at once and whole, or fault.Conflict
 	// when there is no room (any more). A claim that stands already is replaced.
 	Claim(ctx context.Context, providerID string, c Claim) error
+	// ClaimAll takes first claims of several servers, all of them or none.
+	ClaimAll(ctx context.Context, claims []PlacedClaim) error
 	// Release gives back all that a server has claimed.
 	Release(ctx context.Context, serverID string) error
 	// Publish makes a provider with this inventory and these traits, or updates it.

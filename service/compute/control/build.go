@@ -122,53 +122,6 @@ func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Serve
 	return work(ctx, c, compute.Build, state.Host, run.Subject+"/"+fmt.Sprint(len(state.Tried)), compute.BuildRequest{Server: *s}, deadline, check)
 }
 
-// place chooses a host and claims on it. Builds of this process do so one after
-// the other: each choice then sees the claims before it, so that servers asked
-// for at once spread as those asked for in turn do. Processes beside this one
-// are kept apart by the claim alone.
-func (c *Control) place(ctx context.Context, run *task.Run, s *compute.Server, state *buildState) error {
-	c.placing.Lock()
-	defer c.placing.Unlock()
-	choices, explanation, err := c.choose(ctx, s, state)
-	state.Explanation = &explanation
-	if err != nil {
-		return err
-	}
-	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(s.Flavor)}
-	for _, choice := range choices {
-		err = c.Placement.Claim(ctx, choice.ProviderID, claim)
-		if fault.Is(err, fault.Conflict) {
-			continue // somebody was faster
-		}
-		if err != nil {
-			return err
-		}
-		state.Host, state.Attempt = choice.Name, state.Attempt+1
-		s.Host, s.Node = choice.Name, choice.Node
-		return c.placed(ctx, run, s, state, choice)
-	}
-	return fault.New(fault.Conflict, "No valid host was found. On each of the %d hosts that were chosen others took the room first: %w", len(choices), err)
-}
-
-func (c *Control) placed(ctx context.Context, run *task.Run, s *compute.Server, state *buildState, choice schedule.Choice) error {
-	now := c.Now()
-	return c.Store.Tx(ctx, func(tx *db.Tx) error {
-		ok, err := c.Store.UpdateServer(ctx, tx, s.ID, store.ServerPatch{Host: &s.Host, Node: &s.Node, Task: ptr(compute.Networking)},
-			store.Expect{States: []compute.State{compute.Building}, Tasks: []compute.Task{compute.Scheduling, compute.Networking, compute.Spawning}, Existing: true}, now)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return errAbandoned
-		}
-		e := eventOf("conductor_schedule_and_build_instances", choice.Name, run.Created, now, nil)
-		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, e, now); err != nil {
-			return err
-		}
-		return run.SaveIn(ctx, tx, stepPlaced, *state)
-	})
-}
-
 // advance writes progress of a build; errAbandoned when it shall not go on.
 func (c *Control) advance(ctx context.Context, s *compute.Server, p store.ServerPatch) error {
 	return c.Store.Tx(ctx, func(tx *db.Tx) error {

@@ -19,34 +19,52 @@ func resourcesOf(f compute.Flavor) map[string]int {
 	return r
 }
 
-// choose asks Placement who has room and the scheduler who of these is the best.
-// The explanation stands also when nobody is left.
+// question is what Placement is asked on behalf of a server.
+type question struct {
+	Resources           map[string]int
+	Required, Forbidden []string
+	Limit               int
+}
+
+func (c *Control) questionOf(s *compute.Server) question {
+	return question{Resources: resourcesOf(s.Flavor), Forbidden: []string{traitDisabled}, Limit: c.Options.Scheduler.Scheduler.MaxPlacementResults}
+}
+
+// choose is decide for those who decide about one server alone; they hold
+// c.placing until the host is noted.
 func (c *Control) choose(ctx context.Context, s *compute.Server, state *buildState) ([]schedule.Choice, schedule.Explanation, error) {
-	var none schedule.Explanation
-	limit := c.Options.Scheduler.Scheduler.MaxPlacementResults
-	candidates, err := c.Placement.Candidates(ctx, resourcesOf(s.Flavor), nil, []string{traitDisabled}, limit)
+	d, err := c.decide(ctx, s, state, newView(0))
+	return d.choices, d.explanation, err
+}
+
+// decide asks Placement who has room and the scheduler who of these is the best.
+// The explanation stands also when nobody is left.
+func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildState, v *view) (*decision, error) {
+	d := &decision{question: c.questionOf(s)}
+	hosts, fresh, err := v.hosts(ctx, c, d.question)
 	if err != nil {
-		return nil, none, err
+		return d, err
 	}
-	hosts, err := c.scheduleHosts(ctx, candidates)
-	if err != nil {
-		return nil, none, err
+	if len(hosts) > 0 {
+		if d.request, err = c.scheduleRequest(ctx, s, state); err != nil {
+			return d, err
+		}
+		v.locate(d.request)
+		result, err := c.scheduler.Select(hosts, d.request)
+		if d.choices, d.explanation = result.Ordered, result.Explanation; err != nil {
+			return d, err
+		}
 	}
-	if len(hosts) == 0 {
-		return nil, none, c.nobody(ctx, s)
+	switch {
+	case len(d.choices) > 0:
+		return d, nil
+	case !fresh: // what is remembered is no reason to refuse
+		v.forget()
+		return c.decide(ctx, s, state, v)
+	case len(hosts) == 0:
+		return d, c.nobody(ctx, s)
 	}
-	request, err := c.scheduleRequest(ctx, s, state)
-	if err != nil {
-		return nil, none, err
-	}
-	result, err := c.scheduler.Select(hosts, request)
-	if err != nil {
-		return nil, result.Explanation, err
-	}
-	if len(result.Ordered) == 0 {
-		return nil, result.Explanation, fault.New(fault.Conflict, "%s", result.Explanation.Summary())
-	}
-	return result.Ordered, result.Explanation, nil
+	return d, fault.New(fault.Conflict, "%s", d.explanation.Summary())
 }
 
 // nobody says why Placement knows no host with room.
@@ -68,23 +86,16 @@ func (c *Control) nobody(ctx context.Context, s *compute.Server) error {
 		len(f.Hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), disabled, down)
 }
 
-// scheduleHosts puts what is known of the candidates' hosts together.
-func (c *Control) scheduleHosts(ctx context.Context, candidates []compute.Candidate) ([]*schedule.Host, error) {
-	f, err := c.Fleet(ctx)
-	if err != nil {
-		return nil, err
-	}
-	byNode := make(map[string]*compute.Host, len(f.Hosts))
-	for _, h := range f.Hosts {
-		byNode[h.NodeID] = h
-	}
+// scheduleHosts puts what is known of the candidates' hosts together, in their
+// order; candidates that are no compute hosts are left out.
+func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []compute.Candidate) ([]*schedule.Host, error) {
 	loads, err := c.Store.HostLoads(ctx, c.Store.DB)
 	if err != nil {
 		return nil, err
 	}
 	all := make([]*schedule.Host, 0, len(candidates))
 	for _, candidate := range candidates {
-		if h := byNode[candidate.ProviderID]; h != nil {
+		if h := f.byNode[candidate.ProviderID]; h != nil {
 			x := c.scheduleHost(h, candidate)
 			x.Servers, x.IOOps = loads[h.Name].Servers, loads[h.Name].Busy
 			all = append(all, x)

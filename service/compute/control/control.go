@@ -46,7 +46,8 @@ type Control struct {
 	scheduler *schedule.Scheduler
 	tasks     *task.Runner
 	fleet     fleetCache
-	placing   sync.Mutex
+	placing   sync.Mutex // held while a host is chosen and noted
+	places    placeQueue
 	born      time.Time // when this process began to hear the agents
 	// building has, by server, who is to be told when somebody wants the build
 	// under way to end.

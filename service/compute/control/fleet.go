@@ -14,7 +14,8 @@ import (
 type Fleet struct {
 	Hosts  []*compute.Host
 	byName map[string]*compute.Host
-	zones  map[string]string // of hosts that an aggregate puts into one
+	byNode map[string]*compute.Host // by provider
+	zones  map[string]string        // of hosts that an aggregate puts into one
 	// Aggregates are all there are; those of a host, ready for the scheduler, are
 	// in byHost.
 	Aggregates []compute.Aggregate
@@ -41,11 +42,14 @@ func (f *fleetCache) forget() {
 }
 
 // Fleet returns the compute hosts, known for a second at most.
-func (c *Control) Fleet(ctx context.Context) (*Fleet, error) {
+func (c *Control) Fleet(ctx context.Context) (*Fleet, error) { return c.fleetWithin(ctx, fleetAge) }
+
+// fleetWithin is Fleet for those who are content with an older one.
+func (c *Control) fleetWithin(ctx context.Context, age time.Duration) (*Fleet, error) {
 	f := &c.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.last != nil && c.Now().Sub(f.last.read) < fleetAge {
+	if f.last != nil && c.Now().Sub(f.last.read) < max(age, fleetAge) {
 		return f.last, nil
 	}
 	fleet, err := c.readFleet(ctx)
@@ -64,7 +68,7 @@ func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{Hosts: hosts, byName: map[string]*compute.Host{}, zones: map[string]string{}, Aggregates: aggregates, byHost: map[string][]*schedule.Aggregate{}, fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
+	f := &Fleet{Hosts: hosts, byName: map[string]*compute.Host{}, byNode: map[string]*compute.Host{}, zones: map[string]string{}, Aggregates: aggregates, byHost: map[string][]*schedule.Aggregate{}, fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
 	for _, a := range aggregates {
 		zone, ready := a.Metadata[zoneKey], schedule.NewAggregate(a.ID, a.Name, a.Metadata)
 		for _, h := range a.Hosts {
@@ -75,7 +79,7 @@ func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
 		}
 	}
 	for _, h := range hosts {
-		h.Zone, f.byName[h.Name] = f.ZoneOf(h.Name), h
+		h.Zone, f.byName[h.Name], f.byNode[h.NodeID] = f.ZoneOf(h.Name), h, h
 	}
 	return f, nil
 }

@@ -103,6 +103,16 @@ func (p *Placement) Claim(ctx context.Context, providerID string, c compute.Clai
 	return fault.Conflictf("The claim of server %s on %s was overtaken %d times.", c.ServerID, providerID, claims)
 }
 
+// ClaimAll implements compute.Placement.
+func (p *Placement) ClaimAll(ctx context.Context, claims []compute.PlacedClaim) error {
+	body := make(map[string]allocations, len(claims))
+	for _, c := range claims {
+		body[c.ServerID] = allocations{Allocations: map[string]map[string]any{c.ProviderID: {"resources": c.Resources}},
+			ProjectID: c.ProjectID, UserID: c.UserID, Type: "INSTANCE"}
+	}
+	return p.do(ctx, "POST", "/allocations", body, nil)
+}
+
 // Release implements compute.Placement.
 func (p *Placement) Release(ctx context.Context, serverID string) error {
 	err := p.do(ctx, "DELETE", "/allocations/"+url.PathEscape(serverID), nil, nil)

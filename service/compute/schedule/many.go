@@ -67,7 +67,16 @@ func (s *Scheduler) drawMany(hosts []*Host, r *Request, n int) ([]Result, error)
 	return results, nil
 }
 
-// with returns the host as it will be with one more server.
+// With returns the host as it will be with one more server, that of r.
+func (h *Host) With(r *Request) *Host {
+	guest, err := parseNUMA(r)
+	if err != nil { // Select has refused r already
+		guest = nil
+	}
+	return h.with(r, guest)
+}
+
+// with is With for a guest that has been read already.
 func (h *Host) with(r *Request, guest *guestNUMA) *Host {
 	next := *h
 	next.VCPUs.Used += r.Flavor.VCPUs

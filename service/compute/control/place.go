@@ -1,0 +1,225 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/internal/task"
+	"kilonova/service/compute"
+	"kilonova/service/compute/schedule"
+	"kilonova/service/compute/store"
+)
+
+// placeQueue holds the builds that wait for a host. Whoever holds
+// Control.placing decides for all that wait: with one question to Placement, one claim and one
+// transaction. Each choice sees those before it, so that servers that are asked
+// for at once spread as those asked for in turn do. Processes beside this one
+// are kept apart by the claim alone.
+type placeQueue struct {
+	mu      sync.Mutex
+	waiting []*placing
+	view    *view // of the caching scheduler; of whoever holds Control.placing
+}
+
+// placing is a build that waits for a host.
+type placing struct {
+	ctx   context.Context
+	run   *task.Run
+	s     *compute.Server
+	state *buildState
+
+	decision *decision
+	done     bool
+	err      error
+}
+
+// decision is the choice of a host.
+type decision struct {
+	question    question
+	request     *schedule.Request
+	choices     []schedule.Choice // best first
+	explanation schedule.Explanation
+	began       time.Time
+	took        time.Duration // until the host was claimed, for all that were decided with it
+	together    int           // how many these were
+}
+
+// maxTogether bounds how many are decided together.
+const maxTogether = 64
+
+// take returns those who have waited longest.
+func (q *placeQueue) take() []*placing {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(len(q.waiting), maxTogether)
+	batch := slices.Clone(q.waiting[:n])
+	q.waiting = slices.Delete(q.waiting, 0, n)
+	return batch
+}
+
+// place chooses a host and claims on it.
+func (c *Control) place(ctx context.Context, run *task.Run, s *compute.Server, state *buildState) error {
+	p := &placing{ctx: ctx, run: run, s: s, state: state}
+	q := &c.places
+	q.mu.Lock()
+	q.waiting = append(q.waiting, p)
+	q.mu.Unlock()
+	c.placing.Lock()
+	defer c.placing.Unlock()
+	for !p.done { // somebody may have decided for this one meanwhile
+		c.placeBatch(q.take())
+	}
+	return p.err
+}
+
+// placeBatch decides for a batch, together if that works out and else in turn.
+func (c *Control) placeBatch(batch []*placing) {
+	began := c.Now()
+	together := len(batch) > 1 && c.placeTogether(batch, began)
+	for _, p := range batch {
+		// Who got nothing after others had taken their share is decided for once
+		// more: Placement lists a limited number of hosts, and there may be others.
+		if !together || p.err != nil && p.err != errAbandoned {
+			p.err = c.placeOne(p, c.Now(), c.viewOfBatch())
+		}
+		p.done = true
+	}
+}
+
+// viewOfBatch is what the decisions of a batch see.
+func (c *Control) viewOfBatch() *view {
+	if c.scheduler.Driver() != schedule.CachingScheduler {
+		return newView(0)
+	}
+	if c.places.view == nil {
+		c.places.view = newView(time.Duration(c.Options.Scheduler.Scheduler.CacheSeconds) * time.Second)
+	}
+	c.places.view.begin()
+	return c.places.view
+}
+
+// placeOne decides for one build: the best host on which the claim succeeds.
+func (c *Control) placeOne(p *placing, began time.Time, v *view) error {
+	d, err := c.decide(p.ctx, p.s, p.state, v)
+	p.note(d, began, 1)
+	if err != nil {
+		return err
+	}
+	for _, choice := range d.choices {
+		err = c.Placement.Claim(p.ctx, choice.ProviderID, claimOf(p.s, d))
+		if fault.Is(err, fault.Conflict) {
+			v.forget() // somebody was faster
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		v.take(gift{choice.ProviderID, d.question.Resources, d.request}, p.s.ID, choice.Name)
+		d.took = c.Now().Sub(began)
+		return c.placed(p.ctx, []*placing{p}, []schedule.Choice{choice})
+	}
+	return fault.New(fault.Conflict, "No valid host was found. On each of the %d hosts that were chosen others took the room first: %w", len(d.choices), err)
+}
+
+// placeTogether decides for all of a batch at once; false when that did not work
+// out and each is to be decided for alone, as if nothing had happened: what may
+// have been claimed is replaced by the next claim.
+func (c *Control) placeTogether(batch []*placing, began time.Time) bool {
+	v := c.viewOfBatch()
+	var found []*placing
+	var choices []schedule.Choice
+	var claims []compute.PlacedClaim
+	for _, p := range batch {
+		var d *decision
+		d, p.err = c.decide(p.ctx, p.s, p.state, v)
+		p.note(d, began, len(batch))
+		if p.err != nil {
+			continue
+		}
+		best := d.choices[0]
+		v.take(gift{best.ProviderID, d.question.Resources, d.request}, p.s.ID, best.Name)
+		found, choices = append(found, p), append(choices, best)
+		claims = append(claims, compute.PlacedClaim{Claim: claimOf(p.s, d), ProviderID: best.ProviderID})
+	}
+	if len(found) == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(found[0].ctx), claimPatience)
+	defer cancel()
+	err := c.Placement.ClaimAll(ctx, claims)
+	if err == nil {
+		for _, p := range found {
+			p.decision.took = c.Now().Sub(began)
+		}
+		err = c.placed(ctx, found, choices)
+	}
+	if err != nil {
+		c.Log.Info("servers are placed one by one", "servers", len(found), "because", err)
+		v.forget()
+		return false
+	}
+	return true
+}
+
+// claimPatience bounds the claim and the transaction of a batch.
+const claimPatience = 30 * time.Second
+
+func claimOf(s *compute.Server, d *decision) compute.Claim {
+	return compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: d.question.Resources}
+}
+
+func (p *placing) note(d *decision, began time.Time, together int) {
+	d.began, d.together = began, together
+	p.decision, p.state.Explanation = d, &d.explanation
+}
+
+// placed notes hosts that are claimed: in the servers' rows and in the tasks,
+// together. A server that shall no longer exist gets errAbandoned and leaves the
+// others be.
+func (c *Control) placed(ctx context.Context, all []*placing, choices []schedule.Choice) error {
+	for i, p := range all {
+		p.err = nil
+		p.state.Host, p.state.Attempt = choices[i].Name, p.state.Attempt+1
+		p.s.Host, p.s.Node = choices[i].Name, choices[i].Node
+	}
+	err := c.Store.Tx(ctx, func(tx *db.Tx) error {
+		for i, p := range all {
+			if p.err = c.placedIn(ctx, tx, p, choices[i]); p.err != nil && p.err != errAbandoned {
+				return p.err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		for _, p := range all {
+			p.state.Host, p.state.Attempt = "", p.state.Attempt-1
+			p.s.Host, p.s.Node = "", ""
+		}
+		return err
+	}
+	if len(all) == 1 {
+		return all[0].err
+	}
+	return nil
+}
+
+func (c *Control) placedIn(ctx context.Context, tx *db.Tx, p *placing, choice schedule.Choice) error {
+	now := c.Now()
+	ok, err := c.Store.UpdateServer(ctx, tx, p.s.ID, store.ServerPatch{Host: &p.s.Host, Node: &p.s.Node, Task: ptr(compute.Networking)},
+		store.Expect{States: []compute.State{compute.Building}, Tasks: []compute.Task{compute.Scheduling, compute.Networking, compute.Spawning}, Existing: true}, now)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errAbandoned
+	}
+	e := eventOf("conductor_schedule_and_build_instances", choice.Name, p.run.Created, now, nil)
+	if err := c.Store.AddEvent(ctx, tx, p.run.RequestID, p.s.ID, e, now); err != nil {
+		return err
+	}
+	return p.run.SaveIn(ctx, tx, stepPlaced, *p.state)
+}

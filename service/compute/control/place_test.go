@@ -1,0 +1,283 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/internal/task"
+	"kilonova/service/compute"
+	"kilonova/service/compute/store"
+)
+
+// room is a Placement with a number of hosts, of which it lists limit.
+type room struct {
+	compute.Placement
+	mu            sync.Mutex
+	free          map[string]int // VCPUs by provider
+	names         []string
+	total, hidden int
+	asked, claims int
+	holders       map[string]string
+}
+
+func (r *room) Candidates(_ context.Context, resources map[string]int, _, _ []string, limit int) ([]compute.Candidate, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked++
+	var all []compute.Candidate
+	for _, id := range r.names {
+		if r.free[id] >= resources["VCPU"] && len(all) < limit {
+			all = append(all, compute.Candidate{ProviderID: id, Capacity: map[string]compute.Usage{"VCPU": {Capacity: r.total, Used: r.total - r.free[id]},
+				"MEMORY_MB": {Capacity: 1 << 20}}})
+		}
+	}
+	return all, nil
+}
+
+func (r *room) Claim(ctx context.Context, id string, c compute.Claim) error {
+	return r.ClaimAll(ctx, []compute.PlacedClaim{{Claim: c, ProviderID: id}})
+}
+
+func (r *room) ClaimAll(_ context.Context, claims []compute.PlacedClaim) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.claims++
+	left := map[string]int{}
+	for _, c := range claims {
+		if _, ok := left[c.ProviderID]; !ok {
+			left[c.ProviderID] = r.free[c.ProviderID]
+		}
+		if left[c.ProviderID] -= c.Resources["VCPU"]; left[c.ProviderID] < 0 || r.holders[c.ServerID] != "" {
+			return fault.Conflictf("There is no room on %s.", c.ProviderID)
+		}
+	}
+	for id, n := range left {
+		r.free[id] = n
+	}
+	for _, c := range claims {
+		r.holders[c.ServerID] = c.ProviderID
+	}
+	return nil
+}
+
+// fleetOf makes a control with n live hosts of size VCPUs each.
+func fleetOf(t testing.TB, n, size int, change func(*Options)) (*Control, *room) {
+	t.Helper()
+	d, err := db.Open(t.Context(), "sqlite://"+t.TempDir()+"/compute.db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	st, err := store.New(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &room{free: map[string]int{}, total: size, holders: map[string]string{}}
+	err = d.Tx(t.Context(), func(tx *db.Tx) error {
+		for i := range n {
+			id := fmt.Sprintf("00000000-0000-4000-8000-%012d", i)
+			r.names, r.free[id] = append(r.names, id), size
+			h := &compute.Host{ID: id, NodeID: id, Binary: compute.BinaryCompute, Name: fmt.Sprintf("h%05d", i), LastSeen: time.Now(), CreatedAt: time.Now(), UpdatedAt: time.Now(),
+				Resources: compute.Resources{VCPUs: size, MemoryMB: 1 << 20, DiskGB: 1 << 20, HypervisorName: fmt.Sprintf("h%05d", i)}}
+			if err := st.InsertHost(t.Context(), tx, h); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Defaults()
+	o.CPURatio = 1
+	if change != nil {
+		change(&o)
+	}
+	c, err := New(Config{Store: st, Placement: r, Options: o, Log: slog.New(slog.DiscardHandler), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c, r
+}
+
+// outcome is what became of a server.
+type outcome struct {
+	server *compute.Server
+	err    error
+}
+
+// placeMany writes n servers, each with a build that only finds its host, and
+// runs all of these.
+func placeMany(t testing.TB, c *Control, n int) []outcome {
+	t.Helper()
+	got := make(chan outcome, n)
+	c.tasks.Handlers = map[string]task.Handler{taskBuild: func(ctx context.Context, run *task.Run) error {
+		s, err := c.Store.Server(ctx, c.Store.DB, run.Subject)
+		if err == nil {
+			err = c.place(ctx, run, s, &buildState{})
+		}
+		got <- outcome{s, err}
+		return nil
+	}}
+	err := c.Store.Tx(t.Context(), func(tx *db.Tx) error {
+		for range n {
+			s := &compute.Server{ID: newID(), DisplayName: "s", ProjectID: "p", UserID: "u", State: compute.Building, Task: compute.Scheduling, CreatedAt: time.Now(), UpdatedAt: time.Now(),
+				Flavor: compute.Flavor{Name: "f", VCPUs: 1, MemoryMB: 64}}
+			if err := c.Store.InsertServers(t.Context(), tx, s); err != nil {
+				return err
+			}
+			if err := c.add(t.Context(), tx, taskBuild, s.ID, buildState{}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { _ = c.tasks.Run(ctx); close(ended) }()
+	defer func() { stop(); <-ended }()
+	all := make([]outcome, n)
+	for i := range all {
+		select {
+		case all[i] = <-got:
+		case <-time.After(time.Minute):
+			t.Fatalf("%d of %d servers were decided on", i, n)
+		}
+	}
+	return all
+}
+
+func counted(all []outcome) (on map[string]int, refused int) {
+	on = map[string]int{}
+	for _, o := range all {
+		if o.err != nil {
+			refused++
+		} else {
+			on[o.server.Host]++
+		}
+	}
+	return on, refused
+}
+
+// TestServersAskedForAtOnceFillHostsExactly: with each driver, more servers than
+// there is room for take all of it, and no host more than it has.
+func TestServersAskedForAtOnceFillHostsExactly(t *testing.T) {
+	for _, driver := range []string{"filter", "chance", "caching"} {
+		t.Run(driver, func(t *testing.T) {
+			c, r := fleetOf(t, 20, 10, func(o *Options) { o.Scheduler.Scheduler.Driver, o.Scheduler.Scheduler.MaxPlacementResults = driver, 7 })
+			on, refused := counted(placeMany(t, c, 230))
+			if refused != 30 || len(on) != 20 {
+				t.Errorf("%d refused, on %d hosts", refused, len(on))
+			}
+			for host, n := range on {
+				if n != 10 {
+					t.Errorf("%d servers on %s", n, host)
+				}
+			}
+			t.Logf("Placement was asked %d times and claimed on %d times", r.asked, r.claims)
+			if driver == "filter" && r.asked > 230 {
+				t.Errorf("Placement was asked %d times for 230 servers", r.asked)
+			}
+		})
+	}
+}
+
+// TestSpread: servers decided on together spread as those decided on in turn.
+func TestSpread(t *testing.T) {
+	c, r := fleetOf(t, 25, 10, nil)
+	on, refused := counted(placeMany(t, c, 100))
+	if refused != 0 {
+		t.Fatalf("%d refused", refused)
+	}
+	for host, n := range on {
+		if n != 4 {
+			t.Errorf("%d of 100 servers on %s, one of 25 hosts", n, host)
+		}
+	}
+	if r.claims >= 100 {
+		t.Errorf("%d claims for 100 servers that were asked for at once", r.claims)
+	}
+}
+
+// TestCachingReadsLess: a list that stands is not read again, but for a refusal.
+func TestCachingReadsLess(t *testing.T) {
+	c, r := fleetOf(t, 10, 100, func(o *Options) { o.Scheduler.Scheduler.Driver = "caching" })
+	for range 5 {
+		if _, refused := counted(placeMany(t, c, 40)); refused != 0 {
+			t.Fatalf("%d refused", refused)
+		}
+	}
+	if r.asked != 1 {
+		t.Errorf("Placement was asked %d times", r.asked)
+	}
+	r.mu.Lock() // somebody else takes nearly all there is
+	for id := range r.free {
+		r.free[id] = 1
+	}
+	r.mu.Unlock()
+	on, refused := counted(placeMany(t, c, 15))
+	if len(on) != 10 || refused != 5 {
+		t.Errorf("10 hosts with room for one each: on %v, %d refused", on, refused)
+	}
+}
+
+// TestChanceIsUniform: 10,000 draws over the hosts that are up and not ignored are
+// spread as chance spreads them.
+func TestChanceIsUniform(t *testing.T) {
+	const hosts, draws, down = 25, 10_000, 5
+	c, _ := fleetOf(t, hosts, draws, func(o *Options) { o.Scheduler.Scheduler.Driver = "chance" })
+	for i := range down {
+		h, err := c.Store.Host(t.Context(), c.Store.DB, compute.BinaryCompute, fmt.Sprintf("h%05d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.ForcedDown = true
+		if err := c.Store.Tx(t.Context(), func(tx *db.Tx) error { return c.Store.UpdateHost(t.Context(), tx, h) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &compute.Server{ID: newID(), Flavor: compute.Flavor{VCPUs: 1, MemoryMB: 64}}
+	counts := map[string]int{}
+	v := newView(time.Hour)
+	for range draws {
+		d, err := c.decide(t.Context(), s, &buildState{}, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		counts[d.choices[0].Name]++
+	}
+	expected, chi := float64(draws)/(hosts-down), 0.0
+	for host, n := range counts {
+		if host < "h00005" {
+			t.Errorf("%s is down and was drawn", host)
+		}
+		chi += (float64(n) - expected) * (float64(n) - expected) / expected
+	}
+	if len(counts) != hosts-down || chi > 43.8 { // 19 degrees of freedom; one time in a thousand
+		t.Errorf("%d hosts were drawn; chi-square is %.1f", len(counts), chi)
+	}
+}
+
+// BenchmarkPlace is a decision with its claim and its transaction, on one host
+// list of the caching scheduler.
+func BenchmarkPlace(b *testing.B) {
+	for _, n := range []int{1_000, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			c, _ := fleetOf(b, n, 1_000_000, func(o *Options) {
+				o.Scheduler.Scheduler.Driver, o.Scheduler.Scheduler.MaxPlacementResults = "caching", n
+			})
+			placeMany(b, c, 1)
+			b.ResetTimer()
+			placeMany(b, c, b.N)
+		})
+	}
+}

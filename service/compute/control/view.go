@@ -1,0 +1,162 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"kilonova/service/compute"
+	"kilonova/service/compute/schedule"
+)
+
+// view is what decisions have in common that see each other: what Placement said,
+// less what they have given away since. It belongs to one goroutine at a time. A
+// batch has one of its own; with the caching scheduler it outlives the batches.
+type view struct {
+	lists map[string]*hostList // by question
+	// given is what this batch has given away and Placement may not know yet;
+	// located says where.
+	given   []gift
+	located map[string]string // server -> host
+	age     time.Duration     // how long what Placement said is used; 0: for one batch
+}
+
+// hostList is the answer to one question.
+type hostList struct {
+	question
+	read       time.Time
+	fleet      *Fleet
+	candidates []compute.Candidate
+	hosts      []*schedule.Host
+	at         map[string]int // provider -> index of candidates and hosts
+}
+
+// gift is what a decision took of a host.
+type gift struct {
+	provider  string
+	resources map[string]int
+	request   *schedule.Request
+}
+
+// maxLists bounds the questions whose answers are remembered.
+const maxLists = 32
+
+// fleetPatience is how old the hosts' state may be for the caching scheduler.
+const fleetPatience = 10 * time.Second
+
+func newView(age time.Duration) *view {
+	return &view{lists: map[string]*hostList{}, located: map[string]string{}, age: age}
+}
+
+// begin makes the view ready for the next batch.
+func (v *view) begin() { v.given, v.located = nil, map[string]string{} }
+
+// forget has Placement asked again.
+func (v *view) forget() { clear(v.lists) }
+
+// hosts returns the hosts that Placement has room on, and whether that is what it
+// says now: not so when it was asked before this batch.
+func (v *view) hosts(ctx context.Context, c *Control, q question) (hosts []*schedule.Host, fresh bool, err error) {
+	text, err := json.Marshal(q)
+	if err != nil {
+		return nil, false, err
+	}
+	key := string(text)
+	l := v.lists[key]
+	if l == nil || v.age > 0 && c.Now().Sub(l.read) > v.age {
+		l = &hostList{question: q, read: c.Now()}
+		if l.candidates, err = c.Placement.Candidates(ctx, q.Resources, q.Required, q.Forbidden, q.Limit); err != nil {
+			return nil, false, err
+		}
+		for len(v.lists) >= maxLists { // any: questions that are asked often come back
+			for other := range v.lists {
+				delete(v.lists, other)
+				break
+			}
+		}
+		v.lists[key], fresh = l, true
+		if err := l.fill(ctx, c, 0); err != nil {
+			return nil, fresh, err
+		}
+		for _, g := range v.given {
+			l.take(g)
+		}
+		return l.hosts, fresh, nil
+	}
+	fresh = v.age == 0
+	return l.hosts, fresh, l.fill(ctx, c, min(v.age, fleetPatience))
+}
+
+// fill makes the hosts of the candidates, if the fleet has changed since.
+func (l *hostList) fill(ctx context.Context, c *Control, age time.Duration) error {
+	f, err := c.fleetWithin(ctx, age)
+	if err != nil || l.fleet == f {
+		return err
+	}
+	all, err := c.scheduleHosts(ctx, f, l.candidates)
+	if err != nil {
+		return err
+	}
+	l.fleet, l.hosts, l.at = f, all, make(map[string]int, len(all))
+	known := l.candidates[:0] // beside hosts
+	next := 0
+	for _, x := range l.candidates {
+		if next < len(all) && all[next].ProviderID == x.ProviderID {
+			known, l.at[x.ProviderID] = append(known, x), next
+			next++
+		}
+	}
+	l.candidates = known
+	return nil
+}
+
+// take notes that a server was given a host.
+func (v *view) take(g gift, server, host string) {
+	v.given, v.located[server] = append(v.given, g), host
+	for _, l := range v.lists {
+		l.take(g)
+	}
+}
+
+func (l *hostList) take(g gift) {
+	i, ok := l.at[g.provider]
+	if !ok {
+		return
+	}
+	room := true
+	have := l.candidates[i].Capacity
+	for class, amount := range g.resources {
+		u := have[class]
+		u.Used += amount
+		have[class] = u
+	}
+	for class, amount := range l.Resources {
+		room = room && have[class].Used+amount <= have[class].Capacity
+	}
+	if room {
+		l.hosts[i] = l.hosts[i].With(g.request)
+		return
+	}
+	last := len(l.hosts) - 1 // the order of hosts makes no difference
+	l.at[l.candidates[last].ProviderID] = i
+	l.candidates[i], l.hosts[i] = l.candidates[last], l.hosts[last]
+	l.candidates, l.hosts = l.candidates[:last], l.hosts[:last]
+	delete(l.at, g.provider)
+}
+
+// locate adds where this batch has put servers that a request asks about.
+func (v *view) locate(r *schedule.Request) {
+	asked := slices.Concat(r.Hints.SameHost, r.Hints.DifferentHost)
+	if r.Group != nil {
+		asked = append(asked, r.Group.Members...)
+	}
+	for _, id := range asked {
+		if host := v.located[id]; host != "" {
+			if r.Located == nil {
+				r.Located = map[string]string{}
+			}
+			r.Located[id] = host
+		}
+	}
+}
