@@ -116,6 +116,8 @@ type HostReport struct {
 	Traits    []string      `json:"traits"`
 	Methods   []string      `json:"methods"`
 	Guests    []GuestReport `json:"guests"`
+	// Parked lists the guests that have been put aside for a move.
+	Parked []string `json:"parked,omitempty"`
 	// Busy lists the servers that the agent is working on: what it sees of them
 	// is on its way to something else.
 	Busy []string `json:"busy"`
@@ -135,6 +137,8 @@ type GuestReport struct {
 type HostOrders struct {
 	// Remove lists guests whose servers are known to be deleted or elsewhere.
 	Remove []string `json:"remove,omitempty"`
+	// Drop lists parked guests that nobody will want back.
+	Drop []string `json:"drop,omitempty"`
 	// Networks are the ports of those guests whose devices go with them, by
 	// server, as far as they are known.
 	Networks map[string][]Interface `json:"networks,omitempty"`

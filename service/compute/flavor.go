@@ -24,6 +24,17 @@ type Flavor struct {
 // DiskGB is what a server of this flavor takes of a host's disk.
 func (f Flavor) DiskGB() int { return f.RootGB + f.EphemeralGB + (f.SwapMB+1023)/1024 }
 
+// Reserved is what counts of a server for its project's quota.
+type Reserved struct{ VCPUs, MemoryMB int }
+
+// Reserved is what a server of this flavor takes of its project's quota.
+func (f Flavor) Reserved() Reserved { return Reserved{f.VCPUs, f.MemoryMB} }
+
+// Max is as much of each as the larger of two.
+func (r Reserved) Max(o Reserved) Reserved {
+	return Reserved{max(r.VCPUs, o.VCPUs), max(r.MemoryMB, o.MemoryMB)}
+}
+
 // Keypair is a user's public key under a name.
 type Keypair struct {
 	Seq         int64

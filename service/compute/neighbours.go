@@ -155,6 +155,12 @@ type Placement interface {
 	ClaimAll(ctx context.Context, claims []PlacedClaim) error
 	// Release gives back all that a server has claimed.
 	Release(ctx context.Context, serverID string) error
+	// Transfer gives what one consumer has claimed to another, at once: to a
+	// migration, which then holds a server's old place (toType "MIGRATION"), or
+	// back ("INSTANCE"). What the other had is replaced. With keep it is kept
+	// instead, and nothing done: the transfer was made before. A consumer that has
+	// nothing gives nothing.
+	Transfer(ctx context.Context, from, to, toType string, keep bool) error
 	// Publish makes a provider with this inventory and these traits, or updates it.
 	Publish(ctx context.Context, providerID, name string, inventory map[string]Inventory, traits []string) error
 	// Join puts a provider into aggregates and takes it out of others; those that

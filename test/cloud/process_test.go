@@ -158,7 +158,8 @@ type hostState struct {
 		Boots []struct{ End string }
 		Lost  int
 	}
-	Taps map[string]any
+	Taps   map[string]any
+	Parked map[string]any
 }
 
 // hosts reads the state files of the fake hypervisors.

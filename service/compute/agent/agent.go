@@ -49,6 +49,13 @@ func (a *Agent) Run(ctx context.Context) error {
 		serve(a, ctx, compute.AttachInterface, a.attachInterface),
 		serve(a, ctx, compute.DetachInterface, a.detachInterface),
 		serve(a, ctx, compute.CacheImage, a.cacheImage),
+		serve(a, ctx, compute.ParkGuest, a.park),
+		serve(a, ctx, compute.ArriveGuest, a.arrive),
+		serve(a, ctx, compute.UnparkGuest, a.unpark),
+		serve(a, ctx, compute.DropParked, a.dropParked),
+		serve(a, ctx, compute.RebuildGuest, a.rebuild),
+		func() (bus.Unserve, error) { return compute.Parcel.Serve(a.Bus, a.Host, a.parcel) },
+		func() (bus.Unserve, error) { return compute.ReadParcel.Serve(a.Bus, a.Host, a.readParcel) },
 		func() (bus.Unserve, error) { return compute.ConsoleLog.Serve(a.Bus, a.Host, a.consoleLog) },
 		func() (bus.Unserve, error) { return compute.PortChanged.Listen(a.Bus, a.Host, a.portChanged) },
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,13 +40,22 @@ func (a *Agent) reportLoop(ctx context.Context) {
 
 // methods are the calls that this agent serves, for a control that is newer.
 var methods = []string{compute.Build.Name, compute.Destroy.Name, compute.PowerCall.Name, compute.AttachInterface.Name, compute.DetachInterface.Name, compute.ConsoleLog.Name,
-	compute.CacheImage.Name}
+	compute.CacheImage.Name, compute.RebuildGuest.Name}
+
+// methodsOf adds those that only some drivers can do.
+func methodsOf(d hypervisor.Driver) []string {
+	all := slices.Clone(methods)
+	if _, ok := d.(hypervisor.ColdMigrator); ok {
+		all = append(all, compute.ParkGuest.Name, compute.ArriveGuest.Name, compute.UnparkGuest.Name, compute.DropParked.Name, compute.Parcel.Name, compute.ReadParcel.Name)
+	}
+	return all
+}
 
 func (a *Agent) report(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	began := a.Now()
-	r := compute.HostReport{Host: a.Host, Traits: traits(a.Driver), Methods: methods, Busy: a.locks.busy()}
+	r := compute.HostReport{Host: a.Host, Traits: traits(a.Driver), Methods: methodsOf(a.Driver), Busy: a.locks.busy()}
 	var err error
 	if r.Resources, err = a.Driver.Resources(ctx); err != nil {
 		return err
@@ -54,6 +64,11 @@ func (a *Agent) report(ctx context.Context) error {
 	guests, err := a.Driver.List(ctx)
 	if err != nil {
 		return err
+	}
+	if m, ok := a.Driver.(hypervisor.ColdMigrator); ok {
+		if r.Parked, err = m.Parked(ctx); err != nil {
+			return err
+		}
 	}
 	r.Busy = append(r.Busy, a.locks.busy()...) // what began in between
 	for _, g := range guests {
@@ -105,6 +120,12 @@ func (a *Agent) tell(ctx context.Context, r compute.HostReport) error {
 		a.Log.Info("removing a guest whose server is no more", "server", id)
 		if _, err := a.destroy(ctx, compute.DestroyRequest{ServerID: id, Networks: orders.Networks[id]}); err != nil {
 			a.Log.Warn("compute agent: cannot remove a guest", "server", id, "error", err)
+		}
+	}
+	for _, id := range orders.Drop {
+		a.Log.Info("removing what is left of a guest that has moved away", "server", id)
+		if _, err := a.dropParked(ctx, compute.DropRequest{ServerID: id}); err != nil {
+			a.Log.Warn("compute agent: cannot remove a parked guest", "server", id, "error", err)
 		}
 	}
 	return nil

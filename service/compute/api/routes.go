@@ -9,7 +9,7 @@ import (
 // routes is the table of the compute API's operations.
 func (a *api) routes() []rest.Route {
 	all := slices.Concat(a.general(), a.servers(), a.serverActions(), a.serverParts(), a.flavors(), a.keypairsAndQuotas(), a.old(), a.hosts(),
-		a.aggregates(), a.serverGroups(), a.gone(), a.stays())
+		a.aggregates(), a.serverGroups(), a.gone(), a.stays(), a.moves())
 	return append(all, bootedFromVolumes(all)...)
 }
 

@@ -19,6 +19,8 @@ import (
 type buildState struct {
 	// Requested is where an administrator wants the server.
 	Requested schedule.Place `json:"requested"`
+	// Ignored are hosts that are not considered: where a server moves away from.
+	Ignored []string `json:"ignored,omitempty"`
 
 	Attempt int      `json:"attempt"`
 	Host    string   `json:"host,omitempty"` // chosen and claimed

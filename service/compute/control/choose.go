@@ -121,6 +121,7 @@ func (c *Control) scheduleRequest(ctx context.Context, s *compute.Server, state 
 	r := &schedule.Request{ServerID: s.ID, ProjectID: s.ProjectID, Zone: s.AvailabilityZone,
 		Flavor: schedule.Flavor{Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, RootGB: f.RootGB, EphemeralGB: f.EphemeralGB, SwapMB: f.SwapMB, ExtraSpecs: f.ExtraSpecs},
 		Image:  schedule.Image{ID: s.ImageID, Properties: s.ImageMeta.Properties}, Hints: hintsOf(s.Hints), Destination: state.Requested, Choices: 16}
+	r.IgnoreHosts = state.Ignored
 	for _, host := range state.Tried {
 		r.Tried = append(r.Tried, schedule.Place{Host: host})
 	}

@@ -26,6 +26,10 @@ type Options struct {
 	ReservedDiskMB  int             `toml:"reserved_host_disk_mb"`
 	// MaxAttempts bounds on how many hosts a build is tried.
 	MaxAttempts int `toml:"max_attempts"`
+	// ResizeToSameHost lets a server stay on its host when its flavor changes.
+	ResizeToSameHost bool `toml:"allow_resize_to_same_host"`
+	// ConfirmWindow is after how many seconds a resize confirms itself; 0: never.
+	ConfirmWindow int `toml:"resize_confirm_window"`
 	// Quota holds the defaults; -1 is no limit.
 	Quota Quota `toml:"quota"`
 	// Scheduler has sections of its own.

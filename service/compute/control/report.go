@@ -64,7 +64,10 @@ func (c *Control) report(ctx context.Context, r compute.HostReport) (compute.Hos
 			}
 		}
 	}
-	err = c.unwanted(ctx, r.Host, strangers, &orders)
+	if err := c.unwanted(ctx, r.Host, strangers, looked, &orders); err != nil {
+		return orders, err
+	}
+	orders.Drop, err = c.unwantedParked(ctx, r.Host, r.Parked, r.Busy)
 	return orders, err
 }
 
@@ -74,7 +77,7 @@ const travel = time.Second
 
 // unwanted are the guests whose servers are deleted or live elsewhere. A guest
 // of which nothing is known is left alone: it may be another cloud's.
-func (c *Control) unwanted(ctx context.Context, host string, strangers []string, orders *compute.HostOrders) error {
+func (c *Control) unwanted(ctx context.Context, host string, strangers []string, looked time.Time, orders *compute.HostOrders) error {
 	if len(strangers) == 0 {
 		return nil
 	}
@@ -83,8 +86,9 @@ func (c *Control) unwanted(ctx context.Context, host string, strangers []string,
 		return err
 	}
 	orders.Networks = deleted
-	elsewhere, err := c.Store.Elsewhere(ctx, c.Store.DB, host, strangers)
-	orders.Remove = append(slices.Sorted(maps.Keys(deleted)), elsewhere...)
+	elsewhere, err := c.Store.Elsewhere(ctx, c.Store.DB, host, strangers, looked)
+	maps.Copy(orders.Networks, elsewhere)
+	orders.Remove = slices.Sorted(maps.Keys(orders.Networks))
 	return err
 }
 

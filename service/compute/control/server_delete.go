@@ -58,6 +58,9 @@ func (c *Control) remove(ctx context.Context, run *task.Run, s *compute.Server) 
 			return err
 		}
 	}
+	if err := c.clearMoves(ctx, s); err != nil {
+		return err
+	}
 	if err := c.dropPorts(ctx, s); err != nil {
 		return err
 	}

@@ -24,6 +24,9 @@ const (
 	taskRefresh = "server.refresh" // ask the network service what the ports are like
 	taskAttach  = "server.attach_interface"
 	taskDetach  = "server.detach_interface"
+	taskMove    = "server.move" // cold: to another host, flavor or both
+	taskConfirm = "server.confirm_move"
+	taskRevert  = "server.revert_move"
 )
 
 func (c *Control) handlers() map[string]task.Handler {
@@ -50,6 +53,9 @@ func (c *Control) handlers() map[string]task.Handler {
 		taskDetach:  on(c.detach),
 
 		taskCacheImages: c.cacheImages,
+		taskMove:    on(c.move),
+		taskConfirm: on(c.confirm),
+		taskRevert:  on(c.revert),
 	}
 }
 

@@ -188,6 +188,9 @@ type Observed struct {
 // service: agents report it, control keeps it and the API shows it.
 type Resources = compute.Resources
 
+// Transfer is how far the copying of a running guest has come.
+type Transfer = compute.Transfer
+
 // CPU and CPUTopology are parts of it.
 type (
 	CPU         = compute.CPU

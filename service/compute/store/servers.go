@@ -134,6 +134,15 @@ type ServerPatch struct {
 	LockedReason *string
 	Tags         *[]string
 	System       *compute.System
+	ImageID      *string
+	ImageMeta    *compute.ImageMeta
+	KeyName      *string
+	KeyData      *string
+	UserData     *string
+	// Flavor changes what the server uses; Reserved, at the same time or alone,
+	// what of it counts for its project's quota.
+	Flavor   *compute.Flavor
+	Reserved *compute.Reserved
 }
 
 // Expect is what a server must be for a patch to be made: a compare-and-swap.
@@ -162,13 +171,24 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	}
 	for column, v := range map[string]*string{"host": p.Host, "node": p.Node, "availability_zone": p.Zone, "display_name": p.DisplayName,
 		"hostname": p.Hostname, "access_ip_v4": p.AccessIPv4, "access_ip_v6": p.AccessIPv6, "disk_config": p.DiskConfig, "admin_pass": p.AdminPass,
-		"locked_reason": p.LockedReason, "locked_by": p.LockedBy} {
+		"locked_reason": p.LockedReason, "locked_by": p.LockedBy, "image_id": p.ImageID, "key_name": p.KeyName, "key_data": p.KeyData, "user_data": p.UserData} {
 		if v != nil {
 			add(column, *v)
 		}
 	}
 	if p.Description != nil {
 		add("description", *p.Description)
+	}
+	if p.ImageMeta != nil {
+		add("image_meta", db.AsShared(*p.ImageMeta))
+	}
+	if p.Flavor != nil {
+		add("flavor", db.AsShared(*p.Flavor))
+		add("flavor_id", p.Flavor.ID)
+	}
+	if p.Reserved != nil {
+		add("vcpus", p.Reserved.VCPUs)
+		add("memory_mb", p.Reserved.MemoryMB)
 	}
 	if p.Metadata != nil {
 		add("metadata", db.AsJSON(*p.Metadata))
@@ -262,10 +282,20 @@ func (s *Store) DeletedAmong(ctx context.Context, q db.Querier, ids []string) (m
 	return deleted, nil
 }
 
-// Elsewhere returns which of the ids exist on other hosts than host.
-func (s *Store) Elsewhere(ctx context.Context, q db.Querier, host string, ids []string) ([]string, error) {
+// Elsewhere returns which of the ids exist on other hosts than host, with the
+// ports that they have. Servers with something under way may be on two hosts,
+// and those that have changed since the guests were looked at are not judged.
+func (s *Store) Elsewhere(ctx context.Context, q db.Querier, host string, ids []string, looked time.Time) (map[string][]compute.Interface, error) {
 	in, args := db.In(ids)
-	return db.Select[string](ctx, q, `SELECT id FROM servers WHERE deleted_at IS NULL AND host <> ? AND host <> '' AND id IN `+in, append([]any{host}, args...)...)
+	elsewhere := map[string][]compute.Interface{}
+	for row, err := range db.Each[deletedServer](ctx, q, `SELECT id, networks FROM servers WHERE deleted_at IS NULL AND host <> ? AND host <> ''
+		AND task_state = '' AND updated_at <= ? AND id IN `+in, append([]any{host, db.At(looked)}, args...)...) {
+		if err != nil {
+			return nil, err
+		}
+		elsewhere[row.ID] = row.Networks.V
+	}
+	return elsewhere, nil
 }
 
 type located struct {

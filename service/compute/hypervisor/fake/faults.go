@@ -24,6 +24,13 @@ const (
 	ConsoleLog      Verb = "console-log"
 	Plug            Verb = "plug"
 	Unplug          Verb = "unplug"
+	Park            Verb = "park"
+	Receive         Verb = "receive"
+	Unpark          Verb = "unpark"
+	Drop            Verb = "drop"
+	Expect          Verb = "expect"
+	MigrateLive     Verb = "migrate-live"
+	Arrive          Verb = "arrive"
 )
 
 // Fault is something that goes wrong on purpose.

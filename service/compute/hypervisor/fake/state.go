@@ -36,6 +36,7 @@ type taps map[string]hypervisor.NIC
 type state struct {
 	Guests map[string]*guest
 	Taps   taps
+	Parked map[string]*guest `json:",omitempty"` // put aside, to be carried elsewhere
 }
 
 // load reads the state file at the first use, so that New can neither fail nor
