@@ -20,7 +20,6 @@ func (a *api) moves() []rest.Route {
 		{Method: "POST", Path: "/servers/{id}/action", Action: "migrate", Handle: a.migrateServer, Doc: "migrate server, switched off"},
 		{Method: "GET", Path: "/os-migrations", Handle: a.listMigrations, Doc: "list migrations"},
 		{Method: "GET", Path: "/servers/{id}/migrations", Versions: "2.23-", Handle: a.listServerMigrations, Doc: "list live migrations of server under way"},
-		{Method: "GET", Path: "/servers/{id}/migrations/{migration}", Versions: "2.23-", Handle: a.showServerMigration, Doc: "show live migration of server under way"},
 	}
 }
 

@@ -53,9 +53,9 @@ func (c *Control) handlers() map[string]task.Handler {
 		taskDetach:  on(c.detach),
 
 		taskCacheImages: c.cacheImages,
-		taskMove:    on(c.move),
-		taskConfirm: on(c.confirm),
-		taskRevert:  on(c.revert),
+		taskMove:        on(c.move),
+		taskConfirm:     on(c.confirm),
+		taskRevert:      on(c.revert),
 	}
 }
 

@@ -1,0 +1,67 @@
+package compute
+
+import (
+	"fmt"
+
+	"kilonova/internal/rest"
+)
+
+// moveRequests are those of the operations that carry servers elsewhere.
+var moveRequests = map[string]func(*walker, rest.Version) request{
+	"POST /servers/{id}/action resize": func(w *walker, _ rest.Version) request {
+		id := w.mover("ACTIVE")
+		return request{"/servers/" + id + "/action", obj{"resize": obj{"flavorRef": w.otherFlavor(id)}}}
+	},
+	"POST /servers/{id}/action migrate":       moving("ACTIVE", "migrate", nil),
+	"POST /servers/{id}/action confirmResize": moving("VERIFY_RESIZE", "confirmResize", nil),
+	"POST /servers/{id}/action revertResize":  moving("VERIFY_RESIZE", "revertResize", nil),
+	"GET /os-migrations": func(w *walker, _ rest.Version) request {
+		w.mover("VERIFY_RESIZE") // there is one at least
+		return request{path: "/os-migrations"}
+	},
+	"GET /servers/{server_id}/migrations": func(w *walker, _ rest.Version) request {
+		return request{path: "/servers/" + w.mover("ACTIVE") + "/migrations"}
+	},
+}
+
+// moving acts on a server that is brought to a status first.
+func moving(status, action string, argument any) func(*walker, rest.Version) request {
+	return func(w *walker, _ rest.Version) request {
+		return request{"/servers/" + w.mover(status) + "/action", obj{action: argument}}
+	}
+}
+
+// mover returns a server of its own for moves, in a status.
+func (w *walker) mover(status string) string {
+	w.t.Helper()
+	if w.ids["mover"] == "" {
+		w.ids["mover"] = w.server()
+	}
+	id := w.ids["mover"]
+	var now any
+	w.await("/servers/"+id, func(out obj) bool {
+		now = out["server"].(obj)["status"]
+		return out["server"].(obj)["OS-EXT-STS:task_state"] == nil
+	})
+	switch {
+	case now == status:
+	case status == "VERIFY_RESIZE":
+		w.must("POST", "/servers/"+id+"/action", "2.1", obj{"resize": obj{"flavorRef": w.otherFlavor(id)}})
+	case now == "VERIFY_RESIZE":
+		w.must("POST", "/servers/"+id+"/action", "2.1", obj{"confirmResize": nil})
+	default:
+		w.t.Fatalf("server %s is %v and cannot be brought to %s", id, now, status)
+	}
+	w.status(id, status)
+	return id
+}
+
+// otherFlavor is a small flavor that a server does not have.
+func (w *walker) otherFlavor(id string) string {
+	w.t.Helper()
+	flavor := w.must("GET", "/servers/"+id, "2.1", nil)["server"].(obj)["flavor"].(obj)["id"]
+	if fmt.Sprint(flavor) == "1" {
+		return "2"
+	}
+	return "1"
+}
