@@ -129,8 +129,8 @@ func (c *cloud) get(t *testing.T, client *gophercloud.ServiceClient, path string
 	}
 }
 
-// act asks an action of a server as gophercloud sends it.
-func act(t *testing.T, u *user, id string, body any) error {
+// ask asks an action of a server as gophercloud sends it.
+func ask(t *testing.T, u *user, id string, body any) error {
 	t.Helper()
 	_, err := u.compute.Post(t.Context(), u.compute.ServiceURL("servers", id, "action"), body, nil, &gophercloud.RequestOpts{OkCodes: []int{200, 202, 204}})
 	return err
@@ -223,7 +223,7 @@ func TestResize(t *testing.T) {
 			t.Fatal(err)
 		}
 		settledAs(t, u, id, "SHUTOFF")
-		if err := act(t, c.admin, id, map[string]any{"migrate": nil}); err != nil {
+		if err := ask(t, c.admin, id, map[string]any{"migrate": nil}); err != nil {
 			t.Fatal(err)
 		}
 		settledAs(t, u, id, "VERIFY_RESIZE")
@@ -246,12 +246,12 @@ func TestResizeRefusedAndUndone(t *testing.T) {
 	want := placed{host: a, running: true, taps: a, ports: a, claims: fmt.Sprintf("server@%s=1 ", a)}
 	for body, code := range map[string]int{`{"resize":{"flavorRef":"1"}}`: 400, `{"resize":{"flavorRef":"none"}}`: 400, `{"resize":{}}`: 400, `{"confirmResize":null}`: 409,
 		`{"revertResize":null}`: 409, `{"migrate":null}`: 403} {
-		if err := act(t, u, id, json.RawMessage(body)); !gophercloud.ResponseCodeIs(err, code) {
+		if err := ask(t, u, id, json.RawMessage(body)); !gophercloud.ResponseCodeIs(err, code) {
 			t.Errorf("%s: %v, want %d", body, err, code)
 		}
 	}
 	for body, code := range map[string]int{`{"migrate":{"host":"nowhere"}}`: 400, fmt.Sprintf(`{"migrate":{"host":%q}}`, a): 400, `{"migrate":{"host":""}}`: 400} {
-		if err := act(t, c.admin, id, json.RawMessage(body)); !gophercloud.ResponseCodeIs(err, code) {
+		if err := ask(t, c.admin, id, json.RawMessage(body)); !gophercloud.ResponseCodeIs(err, code) {
 			t.Errorf("%s: %v, want %d", body, err, code)
 		}
 	}
