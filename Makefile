@@ -9,7 +9,7 @@ help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 build: ## build bin/kilonova
-	go build -trimpath -ldflags='-s -w' -o bin/kilonova ./cmd/kilonova
+	@. deploy/go.sh && need_go && set -x && go build -trimpath -ldflags='-s -w' -o bin/kilonova ./cmd/kilonova
 
 cloud: ## make this host a cloud and boot a first guest (root)
 	@deploy/cloud.sh up
@@ -30,7 +30,7 @@ tempest: ## run the distribution's Tempest against `kilonova dev`
 	@test/compat/tempest/run.sh
 
 lint: ## golangci-lint, pinned in tools/go.mod
-	CGO_ENABLED=0 go tool -modfile=tools/go.mod golangci-lint run ./...
+	@. deploy/go.sh && need_go && go tool -modfile=tools/go.mod golangci-lint run ./...
 
 bench: ## benchmarks, as JSON
 	@test/bench/run.sh

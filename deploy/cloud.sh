@@ -46,9 +46,8 @@ install_packages() {
 }
 
 build() {
-    command -v go >/dev/null || { packages="$packages golang-go"; install_packages; }
-    local have; have=$(go env GOVERSION)
-    case $have in go1.[0-9]|go1.[0-9].*|go1.1[0-9]*|go1.20*) die "Go 1.21 or newer is needed to build, and $have is installed; see https://go.dev/doc/install" ;; esac
+    . deploy/go.sh
+    need_go || die "without Go it cannot be built"
     say "building bin/kilonova"
     CGO_ENABLED=0 GOTOOLCHAIN=auto go build -trimpath -ldflags='-s -w' -o bin/kilonova ./cmd/kilonova
     cmp -s bin/kilonova "$binary" || install -m 755 bin/kilonova "$binary"

@@ -9,6 +9,7 @@ export PATH=$PATH:/usr/local/go/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8
 # What the tests of the drivers need; without root they are skipped and say so.
 packages="qemu-system-x86 qemu-utils libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu dnsmasq-base nftables iproute2
   iputils-ping busybox xorriso"
+[ -z "${KILONOVA_RACE:-}" ] || packages="$packages gcc libc6-dev" # what the race detector is built with
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=
     for p in $packages; do dpkg-query -W -f='${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^ii' || missing="$missing $p"; done
@@ -28,6 +29,7 @@ command -v versitygw >/dev/null || [ -x ~/go/bin/versitygw ] || CGO_ENABLED=0 go
 # detector everything takes several times as long, so that the tests that try
 # thousands of things try fewer (-short).
 race=; [ -n "${KILONOVA_RACE:-}" ] && race="-race -short"
+. deploy/go.sh; need_go
 echo "==> go vet"; go vet ./...
 echo "==> go test"
 out=$(mktemp); trap 'rm -f "$out"' EXIT

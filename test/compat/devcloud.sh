@@ -21,6 +21,7 @@ start_cloud() {
     trap 'exit 130' INT TERM
     if [ -z "${KILONOVA:-}" ]; then
         echo "==> building kilonova"
+        . "$repository/deploy/go.sh"; need_go
         (cd "$repository" && CGO_ENABLED=0 go build -o "$work/kilonova" ./cmd/kilonova)
         KILONOVA=$work/kilonova
     fi

@@ -89,6 +89,7 @@ if [ "${1:-}" = -- ]; then shift; "$@"; exit; fi
 packages=("$@")
 [ $# -gt 0 ] || packages=(./internal/db/... ./internal/task ./service/*/store ./service/network/api ./test/cloud)
 # One package at a time, so that times mean something.
+. deploy/go.sh; need_go
 rc=0; go test -count=1 -p 1 -v -timeout 30m "${packages[@]}" >"$dir/out" 2>&1 || rc=$?
 [ $rc = 0 ] || grep -E -B30 '^ *--- FAIL|^panic:|build failed' "$dir/out" | grep -v '^ *--- PASS\|^=== ' | tail -n 200 || true
 
