@@ -172,9 +172,10 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 			return nil, err
 		}
 	}
-	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: &computeremote.Images{Client: clients["image"]},
-		Networks: &computeremote.Networks{Client: clients["network"]}, Placement: &computeremote.Placement{Client: clients["placement"]},
-		Options: s.Config.computeOptions(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
+	images, networks := &computeremote.Images{Client: clients["image"]}, &computeremote.Networks{Client: clients["network"]}
+	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: images, Catalog: images, Networks: networks, OldNetworks: networks,
+		Placement: &computeremote.Placement{Client: clients["placement"]},
+		Options:   s.Config.computeOptions(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
 	return s.compute, err
 }
 
@@ -187,7 +188,8 @@ func (s *Stack) startCompute() error {
 	if err != nil {
 		return err
 	}
-	s.mount("compute", computeapi.New(c, computeapi.Options{Validator: v, Log: s.Log, Now: s.Now, AuthURL: s.authURL, Observe: s.metrics.observe, MaxLimit: c.Options.MaxLimit}))
+	s.mount("compute", computeapi.New(c, computeapi.Options{Validator: v, Log: s.Log, Now: s.Now, AuthURL: s.authURL, Observe: s.metrics.observe, MaxLimit: c.Options.MaxLimit,
+		ImageURL: s.peers["image"].URL}))
 	return nil
 }
 

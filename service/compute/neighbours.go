@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/netip"
+	"time"
 )
 
 // Image is all that compute knows of an image.
@@ -19,6 +20,8 @@ type Image struct {
 	Size            int64
 	MinDiskGB       int
 	MinRAMMB        int
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
 	Properties      map[string]string // all further properties, as text
 }
 

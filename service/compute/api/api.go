@@ -16,18 +16,20 @@ type Options struct {
 	Now       func() time.Time
 	AuthURL   func() string
 	Observe   func(service, route string, status int, took time.Duration)
-	MaxLimit  int // the longest page
+	MaxLimit  int    // the longest page
+	ImageURL  string // where clients reach the image service
 }
 
 type api struct {
 	control *control.Control
 	now     func() time.Time
 	most    int
+	images  string
 }
 
 // New returns the compute API over control.
 func New(c *control.Control, o Options) *rest.Service {
-	a := &api{control: c, now: o.Now, most: o.MaxLimit}
+	a := &api{control: c, now: o.Now, most: o.MaxLimit, images: o.ImageURL}
 	if a.most == 0 {
 		a.most = 1000
 	}

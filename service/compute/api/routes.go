@@ -8,8 +8,16 @@ import (
 
 // routes is the table of the compute API's operations.
 func (a *api) routes() []rest.Route {
-	all := slices.Concat(a.general(), a.servers(), a.serverActions(), a.serverParts(), a.flavors(), a.keypairsAndQuotas(), a.old(), a.hosts(),
-		a.aggregates(), a.serverGroups(), a.gone(), a.stays(), a.moves())
+	all := slices.Concat(a.general(), a.servers(), a.serverActions(), a.serverParts(), a.flavors(), a.keypairsAndQuotas(), a.hosts(),
+		a.aggregates(),
+		a.moves(),
+		a.oldHosts(),
+		a.oldImages(),
+		a.oldNetworks(),
+		a.oldSecurityGroups(),
+		a.serverGroups(),
+		a.stays(),
+		a.gone())
 	return append(all, bootedFromVolumes(all)...)
 }
 
@@ -97,13 +105,6 @@ func (a *api) keypairsAndQuotas() []rest.Route {
 		{Method: "DELETE", Path: "/os-quota-sets/{project}", Handle: a.deleteQuotas, Doc: "revert quota of project to defaults"},
 		{Method: "GET", Path: "/os-quota-sets/{project}/defaults", Handle: a.defaultQuotas, Doc: "show default quota"},
 		{Method: "GET", Path: "/os-quota-sets/{project}/detail", Handle: a.detailQuotas, Doc: "show quota with what is in use"},
-	}
-}
-
-func (a *api) old() []rest.Route {
-	return []rest.Route{
-		{Method: "GET", Path: "/os-security-groups", Versions: "2.1-2.35", Handle: a.listSecurityGroups, Doc: "list security groups"},
-		{Method: "GET", Path: "/os-security-groups/{id}", Versions: "2.1-2.35", Handle: a.showSecurityGroup, Doc: "show security group"},
 	}
 }
 

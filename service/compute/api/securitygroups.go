@@ -38,7 +38,7 @@ func viewSecurityGroup(g compute.SecurityGroup, all []compute.SecurityGroup) *se
 			v.Range["cidr"] = rule.CIDR
 		}
 		for _, source := range all {
-			if source.ID == rule.Source {
+			if rule.Source != "" && source.ID == rule.Source {
 				v.Group["name"], v.Group["tenant_id"] = source.Name, source.ProjectID
 			}
 		}

@@ -27,8 +27,12 @@ type Config struct {
 	Images    compute.Images
 	Networks  compute.Networks
 	Placement compute.Placement
-	Options   Options
-	Policy    *auth.Policy // nil: the defaults
+	// Catalog and OldNetworks are the same services as Images and Networks, for
+	// clients who ask compute for what is theirs.
+	Catalog     compute.ImageCatalog
+	OldNetworks compute.OldNetworks
+	Options     Options
+	Policy      *auth.Policy // nil: the defaults
 	// Host is the name of the host that this process runs on.
 	Host string
 	// Place names where this process runs, if no other can at the same time: it

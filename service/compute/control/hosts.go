@@ -110,6 +110,10 @@ func (c *Control) UpdateService(ctx context.Context, id, host, binary string, ch
 	if err := c.Policy.Enforce(ctx, "os_compute_api:os-services:update", nil); err != nil {
 		return nil, err
 	}
+	return c.changeService(ctx, id, host, binary, ch)
+}
+
+func (c *Control) changeService(ctx context.Context, id, host, binary string, ch ServiceChange) (*compute.Host, error) {
 	var h *compute.Host
 	err := c.Store.Tx(ctx, func(tx *db.Tx) (err error) {
 		if id != "" {

@@ -29,6 +29,7 @@ type operation struct {
 	Max       *string     `json:"max"`
 	Status    *int        `json:"status"`
 	Removed   any         `json:"removed"`
+	Errors    []int       `json:"errors"`
 	Responses []schemaRef `json:"response_schemas"`
 }
 

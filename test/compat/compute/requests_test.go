@@ -14,6 +14,9 @@ var statuses = map[string]func(rest.Version) int{
 	"POST /os-keypairs":        func(v rest.Version) int { return pick(v.AtLeast("2.2"), 201, 200) },
 	"DELETE /os-keypairs/{id}": func(v rest.Version) int { return pick(v.AtLeast("2.2"), 204, 202) },
 	"GET /versions/{id}":       func(rest.Version) int { return 200 },
+	// the handlers give the answer themselves, which the rows do not know
+	"POST /servers/{id}/action addFloatingIp":    func(rest.Version) int { return 202 },
+	"POST /servers/{id}/action removeFloatingIp": func(rest.Version) int { return 202 },
 }
 
 func pick[T any](yes bool, a, b T) T {
