@@ -265,7 +265,7 @@ func (s *Stack) startComputeAgents() error {
 			return err
 		}
 		a := computeagent.New(computeagent.Config{Host: host, Driver: d, Bus: s.bus, Images: cache, ReportInterval: s.Config.Default.ReportInterval.D(),
-			VIFTimeout: s.Config.Default.VIFTimeout.D(), Log: s.Log, Now: s.Now})
+			Scratch: filepath.Join(s.Config.Default.InstancesPath, "snapshots", host), VIFTimeout: s.Config.Default.VIFTimeout.D(), Log: s.Log, Now: s.Now})
 		s.run("compute-agent "+host, a.Run)
 	}
 	return nil

@@ -22,6 +22,8 @@ func (p pipe) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if in.Body == nil {
 		in.Body = http.NoBody
+	} else if in.ContentLength == 0 && in.Body != http.NoBody {
+		in.ContentLength = -1 // what a client does not know is not nothing
 	}
 	body, out := io.Pipe()
 	w := &pipeWriter{header: http.Header{}, out: out, begun: make(chan struct{})}

@@ -25,12 +25,34 @@ type Image struct {
 	Properties      map[string]string // all further properties, as text
 }
 
+// NewImage is an image to be made.
+type NewImage struct {
+	ID         string
+	Name       string
+	MinDiskGB  int
+	MinRAMMB   int
+	SharedWith string // a project; "" nobody
+	Properties map[string]string
+}
+
 // Images is what compute asks of the image service.
 type Images interface {
 	// Image returns an image that the caller may use; fault.NotFound otherwise.
 	Image(ctx context.Context, id string) (Image, error)
 	// Open streams an image's data, as this service's own user.
 	Open(ctx context.Context, id string) (io.ReadCloser, error)
+
+	// Create makes an image without data as the caller, whose it then is, and
+	// shares it with another project if one is named.
+	Create(ctx context.Context, n NewImage) error
+	// Fill gives an image its data, as this service's own user. An image that has
+	// its data is success; one that is no more is fault.NotFound.
+	Fill(ctx context.Context, id, format string, data io.Reader) error
+	// Drop removes an image as this service's own user; one that is no more is
+	// success.
+	Drop(ctx context.Context, id string) error
+	// Backups lists the images of a kind of backup of a server, newest first.
+	Backups(ctx context.Context, serverID, kind string) ([]string, error)
 }
 
 // Network is a network that a server may be put on.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ type Config struct {
 	Images *ImageCache
 	// ReportInterval is how often it says that it lives.
 	ReportInterval time.Duration
+	// Scratch is a folder of its own for snapshots on their way; what is in it when
+	// the agent starts is removed.
+	Scratch string
 	// VIFTimeout bounds the waiting for ports to be wired; 0 does not wait.
 	VIFTimeout time.Duration
 	Log        *slog.Logger
@@ -59,7 +63,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		func() (bus.Unserve, error) { return compute.ConsoleLog.Serve(a.Bus, a.Host, a.consoleLog) },
 		func() (bus.Unserve, error) { return compute.PortChanged.Listen(a.Bus, a.Host, a.portChanged) },
 	}
-	for _, start := range serves {
+	if err := os.RemoveAll(a.Scratch); err != nil {
+		a.Log.Warn("compute agent: snapshots of an earlier process remain", "error", err)
+	}
+	for _, start := range append(serves, a.servesStaying(ctx)...) {
 		stop, err := start()
 		if err != nil {
 			return err

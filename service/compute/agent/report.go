@@ -55,7 +55,7 @@ func (a *Agent) report(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	began := a.Now()
-	r := compute.HostReport{Host: a.Host, Traits: traits(a.Driver), Methods: methodsOf(a.Driver), Busy: a.locks.busy()}
+	r := compute.HostReport{Host: a.Host, Traits: traits(a.Driver), Methods: slices.Concat(methodsOf(a.Driver), able(a.Driver)), Busy: a.locks.busy()}
 	var err error
 	if r.Resources, err = a.Driver.Resources(ctx); err != nil {
 		return err

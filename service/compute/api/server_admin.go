@@ -9,7 +9,9 @@ import (
 )
 
 // stays are the operations on a server that leave it where it is.
-func (a *api) stays() []rest.Route { return slices.Concat(a.admin(), a.tags()) }
+func (a *api) stays() []rest.Route {
+	return slices.Concat(a.admin(), a.tags(), a.toggles(), a.snapshots())
+}
 
 func (a *api) admin() []rest.Route {
 	return []rest.Route{

@@ -17,13 +17,15 @@ type Options struct {
 	// (instance_build_timeout of upstream; there 0 is forever).
 	BuildTimeout    config.Duration `toml:"instance_build_timeout"`
 	ShutdownTimeout int             `toml:"shutdown_timeout"` // seconds that a guest gets to stop by itself
-	MaxLimit        int             `toml:"max_limit"`        // the longest page of a list
-	CPURatio        float64         `toml:"cpu_allocation_ratio"`
-	RAMRatio        float64         `toml:"ram_allocation_ratio"`
-	DiskRatio       float64         `toml:"disk_allocation_ratio"`
-	ReservedMemory  int             `toml:"reserved_host_memory_mb"`
-	ReservedCPUs    int             `toml:"reserved_host_cpus"`
-	ReservedDiskMB  int             `toml:"reserved_host_disk_mb"`
+	// RescueImage is what servers are rescued from when nothing is named; "" their own.
+	RescueImage    string  `toml:"rescue_image_id"`
+	MaxLimit       int     `toml:"max_limit"` // the longest page of a list
+	CPURatio       float64 `toml:"cpu_allocation_ratio"`
+	RAMRatio       float64 `toml:"ram_allocation_ratio"`
+	DiskRatio      float64 `toml:"disk_allocation_ratio"`
+	ReservedMemory int     `toml:"reserved_host_memory_mb"`
+	ReservedCPUs   int     `toml:"reserved_host_cpus"`
+	ReservedDiskMB int     `toml:"reserved_host_disk_mb"`
 	// MaxAttempts bounds on how many hosts a build is tried.
 	MaxAttempts int `toml:"max_attempts"`
 	// ResizeToSameHost lets a server stay on its host when its flavor changes.

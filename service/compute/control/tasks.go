@@ -27,6 +27,10 @@ const (
 	taskMove    = "server.move" // cold: to another host, flavor or both
 	taskConfirm = "server.confirm_move"
 	taskRevert  = "server.revert_move"
+
+	taskToggle   = "server.toggle" // pause, suspend and their like
+	taskRescue   = "server.rescue"
+	taskSnapshot = "server.snapshot"
 )
 
 func (c *Control) handlers() map[string]task.Handler {
@@ -56,6 +60,9 @@ func (c *Control) handlers() map[string]task.Handler {
 		taskMove:        on(c.move),
 		taskConfirm:     on(c.confirm),
 		taskRevert:      on(c.revert),
+		taskToggle:      on(c.toggle),
+		taskRescue:      on(c.rescue),
+		taskSnapshot:    on(c.snapshot),
 	}
 }
 

@@ -17,6 +17,8 @@ var statuses = map[string]func(rest.Version) int{
 	// the handlers give the answer themselves, which the rows do not know
 	"POST /servers/{id}/action addFloatingIp":    func(rest.Version) int { return 202 },
 	"POST /servers/{id}/action removeFloatingIp": func(rest.Version) int { return 202 },
+
+	"PUT /servers/{server_id}/tags/{id}": created,
 }
 
 func pick[T any](yes bool, a, b T) T {

@@ -31,6 +31,17 @@ const (
 	Expect          Verb = "expect"
 	MigrateLive     Verb = "migrate-live"
 	Arrive          Verb = "arrive"
+	Pause           Verb = "pause"
+	Unpause         Verb = "unpause"
+	Suspend         Verb = "suspend"
+	Resume          Verb = "resume"
+	Rescue          Verb = "rescue"
+	Unrescue        Verb = "unrescue"
+	Snapshot        Verb = "snapshot"
+	CrashDump       Verb = "crash-dump"
+	SetPassword     Verb = "set-password"
+	Diagnose        Verb = "diagnose"
+	Console         Verb = "console"
 )
 
 // Fault is something that goes wrong on purpose.

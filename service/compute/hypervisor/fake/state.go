@@ -16,8 +16,10 @@ import (
 type guest struct {
 	Spec  hypervisor.Guest
 	State hypervisor.State
-	Boots []boot // the last of them, oldest first: what the console tells of
-	Lost  int    // boots that the console has forgotten
+	// Rescue is the image that it has been started from instead of its own disk.
+	Rescue string
+	Boots  []boot // the last of them, oldest first: what the console tells of
+	Lost   int    // boots that the console has forgotten
 }
 
 // boot is one run of a guest.
@@ -110,7 +112,11 @@ func (d *Driver) find(id string) (*guest, error) {
 
 // start begins a run.
 func (g *guest) start() {
-	if g.State == hypervisor.Running {
+	switch g.State {
+	case hypervisor.Running:
+		return
+	case hypervisor.Paused:
+		g.State = hypervisor.Running
 		return
 	}
 	g.State = hypervisor.Running
@@ -123,7 +129,7 @@ func (g *guest) start() {
 
 // stop ends a run; how goes to the console.
 func (g *guest) stop(state hypervisor.State, how string) {
-	if g.State == hypervisor.Running && len(g.Boots) > 0 {
+	if (g.State == hypervisor.Running || g.State == hypervisor.Paused || g.State == hypervisor.Suspended) && len(g.Boots) > 0 {
 		g.Boots[len(g.Boots)-1].End = how
 	}
 	g.State = state

@@ -41,6 +41,14 @@ func Test(t *testing.T, h Harness) {
 		{"Plug", (*bench).plugTwice},
 		{"Watch", (*bench).watch},
 		{"WatchSeesAccident", (*bench).watchSeesAccident},
+		// stays.go
+		{"Pause", (*bench).pause},
+		{"Suspend", (*bench).suspend},
+		{"Rescue", (*bench).rescue},
+		{"Snapshot", (*bench).snapshot},
+		{"Signals", (*bench).signals},
+		{"Diagnose", (*bench).diagnose},
+		{"Console", (*bench).console},
 	} {
 		t.Run(article.name, func(t *testing.T) { article.test(h.start(t)) })
 	}

@@ -1,0 +1,87 @@
+package control
+
+import (
+	"context"
+	"time"
+
+	"kilonova/internal/fault"
+	"kilonova/internal/task"
+	"kilonova/service/compute"
+	"kilonova/service/compute/store"
+)
+
+// rescueState is what a rescue remembers.
+type rescueState struct {
+	ImageID  string            `json:"image_id,omitempty"`
+	Meta     compute.ImageMeta `json:"meta"`
+	Password string            `json:"password,omitempty"`
+	Undo     bool              `json:"undo,omitempty"`
+}
+
+// RescueServer begins to boot a server from an image that may repair it: the one
+// named, else the configured one, else its own. It returns the password that the
+// rescued guest gets.
+func (c *Control) RescueServer(ctx context.Context, id, imageID, password string) (string, error) {
+	s, err := c.ownServer(ctx, "os_compute_api:os-rescue", id)
+	if err != nil {
+		return "", err
+	}
+	if password == "" {
+		password = randomText(12)
+	}
+	state := rescueState{ImageID: imageID, Password: password}
+	if state.ImageID == "" {
+		state.ImageID = firstText(c.Options.RescueImage, s.ImageID)
+	}
+	if s.ImageID == "" {
+		return "", fault.Invalidf("Instance %s cannot be rescued: Cannot rescue a volume-backed instance", id)
+	}
+	if state.ImageID == s.ImageID {
+		state.Meta = s.ImageMeta
+	} else {
+		image, err := c.Images.Image(ctx, state.ImageID)
+		if fault.Is(err, fault.NotFound) || err == nil && image.Status != "active" || image.Properties["img_block_device_mapping"] != "" {
+			return "", fault.Invalidf("Requested rescue image '%s' is not supported", state.ImageID)
+		}
+		if err != nil {
+			return "", err
+		}
+		state.Meta = metaOf(image)
+	}
+	_, err = c.begins(ctx, id, order{rule: "os_compute_api:os-rescue", verb: compute.Rescue, action: "rescue", call: compute.RescueCall.Name, kind: taskRescue, payload: state})
+	return password, err
+}
+
+// UnrescueServer begins to boot a server from its own disk again.
+func (c *Control) UnrescueServer(ctx context.Context, id string) error {
+	_, err := c.begins(ctx, id, order{rule: "os_compute_api:os-unrescue", verb: compute.Unrescue, action: "unrescue", call: compute.RescueCall.Name,
+		kind: taskRescue, payload: rescueState{Undo: true}})
+	return err
+}
+
+func metaOf(image compute.Image) compute.ImageMeta {
+	return compute.ImageMeta{Name: image.Name, DiskFormat: image.DiskFormat, ContainerFormat: image.ContainerFormat, Checksum: image.Checksum,
+		MinDiskGB: image.MinDiskGB, MinRAMMB: image.MinRAMMB, Properties: image.Properties}
+}
+
+func (c *Control) rescue(ctx context.Context, run *task.Run, s *compute.Server) error {
+	var state rescueState
+	if err := run.Payload(&state); err != nil {
+		return err
+	}
+	verb, event := compute.Rescue, "compute_rescue_instance"
+	done := store.ServerPatch{State: ptr(compute.Rescued), System: &s.System}
+	s.System.RescueImage = state.ImageID
+	if state.Undo {
+		verb, event, done.State = compute.Unrescue, "compute_unrescue_instance", ptr(compute.Active)
+	}
+	if s.Task != compute.TaskOf(verb) {
+		return nil // something stronger came in between
+	}
+	request := compute.RescueRequest{Server: *s, ImageID: state.ImageID, Meta: state.Meta, Grace: c.Options.ShutdownTimeout, Undo: state.Undo}
+	request.Server.AdminPass = state.Password
+	deadline := c.deadline(run, time.Duration(c.Options.ShutdownTimeout)*time.Second)
+	progress, err := work(ctx, c, compute.RescueCall, s.Host, workID(run), request, deadline, c.still(ctx, s))
+	done.Power = &progress.Power
+	return c.ends(ctx, run, s, ended{event: event, cause: err, done: done, failed: unlessBroken(err)})
+}
