@@ -37,7 +37,7 @@ type Location struct {
 	Store    string // which of the configured stores; "" none: URL is somebody else's
 	Key      string // the blob's name in Store
 	URL      string // as clients see it
-	Metadata map[string]string
+	Metadata map[string]any
 }
 
 // Visibility says to whom an image is shown.

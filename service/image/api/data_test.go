@@ -439,7 +439,7 @@ func TestImportOfDeletedImage(t *testing.T) {
 func TestInfo(t *testing.T) {
 	cl := start(t, nil)
 	cl.put(cl.create(nil), make([]byte, 3<<20)).want(204)
-	if got := cl.do("demo", "GET", "/v2/info/stores", nil); string(got.body) != `{"stores":[{"id":"one","description":"store one","default":"true"},{"id":"two","description":"store two"}]}` {
+	if got := cl.do("demo", "GET", "/v2/info/stores", nil); string(got.body) != `{"stores":[{"id":"one","description":"store one","default":"true"},{"id":"two","description":"store two"},{"id":"web","read-only":"true"}]}` {
 		t.Errorf("%s", got.body)
 	}
 	if got := cl.do("admin", "GET", "/v2/info/stores/detail", nil).want(200); got["stores"].([]any)[0].(map[string]any)["type"] != "file" {

@@ -22,6 +22,7 @@ import (
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
 	"kilonova/service/image/blob/file"
+	bloblink "kilonova/service/image/blob/http"
 	"kilonova/service/image/control"
 	"kilonova/service/image/store"
 )
@@ -72,6 +73,7 @@ func start(t testing.TB, change func(*control.Options)) *cloud {
 		}
 		cfg.Backends = append(cfg.Backends, control.Backend{ID: name, Type: "file", Blobs: blobs, Description: "store " + name, Default: name == "one"})
 	}
+	cfg.Backends = append(cfg.Backends, control.Backend{ID: "web", Type: "http", Blobs: bloblink.New(o.Filtering)})
 	if cl.c, err = control.New(cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -228,3 +230,14 @@ func (cl *cloud) rows() string {
 	}
 	return text
 }
+
+// op is one operation of a patch, patch a list of them.
+func op(op, path string, value any) fields {
+	f := fields{"op": op, "path": path}
+	if op != "remove" {
+		f["value"] = value
+	}
+	return f
+}
+
+func patch(ops ...any) []any { return ops }

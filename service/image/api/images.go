@@ -12,7 +12,9 @@ import (
 	"kilonova/service/image"
 )
 
-func (a *api) view(i *image.Image) imageView { return imageView{i, &a.o} }
+func (a *api) view(ctx context.Context, i *image.Image) imageView {
+	return imageView{i, &a.o, (a.o.ShowLocations || a.o.ShowDirectURL) && a.c.ShowsLocations(ctx, i)}
+}
 
 // decode reads a JSON body, keeping numbers as they are written.
 func decode(r *rest.Request, into any) error {
@@ -45,9 +47,11 @@ func (a *api) createImage(ctx context.Context, r *rest.Request) (*rest.Response,
 	}
 	var stores []string
 	for _, b := range a.c.Backends() {
-		stores = append(stores, b.ID)
+		if !b.ReadOnly() {
+			stores = append(stores, b.ID)
+		}
 	}
-	resp := rest.Created(a.view(i)).With("Location", r.Link("/v2/images/"+i.ID)).
+	resp := rest.Created(a.view(ctx, i)).With("Location", r.Link("/v2/images/"+i.ID)).
 		With("OpenStack-image-store-ids", strings.Join(stores, ","))
 	if len(a.o.EnabledImportMethods) > 0 {
 		resp.With("OpenStack-image-import-methods", strings.Join(a.o.EnabledImportMethods, ","))
@@ -60,7 +64,7 @@ func (a *api) showImage(ctx context.Context, r *rest.Request) (*rest.Response, e
 	if err != nil {
 		return nil, err
 	}
-	return rest.OK(a.view(i)), nil
+	return rest.OK(a.view(ctx, i)), nil
 }
 
 func (a *api) listImages(ctx context.Context, r *rest.Request) (*rest.Response, error) {
@@ -78,7 +82,7 @@ func (a *api) listImages(ctx context.Context, r *rest.Request) (*rest.Response, 
 	}
 	return &rest.Response{Items: &rest.Items{Key: "images", Each: func(yield func(any) error) error {
 		for i := range list {
-			if err := yield(a.view(&list[i])); err != nil {
+			if err := yield(a.view(ctx, &list[i])); err != nil {
 				return err
 			}
 		}
@@ -108,6 +112,18 @@ func (a *api) addTag(ctx context.Context, r *rest.Request) (*rest.Response, erro
 
 func (a *api) removeTag(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	return rest.NoContent(), a.c.RemoveTag(ctx, r.Path("id"), r.Path("tag"))
+}
+
+func (a *api) addLocation(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	var body map[string]any
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	i, err := a.c.AddLocation(ctx, r.Path("id"), body)
+	if err != nil {
+		return nil, err
+	}
+	return rest.Accepted(locationViews(i)), nil
 }
 
 func (a *api) listLocations(ctx context.Context, r *rest.Request) (*rest.Response, error) {

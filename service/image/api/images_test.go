@@ -141,8 +141,6 @@ func TestRefusals(t *testing.T) {
 	private := cl.create(fields{"visibility": "private"})
 	image := "/v2/images/" + id
 	missing := "/v2/images/00000000-0000-4000-8000-000000000000"
-	patch := func(ops ...any) []any { return ops }
-	op := func(op, path string, value any) fields { return fields{"op": op, "path": path, "value": value} }
 	cl.do("demo", "POST", image+"/members", fields{"member": "px"}).want(200)
 	const p21, p20 = "application/openstack-images-v2.1-json-patch", "application/openstack-images-v2.0-json-patch"
 	tests := []struct {

@@ -52,7 +52,7 @@ func (a *api) updateImage(ctx context.Context, r *rest.Request) (*rest.Response,
 	if err != nil {
 		return nil, err
 	}
-	return rest.OK(a.view(i)), nil
+	return rest.OK(a.view(ctx, i)), nil
 }
 
 // operations of both forms.

@@ -52,6 +52,7 @@ func (a *api) routes() []rest.Route {
 		{Method: "POST", Path: "/v2/images/{id}/import", Handle: a.importImage, Doc: "import staged or foreign data"},
 		{Method: "GET", Path: "/v2/images/{id}/tasks", Handle: a.imageTasks, Doc: "list an image's tasks"},
 		{Method: "GET", Path: "/v2/images/{id}/locations", Handle: a.listLocations, Doc: "show where an image's data lies"},
+		{Method: "POST", Path: "/v2/images/{id}/locations", Handle: a.addLocation, Doc: "make what lies somewhere a queued image's data"},
 		{Method: "DELETE", Path: "/v2/stores/{store}/{id}", Handle: a.deleteFromStore, Doc: "remove an image's data from a store"},
 
 		{Method: "GET", Path: "/v2/images/{id}/members", Handle: a.listMembers, Doc: "list whom an image is shared with"},

@@ -18,6 +18,8 @@ const stamp = "2006-01-02T15:04:05Z"
 type imageView struct {
 	i *image.Image
 	o *control.Options
+	// located: the caller may know where the data lies.
+	located bool
 }
 
 // MarshalJSON implements json.Marshaler.
@@ -50,9 +52,13 @@ func (v imageView) MarshalJSON() ([]byte, error) {
 	w.text("created_at", i.CreatedAt.UTC().Format(stamp))
 	w.text("updated_at", i.UpdatedAt.UTC().Format(stamp))
 	if v.o.ShowLocations {
-		w.json("locations", locationViews(i))
+		list := []locationView{}
+		if v.located {
+			list = locationViews(i)
+		}
+		w.json("locations", list)
 	}
-	if v.o.ShowDirectURL && len(i.Locations) > 0 {
+	if v.located && v.o.ShowDirectURL && len(i.Locations) > 0 {
 		w.text("direct_url", i.Locations[0].URL)
 	}
 	tags := i.Tags
@@ -77,8 +83,8 @@ func (v imageView) MarshalJSON() ([]byte, error) {
 }
 
 type locationView struct {
-	URL      string            `json:"url"`
-	Metadata map[string]string `json:"metadata"`
+	URL      string         `json:"url"`
+	Metadata map[string]any `json:"metadata"`
 }
 
 func locationViews(i *image.Image) []locationView {

@@ -101,7 +101,7 @@ func New(cfg Config) (*Control, error) {
 		c.staging = c.defaultBackend().Blobs
 	}
 	c.tasks = &task.Runner{DB: cfg.Store.DB, Place: cfg.Place, Now: cfg.Now, Log: cfg.Log,
-		Handlers: map[string]task.Handler{"image.import": c.runImport, "image.discard": c.runDiscard}}
+		Handlers: map[string]task.Handler{"image.import": c.runImport, "image.discard": c.runDiscard, "image.hash": c.runHash}}
 	return c, nil
 }
 
@@ -167,5 +167,5 @@ func (c *Control) stampNow() time.Time { return c.now().UTC().Truncate(time.Micr
 
 // location says where a blob lies, for the database.
 func location(b *Backend, key string) image.Location {
-	return image.Location{Store: b.ID, Key: key, URL: b.Blobs.URL(key), Metadata: map[string]string{"store": b.ID}}
+	return image.Location{Store: b.ID, Key: key, URL: b.Blobs.URL(key), Metadata: map[string]any{"store": b.ID}}
 }

@@ -36,6 +36,18 @@ func (c *Control) Open(ctx context.Context, id string, prefer []string) (*image.
 	return s.Image, data, err
 }
 
+// open reads what lies at a location.
+func open(ctx context.Context, b *Backend, l image.Location) (blob.Reader, error) {
+	if l.Key != "" {
+		return b.Blobs.Open(ctx, l.Key)
+	}
+	f, ok := b.Blobs.(blob.Foreign)
+	if !ok {
+		return nil, errors.New("store " + b.ID + " reads only what it keeps itself")
+	}
+	return f.OpenURL(ctx, l.URL)
+}
+
 // read opens the first of an image's locations that can be read: those that are
 // preferred, then those in the heaviest stores.
 func (c *Control) read(ctx context.Context, i *image.Image, prefer []string) (blob.Reader, error) {
@@ -65,7 +77,7 @@ func (c *Control) read(ctx context.Context, i *image.Image, prefer []string) (bl
 			failed = errors.Join(failed, errors.New("store "+l.Store+" is not configured"))
 			continue
 		}
-		r, err := b.Blobs.Open(ctx, l.Key)
+		r, err := open(ctx, b, l)
 		if err == nil {
 			return r, nil
 		}

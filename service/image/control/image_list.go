@@ -64,13 +64,3 @@ func (c *Control) Usage(ctx context.Context) (store.Usage, int64, error) {
 	u, err := c.store.Usage(ctx, c.store.DB, caller.ProjectID)
 	return u, c.quota, err
 }
-
-// Locations returns an image for those who may know where its data lies: other
-// services.
-func (c *Control) Locations(ctx context.Context, id string) (*image.Image, error) {
-	s, err := c.seeFor(ctx, id, "fetch_image_location")
-	if err != nil {
-		return nil, err
-	}
-	return s.Image, nil
-}

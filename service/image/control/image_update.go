@@ -27,12 +27,16 @@ func (c *Control) Update(ctx context.Context, id string, changes []Change) (*ima
 		return nil, err
 	}
 	for _, ch := range changes {
-		if err := permit(ctx, s, ch); err != nil {
+		if err := c.permit(ctx, s, ch); err != nil {
 			return nil, err
 		}
 	}
 	if len(changes) == 0 {
 		return s.Image, nil
+	}
+	visited, err := c.visits(ctx, s.Image, changes)
+	if err != nil {
+		return nil, err
 	}
 	var next *image.Image
 	err = c.store.Tx(ctx, func(tx *db.Tx) error {
@@ -44,7 +48,13 @@ func (c *Control) Update(ctx context.Context, id string, changes []Change) (*ima
 		next = &copied
 		next.Properties, next.Tags = maps.Clone(was.Properties), slices.Clone(was.Tags)
 		for _, ch := range changes {
-			if err := c.change(next, ch); err != nil {
+			var err error
+			if ch.Path[0] == "locations" {
+				err = c.changeLocations(next, ch, visited)
+			} else {
+				err = c.change(next, ch)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -52,16 +62,19 @@ func (c *Control) Update(ctx context.Context, id string, changes []Change) (*ima
 			return err
 		}
 		next.UpdatedAt = c.stampNow()
+		if err := c.saveLocations(ctx, tx, was, next); err != nil {
+			return err
+		}
 		return c.store.Save(ctx, tx, was, next)
 	})
 	return next, err
 }
 
 // permit checks that the caller may make a change at all.
-func permit(ctx context.Context, s *seen, ch Change) error {
+func (c *Control) permit(ctx context.Context, s *seen, ch Change) error {
 	name := ch.Path[0]
-	if name == "locations" { // also a way to files of the host: not offered
-		return fault.Forbiddenf("It's not allowed to add, replace or remove locations: show_multiple_locations is not supported for writing.")
+	if name == "locations" {
+		return c.permitLocations(ctx, s, ch)
 	}
 	if err := settable(name); err != nil {
 		return err

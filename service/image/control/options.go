@@ -23,6 +23,8 @@ type Options struct {
 	ShowDirectURL      bool   `toml:"show_image_direct_url"`
 	ShowLocations      bool   `toml:"show_multiple_locations"`
 	HashingAlgorithm   string `toml:"hashing_algorithm"` // sha256, sha384 or sha512
+	DoSecureHash       bool   `toml:"do_secure_hash"`    // of what lies at new locations
+	HTTPRetries        int    `toml:"http_retries"`      // of that
 	// EnabledImportMethods may be glance-direct, copy-image and web-download. The
 	// last has this service fetch what a user names, and is off by default.
 	EnabledImportMethods []string `toml:"enabled_import_methods"`
@@ -56,6 +58,8 @@ func Defaults() Options {
 		ImageMemberQuota: 128, ImagePropertyQuota: 128, ImageTagQuota: 128, ImageLocationQuota: 10,
 		LimitParamDefault: 25, APILimitMax: 1000,
 		HashingAlgorithm:     "sha512",
+		DoSecureHash:         true,
+		HTTPRetries:          3,
 		EnabledImportMethods: []string{"glance-direct", "copy-image"},
 		Format: FormatOptions{
 			ContainerFormats: []string{"ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"},

@@ -8,12 +8,12 @@ import (
 )
 
 type location struct {
-	Seq      int64                      `db:"seq"`
-	ImageID  string                     `db:"image_id"`
-	Store    string                     `db:"store"`
-	Key      string                     `db:"blob_key"`
-	URL      string                     `db:"url"`
-	Metadata db.JSON[map[string]string] `db:"metadata"`
+	Seq      int64                   `db:"seq"`
+	ImageID  string                  `db:"image_id"`
+	Store    string                  `db:"store"`
+	Key      string                  `db:"blob_key"`
+	URL      string                  `db:"url"`
+	Metadata db.JSON[map[string]any] `db:"metadata"`
 }
 
 func (l *location) location() image.Location {
@@ -29,8 +29,21 @@ func (s *Store) InsertLocation(ctx context.Context, tx *db.Tx, imageID string, l
 
 // DeleteLocation removes a location from an image.
 func (s *Store) DeleteLocation(ctx context.Context, tx *db.Tx, imageID string, l image.Location) error {
-	_, err := tx.Exec(ctx, `DELETE FROM image_locations WHERE image_id = ? AND store = ? AND blob_key = ?`, imageID, l.Store, l.Key)
+	_, err := tx.Exec(ctx, `DELETE FROM image_locations WHERE image_id = ? AND store = ? AND blob_key = ? AND url = ?`, imageID, l.Store, l.Key, l.URL)
 	return err
+}
+
+// ReplaceLocations writes an image's locations anew, in their order.
+func (s *Store) ReplaceLocations(ctx context.Context, tx *db.Tx, imageID string, list []image.Location) error {
+	if _, err := tx.Exec(ctx, `DELETE FROM image_locations WHERE image_id = ?`, imageID); err != nil {
+		return err
+	}
+	for _, l := range list {
+		if err := s.InsertLocation(ctx, tx, imageID, l); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Wanted reports whether a blob belongs to an image, or is being written, or has

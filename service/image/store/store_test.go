@@ -71,7 +71,7 @@ func TestImageRoundTrip(t *testing.T) {
 			if err := s.Save(t.Context(), tx, was, &next); err != nil {
 				return err
 			}
-			return s.InsertLocation(t.Context(), tx, id(1), image.Location{Store: "s", Key: "k", URL: "u", Metadata: map[string]string{"m": "n"}})
+			return s.InsertLocation(t.Context(), tx, id(1), image.Location{Store: "s", Key: "k", URL: "u", Metadata: map[string]any{"m": "n"}})
 		})
 		if err != nil {
 			t.Fatal(err)
