@@ -111,7 +111,8 @@ type VNC struct {
 // ImageOptions are the image service's.
 type ImageOptions struct {
 	imagecontrol.Options
-	DataDir string `toml:"filesystem_store_datadir"` // of a file store that has none of its own; "" below Data
+	DataDir  string `toml:"filesystem_store_datadir"` // of a file store that has none of its own; "" below Data
+	CacheDir string `toml:"image_cache_dir"`          // of this node's copies of what lies far away; "" none
 	// EnabledBackends are the stores, "name:kind" with a kind of the table in
 	// drivers.go; none: one that is named after its kind, file.
 	EnabledBackends []string                     `toml:"enabled_backends"`

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"kilonova/service/image/blob"
 	imagecontrol "kilonova/service/image/control"
 )
 
@@ -54,6 +55,14 @@ func (s *Stack) imageBackends() ([]imagecontrol.Backend, error) {
 		return nil, fmt.Errorf("[image.glance_store] default_backend: there is no store %q", chosen)
 	}
 	return backends, nil
+}
+
+// imageCache opens the folder of this node's copies, nil: it keeps none.
+func (s *Stack) imageCache() (blob.Store, error) {
+	if s.Config.Image.CacheDir == "" {
+		return nil, nil
+	}
+	return imageStores["file"](s.ctx, &s.Config, ImageStoreOptions{FileOptions: FileOptions{Dir: s.Config.Image.CacheDir}})
 }
 
 func isBackend(backends []imagecontrol.Backend, name string) bool {

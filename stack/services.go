@@ -110,7 +110,11 @@ func (s *Stack) startImage() error {
 	if err != nil {
 		return err
 	}
-	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: backends, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
+	cache, err := s.imageCache()
+	if err != nil {
+		return err
+	}
+	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: backends, Cache: cache, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}

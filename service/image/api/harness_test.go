@@ -58,14 +58,21 @@ func start(t testing.TB, change func(*control.Options)) *cloud {
 		t.Fatal(err)
 	}
 	o := control.Defaults()
+	o.CacheMaxSize = 0 // those who want a cache say so
 	if change != nil {
 		change(&o)
 	}
 	cfg := control.Config{Store: cl.s, Options: o, Log: slog.New(slog.DiscardHandler), Now: cl.clock.now}
-	for _, name := range []string{"one", "two", "stage"} {
+	for _, name := range []string{"one", "two", "stage", "cache"} {
 		blobs, err := file.New(file.Options{Dir: filepath.Join(cl.dir, name)})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if name == "cache" {
+			if o.CacheMaxSize != 0 {
+				cfg.Cache = blobs
+			}
+			continue
 		}
 		if name == "stage" {
 			cfg.Staging = blobs

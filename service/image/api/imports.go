@@ -93,3 +93,24 @@ func (a *api) listTasks(ctx context.Context, r *rest.Request) (*rest.Response, e
 	}
 	return rest.OK(body), nil
 }
+
+func (a *api) createTask(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	var body map[string]any
+	if err := decode(r, &body); err != nil {
+		return nil, err
+	}
+	kind, ok := body["type"].(string)
+	input, isObject := body["input"].(map[string]any)
+	if !ok || !isObject {
+		return nil, fault.Invalidf("Provided object does not match schema 'task': 'type' and 'input' are required properties")
+	}
+	t, err := a.c.CreateTask(ctx, kind, input)
+	if err != nil {
+		return nil, err
+	}
+	return rest.Created(viewTask(t)).With("Location", r.Link("/v2/tasks/"+t.ID)), nil
+}
+
+func (a *api) deleteTask(ctx context.Context, _ *rest.Request) (*rest.Response, error) {
+	return nil, a.c.DeleteTask(ctx)
+}

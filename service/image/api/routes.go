@@ -62,7 +62,21 @@ func (a *api) routes() []rest.Route {
 		{Method: "DELETE", Path: "/v2/images/{id}/members/{member}", Handle: a.removeMember, Doc: "stop sharing an image"},
 
 		{Method: "GET", Path: "/v2/tasks", Handle: a.listTasks, Doc: "list tasks"},
+		{Method: "POST", Path: "/v2/tasks", Handle: a.createTask, Doc: "import an image by a task"},
+		{Method: "DELETE", Path: "/v2/tasks/{task}", Handle: a.deleteTask, Doc: "refuse: tasks go by themselves"},
 		{Method: "GET", Path: "/v2/tasks/{task}", Handle: a.showTask, Doc: "show a task"},
+
+		{Method: "GET", Path: "/v2/cache", Handle: a.showCache, Doc: "list what is in the cache and what is to come"},
+		{Method: "DELETE", Path: "/v2/cache", Handle: a.clearCache, Doc: "empty the cache and its queue"},
+		{Method: "PUT", Path: "/v2/cache/{id}", Handle: a.cacheImage, Doc: "have an image fetched into the cache"},
+		{Method: "DELETE", Path: "/v2/cache/{id}", Handle: a.uncacheImage, Doc: "remove an image from the cache"},
+		{Method: "GET", Path: "/v2/cached_images", Handle: a.cachedImages, Doc: "list what is in the cache"},
+		{Method: "DELETE", Path: "/v2/cached_images", Handle: a.emptyCache("cache"), Doc: "empty the cache"},
+		{Method: "DELETE", Path: "/v2/cached_images/{id}", Handle: a.uncacheImage, Doc: "remove an image from the cache"},
+		{Method: "GET", Path: "/v2/queued_images", Handle: a.queuedImages, Doc: "list what is to be fetched into the cache"},
+		{Method: "PUT", Path: "/v2/queued_images/{id}", Handle: a.cacheImage, Doc: "have an image fetched into the cache"},
+		{Method: "DELETE", Path: "/v2/queued_images", Handle: a.emptyCache("queue"), Doc: "empty the cache's queue"},
+		{Method: "DELETE", Path: "/v2/queued_images/{id}", Handle: a.uncacheImage, Doc: "remove an image from the cache's queue"},
 
 		{Method: "GET", Path: "/v2/info/import", Handle: a.infoImport, Doc: "tell the import methods"},
 		{Method: "GET", Path: "/v2/info/stores", Handle: a.infoStores, Doc: "tell the stores"},

@@ -198,6 +198,9 @@ func viewTask(t *image.Task) taskView {
 	v := taskView{ID: t.ID, Type: t.Type, Status: t.Status, Owner: t.Owner, ImageID: t.ImageID, RequestID: t.RequestID, UserID: t.UserID,
 		Input: t.Input, Result: t.Result, Message: t.Message, CreatedAt: t.CreatedAt.UTC().Format(stamp), UpdatedAt: t.UpdatedAt.UTC().Format(stamp),
 		Self: "/v2/tasks/" + t.ID, Schema: "/v2/schemas/task"}
+	if t.Type == "import" && t.Status == image.TaskSuccess {
+		v.Result = map[string]any{"image_id": t.ImageID}
+	}
 	if over := t.Status == image.TaskSuccess || t.Status == image.TaskFailure; over && !t.ExpiresAt.Equal(time.Time{}) {
 		text := t.ExpiresAt.UTC().Format(stamp)
 		v.ExpiresAt = &text

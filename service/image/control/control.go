@@ -45,6 +45,8 @@ type Config struct {
 	// the backends it is the same for all processes that share the database: any
 	// of them may do the import.
 	Staging blob.Store
+	// Cache keeps copies near this node of images whose stores are far; nil: none.
+	Cache   blob.Store
 	Options Options
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -60,6 +62,9 @@ type Control struct {
 	store    *store.Store
 	backends []Backend
 	staging  blob.Store
+	cache    blob.Store
+	node     string        // whose cache it is
+	toCache  chan struct{} // something is to be fetched
 	o        Options
 	quota    int64 // bytes a project; 0 none
 	log      *slog.Logger
@@ -79,7 +84,7 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{store: cfg.Store, staging: cfg.Staging, o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: uuid.NewString()}
+	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, node: cfg.Place, toCache: make(chan struct{}, 1), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: uuid.NewString()}
 	if c.newID == nil {
 		c.newID = uuid.NewString
 	}
@@ -110,6 +115,7 @@ func (c *Control) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.tasks.Run(ctx) })
 	g.Go(func() error { return c.sweep(ctx) })
+	g.Go(func() error { return c.fillCache(ctx) })
 	return g.Wait()
 }
 

@@ -32,6 +32,11 @@ func (c *Control) Open(ctx context.Context, id string, prefer []string) (*image.
 	if s.Status != image.Active && s.Status != image.Deactivated {
 		return s.Image, nil, nil
 	}
+	if len(prefer) == 0 {
+		if data := c.fromCache(ctx, s.Image); data != nil {
+			return s.Image, data, nil
+		}
+	}
 	data, err := c.read(ctx, s.Image, prefer)
 	return s.Image, data, err
 }

@@ -30,6 +30,7 @@ type Import struct {
 	MustSucceed   bool // in all stores, or in none
 	AsRequested   map[string]any
 	FromStoreHead string // the store of the header X-Image-Meta-Store, "" none
+	asTask        bool   // of the older kind that makes the image too
 }
 
 type importPayload struct {
@@ -68,7 +69,10 @@ func (c *Control) Import(ctx context.Context, id string, im Import) error {
 	if err != nil || len(stores) == 0 {
 		return err
 	}
-	return c.store.Tx(ctx, func(tx *db.Tx) error { return c.beginImport(ctx, tx, id, im, stores) })
+	return c.store.Tx(ctx, func(tx *db.Tx) error {
+		_, err := c.beginImport(ctx, tx, id, im, stores)
+		return err
+	})
 }
 
 // importable says whether an image is in the right status for a method.
@@ -128,28 +132,28 @@ func (c *Control) importStores(i *image.Image, im Import) ([]string, error) {
 	return stores, nil
 }
 
-func (c *Control) beginImport(ctx context.Context, tx *db.Tx, id string, im Import, stores []string) error {
+func (c *Control) beginImport(ctx context.Context, tx *db.Tx, id string, im Import, stores []string) (*image.Task, error) {
 	was, err := c.store.Lock(ctx, tx, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := importable(was, im.Method); err != nil { // it may have changed
-		return err
+		return nil, err
 	}
 	if pending, err := task.Pending(ctx, tx, id); err != nil {
-		return err
+		return nil, err
 	} else if pending {
-		return fault.Conflictf("Image has active task")
+		return nil, fault.Conflictf("Image has active task")
 	}
 	p := importPayload{TaskID: c.newID(), Method: im.Method, URI: im.URI, Stores: stores, MustSucceed: im.MustSucceed}
 	switch im.Method {
 	case "glance-direct":
 		uploads, err := c.store.Uploads(ctx, tx, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(uploads) != 1 || was.Size == nil {
-			return fault.Conflictf("Image is still being staged.")
+			return nil, fault.Conflictf("Image is still being staged.")
 		}
 		p.Stage = uploads[0].Key
 	case "web-download":
@@ -159,7 +163,7 @@ func (c *Control) beginImport(ctx context.Context, tx *db.Tx, id string, im Impo
 	next.Properties = maps.Clone(was.Properties)
 	if im.Method != "copy-image" {
 		if err := was.To(image.Importing); err != nil {
-			return err
+			return nil, err
 		}
 		next.Status = image.Importing
 	}
@@ -167,14 +171,17 @@ func (c *Control) beginImport(ctx context.Context, tx *db.Tx, id string, im Impo
 	delete(next.Properties, propFailed)
 	next.UpdatedAt = c.stampNow()
 	if err := c.store.Save(ctx, tx, was, &next); err != nil {
-		return err
+		return nil, err
 	}
 	caller := auth.From(ctx)
 	t := image.Task{ID: p.TaskID, Type: "api_image_import", Status: image.TaskPending, Owner: caller.ProjectID, UserID: caller.UserID,
 		RequestID: rest.RequestID(ctx), ImageID: id, CreatedAt: next.UpdatedAt, UpdatedAt: next.UpdatedAt,
 		Input: map[string]any{"image_id": id, "import_req": im.AsRequested, "backend": stores}}
-	if err := c.store.InsertTask(ctx, tx, t); err != nil {
-		return err
+	if im.asTask {
+		t.Type, t.Input = taskImport, im.AsRequested
 	}
-	return c.tasks.Add(ctx, tx, task.Task{Kind: "image.import", Subject: id, Payload: p, RequestID: t.RequestID})
+	if err := c.store.InsertTask(ctx, tx, t); err != nil {
+		return nil, err
+	}
+	return &t, c.tasks.Add(ctx, tx, task.Task{Kind: "image.import", Subject: id, Payload: p, RequestID: t.RequestID})
 }

@@ -22,9 +22,10 @@ type Options struct {
 	APILimitMax        int    `toml:"api_limit_max"`        // images of a list, whatever the client says
 	ShowDirectURL      bool   `toml:"show_image_direct_url"`
 	ShowLocations      bool   `toml:"show_multiple_locations"`
-	HashingAlgorithm   string `toml:"hashing_algorithm"` // sha256, sha384 or sha512
-	DoSecureHash       bool   `toml:"do_secure_hash"`    // of what lies at new locations
-	HTTPRetries        int    `toml:"http_retries"`      // of that
+	HashingAlgorithm   string `toml:"hashing_algorithm"`    // sha256, sha384 or sha512
+	DoSecureHash       bool   `toml:"do_secure_hash"`       // of what lies at new locations
+	HTTPRetries        int    `toml:"http_retries"`         // of that
+	CacheMaxSize       int64  `toml:"image_cache_max_size"` // bytes
 	// EnabledImportMethods may be glance-direct, copy-image and web-download. The
 	// last has this service fetch what a user names, and is off by default.
 	EnabledImportMethods []string `toml:"enabled_import_methods"`
@@ -58,6 +59,7 @@ func Defaults() Options {
 		ImageMemberQuota: 128, ImagePropertyQuota: 128, ImageTagQuota: 128, ImageLocationQuota: 10,
 		LimitParamDefault: 25, APILimitMax: 1000,
 		HashingAlgorithm:     "sha512",
+		CacheMaxSize:         10 << 30,
 		DoSecureHash:         true,
 		HTTPRetries:          3,
 		EnabledImportMethods: []string{"glance-direct", "copy-image"},

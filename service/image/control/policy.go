@@ -46,6 +46,10 @@ var policy = auth.MustPolicy(map[string]string{
 	"deactivate":            admin + " or (" + member + ")",
 	"reactivate":            admin + " or (" + member + ")",
 	"copy_image":            admin,
+	"manage_image_cache":    admin,
+	"cache_image":           admin,
+	"cache_list":            admin,
+	"cache_delete":          admin,
 	"stores_info_detail":    admin,
 	"tasks_api_access":      admin,
 
