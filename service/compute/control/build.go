@@ -75,7 +75,7 @@ func (c *Control) build(ctx context.Context, run *task.Run, s *compute.Server) e
 			state.Failure = &buildFailure{Message: publicMessage(err),
 				Again: state.Host != "" && len(state.Tried) < c.Options.MaxAttempts && c.Now().Before(deadline) && !fault.Is(err, fault.Invalid)}
 			// noted before it is done: a claim that is given back must not be built on
-			if err := run.Save(ctx, stepClear, state); err != nil {
+			if err := c.noteFailure(ctx, run, state); err != nil {
 				return err
 			}
 		}
@@ -92,9 +92,33 @@ func (c *Control) build(ctx context.Context, run *task.Run, s *compute.Server) e
 	}
 }
 
+// noteFailure writes that a try has failed, and counts it against the host.
+func (c *Control) noteFailure(ctx context.Context, run *task.Run, state buildState) error {
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if state.Host != "" {
+			if err := c.Store.AddBuildFailure(ctx, tx, state.Host); err != nil {
+				return err
+			}
+		}
+		return run.SaveIn(ctx, tx, stepClear, state)
+	})
+}
+
+// forgive forgets a host's failures once a build has succeeded there.
+func (c *Control) forgive(ctx context.Context, host string) {
+	f, err := c.Fleet(ctx)
+	if err == nil && f.failures[host] > 0 {
+		err = c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.ForgetBuildFailures(ctx, tx, host) })
+	}
+	if err != nil {
+		c.Log.Warn("a host's failed builds are not forgotten", "host", host, "error", err)
+	}
+}
+
 // built writes that the server is there. Should the database not take it, the
 // task is taken up again and finds the guest made.
 func (c *Control) built(ctx context.Context, run *task.Run, s *compute.Server, state buildState, progress compute.Progress) error {
+	c.forgive(ctx, state.Host)
 	now := c.Now()
 	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Active), Task: ptr(compute.NoTask), Power: &progress.Power, LaunchedAt: &now,
 		AdminPass: ptr("")}, "compute__do_build_and_run_instance", state.Host, nil)

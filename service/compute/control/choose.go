@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"kilonova/internal/fault"
@@ -97,6 +98,7 @@ func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []comp
 	for _, candidate := range candidates {
 		if h := f.byNode[candidate.ProviderID]; h != nil {
 			x := c.scheduleHost(h, candidate)
+			x.Aggregates, x.FailedBuilds = f.byHost[h.Name], f.failures[h.Name]
 			x.Servers, x.IOOps = loads[h.Name].Servers, loads[h.Name].Busy
 			all = append(all, x)
 		}
@@ -127,7 +129,42 @@ func (c *Control) scheduleRequest(ctx context.Context, s *compute.Server, state 
 	}
 	var err error
 	r.Located, err = c.Store.HostsOf(ctx, c.Store.DB, slices.Concat(r.Hints.SameHost, r.Hints.DifferentHost))
-	return r, err
+	if err != nil {
+		return nil, err
+	}
+	return r, c.addGroup(ctx, r, s)
+}
+
+// addGroup tells the scheduler of the server's group and where its members are.
+func (c *Control) addGroup(ctx context.Context, r *schedule.Request, s *compute.Server) error {
+	if _, hinted := s.Hints["group"]; !hinted {
+		return nil
+	}
+	g, err := c.Store.GroupOf(ctx, c.Store.DB, s.ID)
+	if err != nil || g == nil {
+		return err
+	}
+	places, err := c.Store.PlacesOf(ctx, c.Store.DB, g.ID)
+	if err != nil {
+		return err
+	}
+	r.Group = &schedule.Group{ID: g.ID, Policy: g.Policy, MaxServerPerHost: g.MaxPerHost, Members: g.Members}
+	if r.Located == nil {
+		r.Located = make(map[string]string, len(places))
+	}
+	for id, hosts := range places {
+		for i, host := range hosts {
+			if i == 1 && id == s.ID {
+				break // where it goes is not held against itself
+			}
+			if i > 0 { // one that moves counts in both places
+				id = fmt.Sprintf("%s/%d", id, i)
+				r.Group.Members = append(r.Group.Members, id)
+			}
+			r.Located[id] = host
+		}
+	}
+	return nil
 }
 
 // hintsOf reads the hints that are known; others are the user's own.

@@ -20,6 +20,7 @@ type Fleet struct {
 	// in byHost.
 	Aggregates []compute.Aggregate
 	byHost     map[string][]*schedule.Aggregate
+	failures   map[string]int // builds failed on hosts, since one succeeded
 	fallback   string
 	read       time.Time
 	down       time.Duration // how long a host may be silent
@@ -68,7 +69,11 @@ func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{Hosts: hosts, byName: map[string]*compute.Host{}, byNode: map[string]*compute.Host{}, zones: map[string]string{}, Aggregates: aggregates, byHost: map[string][]*schedule.Aggregate{}, fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
+	failures, err := c.Store.BuildFailures(ctx, c.Store.DB)
+	if err != nil {
+		return nil, err
+	}
+	f := &Fleet{Hosts: hosts, failures: failures, byName: map[string]*compute.Host{}, byNode: map[string]*compute.Host{}, zones: map[string]string{}, Aggregates: aggregates, byHost: map[string][]*schedule.Aggregate{}, fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
 	for _, a := range aggregates {
 		zone, ready := a.Metadata[zoneKey], schedule.NewAggregate(a.ID, a.Name, a.Metadata)
 		for _, h := range a.Hosts {

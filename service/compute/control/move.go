@@ -146,12 +146,24 @@ func (c *Control) placeMove(ctx context.Context, run *task.Run, s *compute.Serve
 	if err != nil {
 		return err
 	}
-	choices, err := c.moveChoices(ctx, &there, state, fleet)
-	if err != nil {
-		return err
+	for round := 1; ; round++ {
+		choices, err := c.moveChoices(ctx, &there, state, fleet)
+		if err != nil {
+			return err
+		}
+		err = c.placeMoveOn(ctx, run, s, &there, m, state, kind, fleet, choices)
+		// Others were faster in what is held beyond the claim: choose anew.
+		if !errors.Is(err, errHeld) || round == placeRounds {
+			return err
+		}
 	}
-	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(m.NewFlavor)}
-	unable := 0
+}
+
+// placeMoveOn takes the first of the chosen hosts that can carry the guest, and on
+// which claim and hold succeed. there is the server as it will be.
+func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *compute.Server, m *compute.Migration, state *moveState, kind moveKind, fleet *Fleet, choices []schedule.Choice) error {
+	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(there.Flavor)}
+	unable, lost := 0, error(nil)
 	for _, choice := range choices {
 		h := fleet.byName[choice.Name]
 		if h == nil || !slices.Contains(h.Methods, kind.method) {
@@ -165,9 +177,22 @@ func (c *Control) placeMove(ctx context.Context, run *task.Run, s *compute.Serve
 		if err != nil {
 			return err
 		}
-		m.DestHost, m.DestNode, m.DestIP = choice.Name, choice.Node, h.Resources.HostIP
-		return c.moveStep(ctx, run, s, m, kind.task, kind.status, kind.event, choice.Name,
-			func(tx *db.Tx) error { return run.SaveIn(ctx, tx, stepPlaced, *state) })
+		to := *m
+		to.DestHost, to.DestNode, to.DestIP = choice.Name, choice.Node, h.Resources.HostIP
+		err = c.moveStep(ctx, run, s, &to, kind.task, kind.status, kind.event, choice.Name, func(tx *db.Tx) error {
+			if err := c.hold(ctx, tx, there, choice.Name); err != nil {
+				return err
+			}
+			return run.SaveIn(ctx, tx, stepPlaced, *state)
+		})
+		if lost = err; errors.Is(err, errHeld) {
+			continue
+		}
+		*m = to
+		return err
+	}
+	if lost != nil {
+		return fault.New(fault.Conflict, "No valid host was found: %w", lost)
 	}
 	return fault.Conflictf("No valid host was found. Of the %d hosts that were chosen %d cannot %s, and on the others somebody else took the room first.", len(choices), unable, kind.what)
 }

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ import (
 // Control.placing decides for all that wait: with one question to Placement, one claim and one
 // transaction. Each choice sees those before it, so that servers that are asked
 // for at once spread as those asked for in turn do. Processes beside this one
-// are kept apart by the claim alone.
+// are kept apart by claim and hold.
 type placeQueue struct {
 	mu      sync.Mutex
 	waiting []*placing
@@ -102,27 +103,48 @@ func (c *Control) viewOfBatch() *view {
 	return c.places.view
 }
 
-// placeOne decides for one build: the best host on which the claim succeeds.
+// placeOne decides for one build. When others were faster in what is held beyond
+// the claim, what the choice was made by has changed, and it is made anew.
 func (c *Control) placeOne(p *placing, began time.Time, v *view) error {
+	for round := 1; ; round++ {
+		err := c.placeOnce(p, began, v)
+		if !errors.Is(err, errHeld) || round == placeRounds {
+			return err
+		}
+	}
+}
+
+// placeRounds bounds how often a choice is made anew because of others. Each time
+// at least one of them got on.
+const placeRounds = 20
+
+// placeOnce takes the best host on which claim and hold succeed.
+func (c *Control) placeOnce(p *placing, began time.Time, v *view) error {
 	d, err := c.decide(p.ctx, p.s, p.state, v)
 	p.note(d, began, 1)
 	if err != nil {
 		return err
 	}
+	var lost error
 	for _, choice := range d.choices {
 		err = c.Placement.Claim(p.ctx, choice.ProviderID, claimOf(p.s, d))
-		if fault.Is(err, fault.Conflict) {
-			v.forget() // somebody was faster
-			continue
-		}
-		if err != nil {
+		if err == nil {
+			v.take(gift{choice.ProviderID, d.question.Resources, d.request}, p.s.ID, choice.Name)
+			d.took = c.Now().Sub(began)
+			err = c.placed(p.ctx, []*placing{p}, []schedule.Choice{choice})
+			if !errors.Is(err, errHeld) {
+				return err
+			}
+			v.drop(p.s.ID)
+		} else if !fault.Is(err, fault.Conflict) {
 			return err
 		}
-		v.take(gift{choice.ProviderID, d.question.Resources, d.request}, p.s.ID, choice.Name)
-		d.took = c.Now().Sub(began)
-		return c.placed(p.ctx, []*placing{p}, []schedule.Choice{choice})
+		v.forget() // somebody was faster
+		if !errors.Is(lost, errHeld) {
+			lost = err
+		}
 	}
-	return fault.New(fault.Conflict, "No valid host was found. On each of the %d hosts that were chosen others took the room first: %w", len(d.choices), err)
+	return fault.New(fault.Conflict, "No valid host was found. On each of the %d hosts that were chosen others took the room first: %w", len(d.choices), lost)
 }
 
 // placeTogether decides for all of a batch at once; false when that did not work
@@ -208,6 +230,9 @@ func (c *Control) placed(ctx context.Context, all []*placing, choices []schedule
 }
 
 func (c *Control) placedIn(ctx context.Context, tx *db.Tx, p *placing, choice schedule.Choice) error {
+	if err := c.hold(ctx, tx, p.s, choice.Name); err != nil {
+		return err
+	}
 	now := c.Now()
 	ok, err := c.Store.UpdateServer(ctx, tx, p.s.ID, store.ServerPatch{Host: &p.s.Host, Node: &p.s.Node, Task: ptr(compute.Networking)},
 		store.Expect{States: []compute.State{compute.Building}, Tasks: []compute.Task{compute.Scheduling, compute.Networking, compute.Spawning}, Existing: true}, now)

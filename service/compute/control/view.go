@@ -119,6 +119,13 @@ func (v *view) take(g gift, server, host string) {
 	}
 }
 
+// drop takes back what was given last: the server did not get on the host.
+func (v *view) drop(server string) {
+	v.given = v.given[:len(v.given)-1]
+	delete(v.located, server)
+	v.forget()
+}
+
 func (l *hostList) take(g gift) {
 	i, ok := l.at[g.provider]
 	if !ok {

@@ -133,9 +133,8 @@ func (s *Store) DeleteGroup(ctx context.Context, tx *db.Tx, id string) error {
 }
 
 // GroupTurn has those who change a group, or who decide by it, come one after the
-// other: until tx ends, nobody else gets past this line. It must be tx's first,
-// so that what tx reads is what those before it wrote. It reports whether the
-// group is still there.
+// other: until tx ends, nobody else gets past this line, and what tx reads after it
+// is what those before it wrote. It reports whether the group is still there.
 func (s *Store) GroupTurn(ctx context.Context, tx *db.Tx, id string) (bool, error) {
 	n, err := tx.Exec(ctx, `UPDATE server_groups SET turn = turn + 1 WHERE id = ?`, id)
 	return n == 1, err

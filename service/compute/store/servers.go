@@ -242,6 +242,9 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 		query += ` AND deleted_at IS NULL`
 	}
 	n, err := tx.Exec(ctx, query, args...)
+	if err == nil && n == 1 && (p.DeletedAt != nil || p.Host != nil && *p.Host == "") {
+		err = s.DropHold(ctx, tx, id, "") // one that is nowhere holds nothing
+	}
 	return n == 1, err
 }
 

@@ -1,0 +1,71 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+)
+
+// errHeld: between the choice of a host and its noting others have taken what
+// made it fit. The next host is tried, or the choice is made anew.
+var errHeld = errors.New("others were faster")
+
+// hold decides in tx, once and for all, that a server may be on a host, and notes
+// what it takes there beyond its claim in Placement: a seat in its group. It is
+// called by the transaction that notes the host, and fails with errHeld when what the choice was made by is no longer so:
+// those who decide about one group come here one after the other, from whatever
+// process. A hold needs not be given back: it counts only while its server is on
+// that host or on the way.
+func (c *Control) hold(ctx context.Context, tx *db.Tx, s *compute.Server, host string) error {
+	group, err := c.holdSeat(ctx, tx, s, host)
+	if err != nil || !group {
+		return err
+	}
+	return c.Store.PutHold(ctx, tx, s.ID, host, compute.Hold{})
+}
+
+// holdSeat decides whether the server's group has a seat on a host for it, and
+// reports whether it is in a group.
+func (c *Control) holdSeat(ctx context.Context, tx *db.Tx, s *compute.Server, host string) (bool, error) {
+	id, grouped := s.Hints["group"].(string)
+	if !grouped || id == "" {
+		return false, nil
+	}
+	there, err := c.Store.GroupTurn(ctx, tx, id)
+	if err != nil || !there {
+		return false, err // a group that is deleted has no say
+	}
+	g, err := c.Store.GroupOf(ctx, tx, s.ID)
+	if err != nil || g == nil {
+		return false, err
+	}
+	places, err := c.Store.PlacesOf(ctx, tx, g.ID)
+	if err != nil {
+		return false, err
+	}
+	delete(places, s.ID)
+	return true, seatFor(g, places, host)
+}
+
+// seatFor says whether one more of a group may come to a host, where the others
+// are in places.
+func seatFor(g *compute.ServerGroup, places map[string][]string, host string) error {
+	here := 0
+	for _, hosts := range places {
+		if slices.Contains(hosts, host) {
+			here++
+		}
+		// One that moves may yet end up in either place.
+		if g.Policy == compute.Affinity && slices.ContainsFunc(hosts, func(h string) bool { return h != host }) {
+			return fault.New(fault.Conflict, "Server group %s of policy affinity is on other hosts than %s: %w", g.ID, host, errHeld)
+		}
+	}
+	if most := max(1, g.MaxPerHost); g.Policy == compute.AntiAffinity && here >= most {
+		return fault.New(fault.Conflict, "Host %s has %d servers of server group %s, which allows %d: %w", host, here, g.ID, most, errHeld)
+	}
+	return nil
+}

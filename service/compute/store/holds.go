@@ -1,0 +1,125 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"kilonova/internal/db"
+	"kilonova/service/compute"
+)
+
+// A hold counts while its server is where it was made for, or on the way: what a
+// move or a build leaves behind needs nobody to take it back.
+const holdCounts = `s.deleted_at IS NULL AND (h.host = s.host OR s.task_state <> '' OR s.vm_state = 'resized')`
+
+type holdRow struct {
+	ServerID  string                `db:"server_id"`
+	Host      string                `db:"host"`
+	Exclusive bool                  `db:"exclusive"`
+	Hold      db.JSON[compute.Hold] `db:"hold"`
+}
+
+// PutHold notes what a server holds of a host, in place of what it held there
+// before.
+func (s *Store) PutHold(ctx context.Context, tx *db.Tx, serverID, host string, h compute.Hold) error {
+	if err := s.DropHold(ctx, tx, serverID, host); err != nil {
+		return err
+	}
+	err := db.Insert(ctx, tx, "host_holds", holdRow{ServerID: serverID, Host: host, Exclusive: !h.Empty(), Hold: db.AsJSON(h)})
+	return db.Raced(err)
+}
+
+// DropHold forgets what a server holds of a host, or of all for "".
+func (s *Store) DropHold(ctx context.Context, tx *db.Tx, serverID, host string) error {
+	query, args := `DELETE FROM host_holds WHERE server_id = ?`, []any{serverID}
+	if host != "" {
+		query, args = query+` AND host = ?`, append(args, host)
+	}
+	_, err := tx.Exec(ctx, query, args...)
+	return err
+}
+
+// Hold returns what a server holds of a host; the zero value for nothing.
+func (s *Store) Hold(ctx context.Context, q db.Querier, serverID, host string) (compute.Hold, error) {
+	row, err := db.Get[holdRow](ctx, q, `SELECT * FROM host_holds WHERE server_id = ? AND host = ?`, serverID, host)
+	if errors.Is(err, db.ErrNoRow) {
+		return compute.Hold{}, nil
+	}
+	return row.Hold.V, err
+}
+
+// Holds returns what servers hold exclusively of a host, or of each for "", by
+// host and server.
+func (s *Store) Holds(ctx context.Context, q db.Querier, host string) (map[string]map[string]compute.Hold, error) {
+	query, args := `SELECT h.* FROM host_holds AS h JOIN servers AS s ON s.id = h.server_id WHERE h.exclusive = ? AND `+holdCounts, []any{true}
+	if host != "" {
+		query, args = query+` AND h.host = ?`, append(args, host)
+	}
+	all := map[string]map[string]compute.Hold{}
+	for row, err := range db.Each[holdRow](ctx, q, query, args...) {
+		if err != nil {
+			return nil, err
+		}
+		if all[row.Host] == nil {
+			all[row.Host] = map[string]compute.Hold{}
+		}
+		all[row.Host][row.ServerID] = row.Hold.V
+	}
+	return all, nil
+}
+
+// PlacesOf says on which hosts the members of a group are, or have a hold: two
+// for one that moves.
+func (s *Store) PlacesOf(ctx context.Context, q db.Querier, groupID string) (map[string][]string, error) {
+	places := map[string][]string{}
+	for row, err := range db.Each[located](ctx, q, `SELECT s.id AS id, s.host AS host FROM server_group_members AS m JOIN servers AS s ON s.id = m.server_id
+		WHERE m.group_id = ? AND s.deleted_at IS NULL AND s.host <> ''
+		UNION SELECT s.id AS id, h.host AS host FROM server_group_members AS m JOIN servers AS s ON s.id = m.server_id JOIN host_holds AS h ON h.server_id = s.id
+		WHERE m.group_id = ? AND `+holdCounts+` ORDER BY id, host`, groupID, groupID) {
+		if err != nil {
+			return nil, err
+		}
+		places[row.ID] = append(places[row.ID], row.Host)
+	}
+	return places, nil
+}
+
+// NodeTurn has those who decide what of a host is held come one after the other;
+// see GroupTurn.
+func (s *Store) NodeTurn(ctx context.Context, tx *db.Tx, providerID string) error {
+	return s.QuotaTurn(ctx, tx, "node:"+providerID)
+}
+
+type failures struct {
+	Host  string `db:"host"`
+	Count int    `db:"failed"`
+}
+
+// BuildFailures says how many builds have failed on hosts since the last one that
+// succeeded; those without any are absent.
+func (s *Store) BuildFailures(ctx context.Context, q db.Querier) (map[string]int, error) {
+	all := map[string]int{}
+	for row, err := range db.Each[failures](ctx, q, `SELECT host, failed FROM build_failures`) {
+		if err != nil {
+			return nil, err
+		}
+		all[row.Host] = row.Count
+	}
+	return all, nil
+}
+
+// AddBuildFailure counts one more.
+func (s *Store) AddBuildFailure(ctx context.Context, tx *db.Tx, host string) error {
+	n, err := tx.Exec(ctx, `UPDATE build_failures SET failed = failed + 1 WHERE host = ?`, host)
+	if err != nil || n == 1 {
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO build_failures (host, failed) VALUES (?, 1)`, host)
+	return db.Raced(err)
+}
+
+// ForgetBuildFailures is for a host on which a build succeeded.
+func (s *Store) ForgetBuildFailures(ctx context.Context, tx *db.Tx, host string) error {
+	_, err := tx.Exec(ctx, `DELETE FROM build_failures WHERE host = ?`, host)
+	return err
+}
