@@ -15,6 +15,7 @@ func (a *api) routes() []rest.Route {
 		a.oldImages(),
 		a.oldNetworks(),
 		a.oldSecurityGroups(),
+		a.own(),
 		a.serverGroups(),
 		a.stays(),
 		a.gone())

@@ -179,7 +179,7 @@ func actionsAfter(r *rest.Request, actions []compute.Action, page rest.Page) ([]
 }
 
 func (a *api) showAction(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	x, operator, err := a.control.Action(ctx, r.Path("id"), r.Path("request"))
+	x, operator, details, err := a.control.Action(ctx, r.Path("id"), r.Path("request"))
 	if err != nil {
 		return nil, err
 	}
@@ -188,9 +188,12 @@ func (a *api) showAction(ctx context.Context, r *rest.Request) (*rest.Response, 
 		v.Events = []eventView{}
 		for _, e := range x.Events {
 			ev := eventView{Event: e.Name, StartTime: rest.MicroTime{Time: e.StartedAt}, FinishTime: rest.MicroTime{Time: e.FinishedAt}, Result: e.Result,
-				HostID: hostID(x.ProjectID, e.Host), Details: optPtr(e.Details)}
+				HostID: hostID(x.ProjectID, e.Host)}
 			if operator {
 				ev.Traceback, ev.Host = optPtr(e.Traceback), rest.Some(e.Host)
+			}
+			if details {
+				ev.Details = optPtr(e.Details)
 			}
 			v.Events = append(v.Events, ev)
 		}

@@ -56,6 +56,9 @@ func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildSta
 			return d, err
 		}
 	}
+	if f, err := c.fleetWithin(ctx, fleetPatience); err == nil {
+		d.withoutRoom(f, len(hosts))
+	}
 	switch {
 	case len(d.choices) > 0:
 		return d, nil

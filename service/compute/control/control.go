@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kilonova/internal/auth"
@@ -47,12 +48,13 @@ type Config struct {
 // Control is the compute service.
 type Control struct {
 	Config
-	scheduler *schedule.Scheduler
-	tasks     *task.Runner
-	fleet     fleetCache
-	placing   sync.Mutex // held while a host is chosen and noted
-	places    placeQueue
-	born      time.Time // when this process began to hear the agents
+	scheduler   *schedule.Scheduler
+	tasks       *task.Runner
+	fleet       fleetCache
+	placing     sync.Mutex // held while a host is chosen and noted
+	places      placeQueue
+	recordsRead atomic.Int64 // when records of decisions were last tidied
+	born        time.Time    // when this process began to hear the agents
 	// building has, by server, who is to be told when somebody wants the build
 	// under way to end.
 	building sync.Map // id -> context.CancelCauseFunc
@@ -97,7 +99,7 @@ func (c *Control) watch(ctx context.Context) {
 	tick := time.NewTicker(c.Options.ReportInterval.D())
 	defer tick.Stop()
 	for {
-		if err := errors.Join(c.announce(ctx), c.expire(ctx), c.autoConfirm(ctx)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(c.announce(ctx), c.expire(ctx), c.autoConfirm(ctx), c.forgetPlacements(ctx)); err != nil && ctx.Err() == nil {
 			c.Log.Warn("compute: periodic work failed", "error", err)
 		}
 		select {

@@ -12,10 +12,11 @@ import (
 
 // Fleet is what is known of the compute hosts at one moment. It does not change.
 type Fleet struct {
-	Hosts  []*compute.Host
-	byName map[string]*compute.Host
-	byNode map[string]*compute.Host // by provider
-	zones  map[string]string        // of hosts that an aggregate puts into one
+	Hosts    []*compute.Host
+	byName   map[string]*compute.Host
+	byNode   map[string]*compute.Host // by provider
+	disabled int
+	zones    map[string]string // of hosts that an aggregate puts into one
 	// Aggregates are all there are; those of a host, ready for the scheduler, are
 	// in byHost.
 	Aggregates []compute.Aggregate
@@ -85,6 +86,9 @@ func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
 	}
 	for _, h := range hosts {
 		h.Zone, f.byName[h.Name], f.byNode[h.NodeID] = f.ZoneOf(h.Name), h, h
+		if h.Disabled {
+			f.disabled++
+		}
 	}
 	return f, nil
 }

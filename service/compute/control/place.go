@@ -89,6 +89,26 @@ func (c *Control) placeBatch(batch []*placing) {
 		}
 		p.done = true
 	}
+	c.keepRefusals(batch)
+}
+
+// keepRefusals keeps why builds found no host. That these wait no longer for it
+// is more important than that it is kept.
+func (c *Control) keepRefusals(batch []*placing) {
+	var all []compute.PlacementRecord
+	for _, p := range batch {
+		if p.err != nil && p.err != errAbandoned && p.ctx.Err() == nil {
+			p.decision.took = c.Now().Sub(p.decision.began)
+			all = append(all, c.recordOf(p))
+		}
+	}
+	if len(all) == 0 {
+		return
+	}
+	ctx := batch[0].ctx
+	if err := c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.InsertPlacements(ctx, tx, all...) }); err != nil {
+		c.Log.Warn("why servers found no host is not kept", "servers", len(all), "error", err)
+	}
 }
 
 // viewOfBatch is what the decisions of a batch see.
@@ -209,12 +229,15 @@ func (c *Control) placed(ctx context.Context, all []*placing, choices []schedule
 		p.s.Host, p.s.Node = choices[i].Name, choices[i].Node
 	}
 	err := c.Store.Tx(ctx, func(tx *db.Tx) error {
+		var records []compute.PlacementRecord
 		for i, p := range all {
-			if p.err = c.placedIn(ctx, tx, p, choices[i]); p.err != nil && p.err != errAbandoned {
+			if p.err = c.placedIn(ctx, tx, p, choices[i]); p.err == nil {
+				records = append(records, c.recordOf(p))
+			} else if p.err != errAbandoned {
 				return p.err
 			}
 		}
-		return nil
+		return c.Store.InsertPlacements(ctx, tx, records...)
 	})
 	if err != nil {
 		for _, p := range all {
@@ -243,6 +266,7 @@ func (c *Control) placedIn(ctx context.Context, tx *db.Tx, p *placing, choice sc
 		return errAbandoned
 	}
 	e := eventOf("conductor_schedule_and_build_instances", choice.Name, p.run.Created, now, nil)
+	e.Details = ptr(p.decision.explanation.Summary())
 	if err := c.Store.AddEvent(ctx, tx, p.run.RequestID, p.s.ID, e, now); err != nil {
 		return err
 	}

@@ -153,13 +153,14 @@ func (c *Control) Actions(ctx context.Context, id string) ([]compute.Action, err
 }
 
 // Action returns one entry of a server's history. operator tells whether the
-// caller may see what in it is for operators: tracebacks and hosts.
-func (c *Control) Action(ctx context.Context, id, requestID string) (a compute.Action, operator bool, err error) {
+// caller may see what in it is for operators, tracebacks and hosts; details,
+// whether they may see the events' details.
+func (c *Control) Action(ctx context.Context, id, requestID string) (a compute.Action, operator, details bool, err error) {
 	if err := c.history(ctx, "os_compute_api:os-instance-actions:show", id); err != nil {
-		return a, false, err
+		return a, false, false, err
 	}
 	a, err = c.Store.Action(ctx, c.Store.DB, id, requestID)
-	return a, c.Policy.Allows(ctx, "os_compute_api:os-instance-actions:events", nil), err
+	return a, c.Policy.Allows(ctx, "os_compute_api:os-instance-actions:events", nil), c.Policy.Allows(ctx, "os_compute_api:os-instance-actions:events:details", nil), err
 }
 
 func (c *Control) history(ctx context.Context, rule, id string) error {
