@@ -133,9 +133,13 @@ func briefAddresses(list []address) []map[string]any {
 	return views
 }
 
+// eventNames are the events that other services may tell of, and since when.
+var eventNames = map[string]string{"network-changed": "2.1", "network-vif-plugged": "2.1", "network-vif-unplugged": "2.1", "network-vif-deleted": "2.1",
+	"volume-extended": "2.51", "power-update": "2.76", "accelerator-request-bound": "2.82", "volume-reimaged": "2.93"}
+
 func (a *api) externalEvents(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	type event struct {
-		Name     string `json:"name" check:"required enum=network-changed|network-vif-plugged|network-vif-unplugged|network-vif-deleted|volume-extended|power-update|accelerator-request-bound|volume-reimaged"`
+		Name     string `json:"name" check:"required"`
 		Status   string `json:"status" check:"enum=failed|completed|in-progress"`
 		Tag      string `json:"tag" check:"len=0..255"`
 		ServerID string `json:"server_uuid" check:"required uuid"`
@@ -148,19 +152,20 @@ func (a *api) externalEvents(ctx context.Context, r *rest.Request) (*rest.Respon
 		return nil, err
 	}
 	var events []control.ExternalEvent
-	for _, e := range body.Events {
+	for i, e := range body.Events {
+		if since, known := eventNames[e.Name]; !known || !r.Version.AtLeast(since) {
+			return nil, fault.Invalidf("Invalid input for field/attribute events/%d/name. Value: %.64s. It is no event of version %s.", i, e.Name, r.Version)
+		}
 		events = append(events, control.ExternalEvent{Name: e.Name, ServerID: e.ServerID, Tag: e.Tag, Status: firstOf(e.Status, "completed")})
 	}
 	results, err := a.control.ExternalEvents(ctx, events)
 	if err != nil {
 		return nil, err
 	}
-	views, worst, found := []map[string]any{}, 200, false
+	views, worst := []map[string]any{}, 200
 	for _, e := range results {
 		status := e.Status
-		if e.Code == 200 {
-			found = true
-		} else {
+		if e.Code != 200 {
 			worst, status = 207, "failed"
 		}
 		view := map[string]any{"name": e.Name, "server_uuid": e.ServerID, "status": status, "code": e.Code}
@@ -168,9 +173,6 @@ func (a *api) externalEvents(ctx context.Context, r *rest.Request) (*rest.Respon
 			view["tag"] = e.Tag
 		}
 		views = append(views, view)
-	}
-	if !found && worst == 207 && len(results) == 1 && results[0].Code == 404 {
-		return nil, fault.NotFoundf("No instances found for any event")
 	}
 	return &rest.Response{Status: worst, Body: map[string]any{"events": views}}, nil
 }

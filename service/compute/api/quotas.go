@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"kilonova/internal/auth"
@@ -10,8 +11,10 @@ import (
 	"kilonova/service/compute/control"
 )
 
+type quotaResource struct{ name, versions string }
+
 // quotaShown lists the resources that quota sets show, with their windows.
-var quotaShown = []struct{ name, versions string }{
+var quotaShown = []quotaResource{
 	{"instances", ""}, {"cores", ""}, {"ram", ""}, {"metadata_items", ""}, {"key_pairs", ""}, {"server_groups", ""}, {"server_group_members", ""},
 	{"injected_files", "-2.56"}, {"injected_file_content_bytes", "-2.56"}, {"injected_file_path_bytes", "-2.56"},
 	{"fixed_ips", "-2.35"}, {"floating_ips", "-2.35"}, {"security_groups", "-2.35"}, {"security_group_rules", "-2.35"},
@@ -55,15 +58,15 @@ func (a *api) showQuotas(ctx context.Context, r *rest.Request) (*rest.Response, 
 	if err != nil {
 		return nil, err
 	}
-	set := limitSet(r.Version, q)
+	set := limitSet(r.Version, q, quotaShown)
 	set["id"] = r.Path("project")
 	return rest.OK(map[string]any{"quota_set": set}), nil
 }
 
 // limitSet shows the limits of the resources that quota sets have at a version.
-func limitSet(v rest.Version, q map[string]control.QuotaUse) map[string]any {
+func limitSet(v rest.Version, q map[string]control.QuotaUse, shown []quotaResource) map[string]any {
 	set := map[string]any{}
-	for _, s := range quotaShown {
+	for _, s := range shown {
 		if shownAt(s.versions, v) {
 			set[s.name] = limitOf(s.name, q[s.name].Limit)
 		}
@@ -85,7 +88,7 @@ func (a *api) defaultQuotas(ctx context.Context, r *rest.Request) (*rest.Respons
 	if err != nil {
 		return nil, err
 	}
-	set := limitSet(r.Version, q)
+	set := limitSet(r.Version, q, quotaShown)
 	set["id"] = r.Path("project")
 	return rest.OK(map[string]any{"quota_set": set}), nil
 }
@@ -111,24 +114,34 @@ func (a *api) updateQuotas(ctx context.Context, r *rest.Request) (*rest.Response
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
-	limits, force := map[string]int{}, false
-	for name, value := range body.Set {
-		switch name {
-		case "force":
-			text, _ := value.(string)
-			yes, _ := value.(bool)
-			parsed, _ := rest.ParseBool(text)
-			force = yes || parsed
-			continue
-		case "tenant_id":
-			continue
+	force := false
+	if value, ok := body.Set["force"]; ok {
+		text, _ := value.(string)
+		yes, is := value.(bool)
+		parsed, err := rest.ParseBool(text)
+		if !is && err != nil {
+			return nil, fault.Invalidf("Invalid input for field/attribute force. Value: %.64v. It is not of type 'boolean'", value)
 		}
-		known := false
-		for _, s := range quotaShown {
-			known = known || s.name == name && shownAt(s.versions, r.Version)
-		}
-		if !known {
-			return nil, fault.Invalidf("Invalid input for field/attribute quota_set. Additional properties are not allowed ('%.64s' was unexpected)", name)
+		force = yes || parsed
+		delete(body.Set, "force")
+	}
+	limits, err := readLimits(r.Version, "quota_set", body.Set, quotaShown)
+	if err != nil {
+		return nil, err
+	}
+	q, err := a.control.SetQuotas(ctx, r.Path("project"), r.Query.Get("user_id"), limits, force)
+	if err != nil {
+		return nil, err
+	}
+	return rest.OK(map[string]any{"quota_set": limitSet(r.Version, q, quotaShown)}), nil
+}
+
+// readLimits reads the limits of those of the resources that exist at a version.
+func readLimits(v rest.Version, field string, set map[string]any, shown []quotaResource) (map[string]int, error) {
+	limits := map[string]int{}
+	for name, value := range set {
+		if !slices.ContainsFunc(shown, func(s quotaResource) bool { return s.name == name && shownAt(s.versions, v) }) {
+			return nil, fault.Invalidf("Invalid input for field/attribute %s. Additional properties are not allowed ('%.64s' was unexpected)", field, name)
 		}
 		n, ok := wholeNumber(value)
 		if !ok || n < -1 || n > 2147483647 {
@@ -136,11 +149,45 @@ func (a *api) updateQuotas(ctx context.Context, r *rest.Request) (*rest.Response
 		}
 		limits[name] = n
 	}
-	q, err := a.control.SetQuotas(ctx, r.Path("project"), r.Query.Get("user_id"), limits, force)
+	return limits, nil
+}
+
+// classShown lists the resources that quota classes show.
+var classShown = []quotaResource{
+	{"instances", ""}, {"cores", ""}, {"ram", ""}, {"metadata_items", ""}, {"key_pairs", ""}, {"server_groups", "2.50-"}, {"server_group_members", "2.50-"},
+	{"injected_files", "-2.56"}, {"injected_file_content_bytes", "-2.56"}, {"injected_file_path_bytes", "-2.56"},
+	{"fixed_ips", "-2.49"}, {"floating_ips", "-2.49"}, {"security_groups", "-2.49"}, {"security_group_rules", "-2.49"},
+}
+
+func (a *api) showQuotaClass(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	q, err := a.control.ClassQuotas(ctx, r.Path("class"))
 	if err != nil {
 		return nil, err
 	}
-	return rest.OK(map[string]any{"quota_set": limitSet(r.Version, q)}), nil
+	set := limitSet(r.Version, q, classShown)
+	set["id"] = r.Path("class")
+	return rest.OK(map[string]any{"quota_class_set": set}), nil
+}
+
+func (a *api) updateQuotaClass(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	var body struct {
+		Set map[string]any `json:"quota_class_set" check:"required"`
+	}
+	if err := r.Decode(&body); err != nil {
+		return nil, err
+	}
+	if class := r.Path("class"); len(class) > 255 {
+		return nil, fault.Invalidf("quota_class_name has %d characters, more than 255.", len(class))
+	}
+	limits, err := readLimits(r.Version, "quota_class_set", body.Set, classShown)
+	if err != nil {
+		return nil, err
+	}
+	q, err := a.control.SetClassQuotas(ctx, r.Path("class"), limits)
+	if err != nil {
+		return nil, err
+	}
+	return rest.OK(map[string]any{"quota_class_set": limitSet(r.Version, q, classShown)}), nil
 }
 
 func wholeNumber(v any) (int, bool) {

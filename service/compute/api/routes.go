@@ -11,13 +11,10 @@ func (a *api) routes() []rest.Route {
 	all := slices.Concat(a.general(), a.servers(), a.serverActions(), a.serverParts(), a.flavors(), a.keypairsAndQuotas(), a.hosts(),
 		a.aggregates(),
 		a.moves(),
-		a.oldHosts(),
-		a.oldImages(),
-		a.oldNetworks(),
-		a.oldSecurityGroups(),
 		a.own(),
 		a.serverGroups(),
 		a.stays(),
+		a.aged(),
 		a.gone())
 	return append(all, bootedFromVolumes(all)...)
 }
@@ -106,6 +103,8 @@ func (a *api) keypairsAndQuotas() []rest.Route {
 		{Method: "DELETE", Path: "/os-quota-sets/{project}", Handle: a.deleteQuotas, Doc: "revert quota of project to defaults"},
 		{Method: "GET", Path: "/os-quota-sets/{project}/defaults", Handle: a.defaultQuotas, Doc: "show default quota"},
 		{Method: "GET", Path: "/os-quota-sets/{project}/detail", Handle: a.detailQuotas, Doc: "show quota with what is in use"},
+		{Method: "GET", Path: "/os-quota-class-sets/{class}", Handle: a.showQuotaClass, Doc: "show quota class"},
+		{Method: "PUT", Path: "/os-quota-class-sets/{class}", Handle: a.updateQuotaClass, Doc: "update quota class"},
 	}
 }
 

@@ -20,8 +20,8 @@ type ExternalEvent struct {
 	Status   string // "completed", "failed", "in-progress"
 }
 
-// EventResult says what became of an event: 200 taken, 404 no such server, 422
-// the server is on no host yet.
+// EventResult says what became of an event: 200 taken, 400 its tag is missing, 404
+// no such server, 422 the server is on no host yet.
 type EventResult struct {
 	ExternalEvent
 	Code int
@@ -50,6 +50,12 @@ func (c *Control) externalEvent(ctx context.Context, e ExternalEvent) (code int,
 	}
 	if err != nil {
 		return 0, err
+	}
+	switch e.Name {
+	case "volume-extended", "power-update", "accelerator-request-bound": // about what, the tag says
+		if e.Tag == "" {
+			return 400, nil
+		}
 	}
 	if s.Host == "" {
 		return 422, nil

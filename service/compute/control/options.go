@@ -32,6 +32,10 @@ type Options struct {
 	ResizeToSameHost bool `toml:"allow_resize_to_same_host"`
 	// ConfirmWindow is after how many seconds a resize confirms itself; 0: never.
 	ConfirmWindow int `toml:"resize_confirm_window"`
+	// UsageAudit has the servers of each host counted once a period, which is an
+	// hour, day, month or year, with an offset after "@".
+	UsageAudit       bool   `toml:"instance_usage_audit"`
+	UsageAuditPeriod string `toml:"instance_usage_audit_period"`
 	// Quota holds the defaults; -1 is no limit.
 	Quota Quota `toml:"quota"`
 	// Scheduler has sections of its own.
@@ -56,7 +60,7 @@ type Quota struct {
 func Defaults() Options {
 	return Options{DefaultZone: "nova", ReportInterval: config.Duration(10 * time.Second), ServiceDown: config.Duration(60 * time.Second),
 		BuildTimeout: config.Duration(30 * time.Minute), ShutdownTimeout: 60, MaxLimit: 1000, CPURatio: 4, RAMRatio: 1, DiskRatio: 1, ReservedMemory: 512,
-		MaxAttempts: 3, Scheduler: schedule.Defaults(),
+		MaxAttempts: 3, UsageAuditPeriod: "month", Scheduler: schedule.Defaults(),
 		Quota: Quota{Instances: 10, Cores: 20, RAM: 51200, MetadataItems: 128, InjectedFiles: 5, InjectedFileBytes: 10240, InjectedPathBytes: 255,
 			KeyPairs: 100, ServerGroups: 10, ServerGroupMembers: 10}}
 }

@@ -163,7 +163,7 @@ var formats = []*jsonschema.Format{
 	textFormat("cidr", func(s string) bool { _, _, err := net.ParseCIDR(s); return err == nil }),
 	textFormat("uri", func(s string) bool { u, err := url.Parse(s); return err == nil && u.Scheme != "" }),
 	textFormat("date-time", func(s string) bool {
-		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999"} {
+		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999", "2006-01-02 15:04:05"} {
 			if _, err := time.Parse(layout, s); err == nil {
 				return true
 			}

@@ -3,7 +3,9 @@ package compute
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
+	"time"
 
 	"kilonova/internal/rest"
 )
@@ -109,6 +111,21 @@ var oldRequests = map[string]func(*walker, rest.Version) request{
 			w.t.Fatalf("a fixed IP was added, and there are: %v", addresses)
 		}
 		return request{"/servers/" + id + "/action", obj{"removeFixedIp": obj{"address": addresses[1].(obj)["addr"]}}}
+	},
+
+	"GET /os-quota-class-sets/{id}": get("/os-quota-class-sets/default"),
+	"PUT /os-quota-class-sets/{id}": func(*walker, rest.Version) request {
+		return request{"/os-quota-class-sets/walked", obj{"quota_class_set": obj{"cores": "50", "instances": -1}}}
+	},
+	"GET /os-simple-tenant-usage":      get("/os-simple-tenant-usage?start=2012-10-08T21:10:44&detailed=1&limit=1"),
+	"GET /os-simple-tenant-usage/{id}": get("/os-simple-tenant-usage/<project>?start=2012-10-08T21:10:44.587336&limit=1"),
+	"GET /os-instance_usage_audit_log": func(w *walker, _ rest.Version) request {
+		w.await("/os-instance_usage_audit_log", func(out obj) bool { return out["instance_usage_audit_logs"].(obj)["num_hosts_not_run"] == 0.0 })
+		return request{path: "/os-instance_usage_audit_log"}
+	},
+	"GET /os-instance_usage_audit_log/{id}": func(w *walker, v rest.Version) request {
+		w.makers["GET /os-instance_usage_audit_log"](w, v)
+		return request{path: "/os-instance_usage_audit_log/" + url.PathEscape(time.Now().UTC().Format("2006-01-02 15:04:05"))}
 	},
 
 	"GET /os-hosts":               get("/os-hosts"),

@@ -85,7 +85,9 @@ func (w *walker) name(kind string) string {
 // newCloud starts a cloud in this process, with one server, flavor and keypair.
 func newCloud(t *testing.T) *walker {
 	t.Helper()
-	s, err := stack.StartDev(t.Context(), stack.Dev(t.TempDir(), "127.0.0.1:0", 2), slog.New(slog.DiscardHandler), time.Now)
+	config := stack.Dev(t.TempDir(), "127.0.0.1:0", 2)
+	config.Default.UsageAudit, config.Default.UsageAuditPeriod = true, "hour"
+	s, err := stack.StartDev(t.Context(), config, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

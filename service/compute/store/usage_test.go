@@ -1,0 +1,73 @@
+package store
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"kilonova/internal/db"
+)
+
+func TestClassQuotasAreSetOneByOne(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		for _, limit := range []int{5, 7} {
+			in(t, s, func(tx *db.Tx) error { return s.SetClassQuota(t.Context(), tx, "default", "cores", limit) })
+		}
+		in(t, s, func(tx *db.Tx) error { return s.SetClassQuota(t.Context(), tx, "other", "ram", -1) })
+		if got, err := s.ClassQuotas(t.Context(), s.DB, "default"); err != nil || !maps.Equal(got, map[string]int{"cores": 7}) {
+			t.Error(got, err)
+		}
+	})
+}
+
+// fill launches three of every four servers, the last one first.
+func TestUsageIsOfServersThatRan(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		ctx := t.Context()
+		all := fill(t, s, 8) // launched: 1 2 3 5 6 7, at epoch + 7 6 5 3 2 1 minutes
+		gone := epoch.Add(4 * time.Minute)
+		in(t, s, func(tx *db.Tx) error {
+			_, err := s.UpdateServer(ctx, tx, all[7].ID, ServerPatch{TerminatedAt: &gone, DeletedAt: &gone}, Expect{}, time.Time{})
+			return err
+		})
+		ids := func(begin, end time.Duration, project, marker string, limit int) string {
+			t.Helper()
+			servers, err := s.UsedBetween(ctx, s.DB, epoch.Add(begin), epoch.Add(end), project, marker, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := ""
+			for _, v := range servers {
+				text += v.ID[7:8]
+			}
+			return text
+		}
+		for _, x := range []struct {
+			begin, end      time.Duration
+			project, marker string
+			limit           int
+			want            string
+		}{
+			{0, time.Hour, "", "", 100, "261357"},
+			{0, time.Hour, "p1", "", 100, "1357"},
+			{5 * time.Minute, time.Hour, "", "", 100, "26135"},
+			{0, 4 * time.Minute, "", "", 100, "657"},
+			{0, time.Hour, "", all[6].ID, 2, "13"},
+		} {
+			if got := ids(x.begin, x.end, x.project, x.marker, x.limit); got != x.want {
+				t.Errorf("%+v: %s", x, got)
+			}
+		}
+		if _, err := s.UsedBetween(ctx, s.DB, epoch, gone, "", "nobody", 1); err == nil {
+			t.Error("a marker that is no server's is taken")
+		}
+		a := Audit{Host: "h", Servers: 3, Message: "m"}
+		in(t, s, func(tx *db.Tx) error { return s.InsertAudit(ctx, tx, epoch, gone, a) })
+		if got, err := s.Audits(ctx, s.DB, epoch, gone); err != nil || len(got) != 1 || got[0] != a {
+			t.Error(got, err)
+		}
+		if got, err := s.UsedOn(ctx, s.DB, epoch, epoch.Add(4*time.Minute)); err != nil || got[""] != 3 {
+			t.Error(got, err)
+		}
+	})
+}
