@@ -151,6 +151,16 @@ type PhysicalNetwork struct {
 type FakeOptions struct {
 	Hosts int             `toml:"hosts"` // agents in this process
 	Delay config.Duration `toml:"delay"` // of each step of a guest
+	// Faults are what fails, for those who test how their programs take it.
+	Faults []FakeFault `toml:"faults"`
+}
+
+// FakeFault is something that fails on a fake host.
+type FakeFault struct {
+	Host    string `toml:"host"`    // "" all
+	Verb    string `toml:"verb"`    // of the driver: create, destroy, power, ...
+	Message string `toml:"message"` // what the hypervisor says
+	Times   int    `toml:"times"`   // 0 always
 }
 
 // Defaults is the configuration of one host that is the whole cloud.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"kilonova/internal/fault"
 	"kilonova/internal/host"
 	"kilonova/service/compute/hypervisor"
 	fakehypervisor "kilonova/service/compute/hypervisor/fake"
@@ -31,8 +32,14 @@ type LibvirtOptions = libvirt.Config
 var hypervisors = map[string]func(ctx context.Context, c *Config, hostName string, log *slog.Logger, now func() time.Time) (hypervisor.Driver, error){
 	"fake": func(_ context.Context, c *Config, hostName string, _ *slog.Logger, _ func() time.Time) (hypervisor.Driver, error) {
 		delay := c.Fake.Delay.D()
+		var faults []fakehypervisor.Fault
+		for _, f := range c.Fake.Faults {
+			if f.Host == "" || f.Host == hostName {
+				faults = append(faults, fakehypervisor.Fault{Verb: fakehypervisor.Verb(f.Verb), Times: f.Times, Err: fault.New(fault.Unavailable, "%s", f.Message)})
+			}
+		}
 		return fakehypervisor.New(fakehypervisor.Config{Host: hostName, HostIP: c.MyIP, StateFile: filepath.Join(c.Data, "fake", hostName+".json"),
-			Delays: map[fakehypervisor.Verb]time.Duration{fakehypervisor.Create: delay, fakehypervisor.Power: delay}}), nil
+			Delays: map[fakehypervisor.Verb]time.Duration{fakehypervisor.Create: delay, fakehypervisor.Power: delay}, Faults: faults}), nil
 	},
 	"libvirt": func(ctx context.Context, c *Config, hostName string, log *slog.Logger, now func() time.Time) (hypervisor.Driver, error) {
 		o := c.Libvirt

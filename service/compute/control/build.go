@@ -28,6 +28,9 @@ type buildState struct {
 	// Explanation is why the host was chosen, for those who ask.
 	Explanation *schedule.Explanation `json:"explanation,omitempty"`
 	LastError   string                `json:"last_error,omitempty"`
+	// Refused is what the host tried last has said: once no host is left, that is
+	// what the user has to know.
+	Refused string `json:"refused,omitempty"`
 	// Failure is why the try on Host ended, while what it has left is cleared.
 	Failure *buildFailure `json:"failure,omitempty"`
 }
@@ -72,6 +75,9 @@ func (c *Control) build(ctx context.Context, run *task.Run, s *compute.Server) e
 			}
 			c.Log.Warn("build failed", "server", s.ID, "host", state.Host, "error", err)
 			state.Tried, state.LastError = append(state.Tried, state.Host), err.Error()
+			if state.Host != "" {
+				state.Refused = fmt.Sprintf("host %s: %s", state.Host, publicMessage(err))
+			}
 			state.Failure = &buildFailure{Message: publicMessage(err),
 				Again: state.Host != "" && len(state.Tried) < c.Options.MaxAttempts && c.Now().Before(deadline) && !fault.Is(err, fault.Invalid)}
 			// noted before it is done: a claim that is given back must not be built on
@@ -266,8 +272,8 @@ func (c *Control) advanceOrAbandon(ctx context.Context, s *compute.Server) error
 // failBuild puts the server in ERROR and says why.
 func (c *Control) failBuild(ctx context.Context, run *task.Run, s *compute.Server, state buildState) error {
 	f := &compute.ServerFault{Code: 500, Created: c.Now(), Message: state.Failure.Message, Details: details(state)}
-	if len(state.Tried) > 1 && state.Host != "" {
-		f.Message = fmt.Sprintf("Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance %s: %s", s.ID, f.Message)
+	if len(state.Tried) > 1 && state.Refused != "" {
+		f.Message = fmt.Sprintf("Exceeded maximum number of retries. Exhausted all hosts available for retrying build failures for instance %s; the last was %s", s.ID, state.Refused)
 	}
 	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f}, "conductor_schedule_and_build_instances", state.Host,
 		errors.New(state.LastError))
