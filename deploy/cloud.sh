@@ -112,7 +112,7 @@ libvirt_down() {
     local d i
     for d in libvirtd virtlogd; do
         alive "$run/$d.pid" || continue
-        kill "$(cat "$run/$d.pid")"
+        kill "$(cat "$run/$d.pid")" 2>/dev/null || true
         for i in $(seq 100); do alive "$run/$d.pid" || break; sleep 0.1; done
         rm -f "$run/$d.pid"
     done

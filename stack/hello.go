@@ -28,6 +28,9 @@ func (s *Seeder) Hello(ctx context.Context, name, flavor string) (netip.Addr, er
 	if s.KeyFile != "" {
 		server["key_name"] = "demo"
 	}
+	if err := s.removeFailed(ctx, name); err != nil {
+		return none, err
+	}
 	id, err := ensure(ctx, s.demo, "/v2.1/servers?name=%5E"+name+"%24", "servers", "/v2.1/servers", "server", server)
 	if err != nil {
 		return none, err
@@ -36,6 +39,36 @@ func (s *Seeder) Hello(ctx context.Context, name, flavor string) (netip.Addr, er
 		return none, err
 	}
 	return s.floating(ctx, id)
+}
+
+// removeFailed deletes servers called name that are in error: what kept an earlier
+// try from success may be mended.
+func (s *Seeder) removeFailed(ctx context.Context, name string) error {
+	var out struct{ Servers []struct{ ID string } }
+	if err := s.demo.Do(ctx, peer.Call{Method: "GET", Path: "/v2.1/servers?status=ERROR&name=%5E" + name + "%24", Out: &out}); err != nil {
+		return err
+	}
+	for _, server := range out.Servers {
+		s.Progress("  removing server %s, which is in error", server.ID)
+		if err := s.demo.Do(ctx, peer.Call{Method: "DELETE", Path: "/v2.1/servers/" + server.ID}); err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		for {
+			err := s.demo.Do(ctx, peer.Call{Method: "GET", Path: "/v2.1/servers/" + server.ID})
+			if fault.Is(err, fault.NotFound) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("server %s is not gone yet: %w", server.ID, ctx.Err())
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+	}
+	return nil
 }
 
 // active waits until a server is ACTIVE, starting it if it is off.
