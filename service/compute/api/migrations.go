@@ -18,6 +18,8 @@ func (a *api) moves() []rest.Route {
 		{Method: "POST", Path: "/servers/{id}/action", Action: "confirmResize", Handle: a.confirmResize, Doc: "confirm resize or migration"},
 		{Method: "POST", Path: "/servers/{id}/action", Action: "revertResize", Handle: a.revertResize, Doc: "revert resize or migration"},
 		{Method: "POST", Path: "/servers/{id}/action", Action: "migrate", Handle: a.migrateServer, Doc: "migrate server, switched off"},
+		{Method: "POST", Path: "/servers/{id}/action", Action: "rebuild", Handle: a.rebuildServer, Doc: "rebuild server"},
+		{Method: "POST", Path: "/servers/{id}/action", Action: "evacuate", Handle: a.evacuateServer, Doc: "evacuate server from a host that is down"},
 		{Method: "GET", Path: "/os-migrations", Handle: a.listMigrations, Doc: "list migrations"},
 		{Method: "GET", Path: "/servers/{id}/migrations", Versions: "2.23-", Handle: a.listServerMigrations, Doc: "list live migrations of server under way"},
 	}

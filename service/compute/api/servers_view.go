@@ -65,6 +65,9 @@ type serverView struct {
 	Certificates  *[]string            `json:"trusted_image_certificates" mv:"2.63-"`
 	ServerGroups  shown[[]string]      `json:"server_groups,omitzero" mv:"2.71-"`
 	Hints         shown[any]           `json:"scheduler_hints,omitzero" mv:"2.100-"`
+	// In the answer to a rebuild only.
+	RebuiltData shown[string] `json:"user_data,omitzero"`
+	AdminPass   shown[string] `json:"adminPass,omitzero"`
 }
 
 // updatedView is what an update answered before 2.75: less than show.
@@ -93,6 +96,10 @@ type updatedView struct {
 	Tags         []string               `json:"tags" mv:"2.26-"`
 	Certificates *[]string              `json:"trusted_image_certificates" mv:"2.63-"`
 	ServerGroups []string               `json:"server_groups" mv:"2.71-"`
+	// In the answer to a rebuild only.
+	KeyName   shown[string] `json:"key_name,omitzero" mv:"2.54-"`
+	UserData  shown[string] `json:"user_data,omitzero" mv:"2.57-"`
+	AdminPass shown[string] `json:"adminPass,omitzero"`
 }
 
 type plainAddr struct {

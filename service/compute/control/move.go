@@ -417,11 +417,20 @@ func (c *Control) dropParked(ctx context.Context, host, serverID, workID string)
 // clearMoves takes back what open moves of a server that is to go have left at
 // its other places.
 func (c *Control) clearMoves(ctx context.Context, s *compute.Server) error {
-	open, err := c.Store.Migrations(ctx, c.Store.DB, compute.MigrationQuery{ServerID: s.ID, Statuses: compute.OpenMigrations})
+	open, err := c.Store.Migrations(ctx, c.Store.DB, compute.MigrationQuery{ServerID: s.ID, Statuses: append(slices.Clone(compute.OpenMigrations), compute.MigrationDone)})
 	if err != nil {
 		return err
 	}
 	for _, m := range open {
+		if m.Status == compute.MigrationDone { // an evacuation; its old host is told to remove the guest when it is back
+			if err := c.Placement.Release(ctx, m.ID); err != nil {
+				return err
+			}
+			if err := c.setMigration(ctx, m.ID, compute.MigrationCompleted); err != nil {
+				return err
+			}
+			continue
+		}
 		for _, host := range []string{m.SourceHost, m.DestHost} {
 			if host == "" || host == s.Host {
 				continue
@@ -440,11 +449,7 @@ func (c *Control) clearMoves(ctx context.Context, s *compute.Server) error {
 		if m.Status == compute.MigrationFinished || m.Status == compute.Confirming {
 			status = compute.Confirmed
 		}
-		err := c.Store.Tx(ctx, func(tx *db.Tx) error {
-			_, err := c.Store.UpdateMigration(ctx, tx, m.ID, store.MigrationPatch{Status: &status}, nil, c.Now())
-			return err
-		})
-		if err != nil {
+		if err := c.setMigration(ctx, m.ID, status); err != nil {
 			return err
 		}
 	}

@@ -67,6 +67,11 @@ func (c *Control) report(ctx context.Context, r compute.HostReport) (compute.Hos
 	if err := c.unwanted(ctx, r.Host, strangers, looked, &orders); err != nil {
 		return orders, err
 	}
+	if !r.Partial {
+		if err := c.evacuated(ctx, r, looked); err != nil {
+			return orders, err
+		}
+	}
 	orders.Drop, err = c.unwantedParked(ctx, r.Host, r.Parked, r.Busy)
 	return orders, err
 }

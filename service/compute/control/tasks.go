@@ -31,6 +31,8 @@ const (
 	taskToggle   = "server.toggle" // pause, suspend and their like
 	taskRescue   = "server.rescue"
 	taskSnapshot = "server.snapshot"
+	taskRebuild  = "server.rebuild"
+	taskEvacuate = "server.evacuate"
 )
 
 func (c *Control) handlers() map[string]task.Handler {
@@ -63,6 +65,8 @@ func (c *Control) handlers() map[string]task.Handler {
 		taskToggle:      on(c.toggle),
 		taskRescue:      on(c.rescue),
 		taskSnapshot:    on(c.snapshot),
+		taskRebuild:     on(c.rebuild),
+		taskEvacuate:    on(c.evacuate),
 	}
 }
 

@@ -15,6 +15,16 @@ var moveRequests = map[string]func(*walker, rest.Version) request{
 	"POST /servers/{id}/action migrate":       moving("ACTIVE", "migrate", nil),
 	"POST /servers/{id}/action confirmResize": moving("VERIFY_RESIZE", "confirmResize", nil),
 	"POST /servers/{id}/action revertResize":  moving("VERIFY_RESIZE", "revertResize", nil),
+	"POST /servers/{id}/action rebuild": func(w *walker, _ rest.Version) request {
+		return request{"/servers/" + w.mover("ACTIVE") + "/action", obj{"rebuild": obj{"imageRef": w.ids["image"], "name": w.name("rebuilt"), "metadata": obj{"a": "b"}}}}
+	},
+	"POST /servers/{id}/action evacuate": func(w *walker, v rest.Version) request {
+		w.down("")
+		id := w.server()
+		w.down(w.must("GET", "/servers/"+id, "2.1", nil)["server"].(obj)["OS-EXT-SRV-ATTR:host"].(string))
+		w.t.Cleanup(func() { w.down("") })
+		return request{"/servers/" + id + "/action", obj{"evacuate": pick(v.AtLeast("2.14"), obj{}, obj{"onSharedStorage": "False"})}}
+	},
 	"GET /os-migrations": func(w *walker, _ rest.Version) request {
 		w.mover("VERIFY_RESIZE") // there is one at least
 		return request{path: "/os-migrations"}
@@ -54,6 +64,15 @@ func (w *walker) mover(status string) string {
 	}
 	w.status(id, status)
 	return id
+}
+
+// down says of one host that it is down, and of all others that they are up;
+// with "" all are.
+func (w *walker) down(host string) {
+	w.t.Helper()
+	for _, s := range w.must("GET", "/os-services?binary=nova-compute", "2.53", nil)["services"].([]any) {
+		w.must("PUT", "/os-services/"+s.(obj)["id"].(string), "2.53", obj{"forced_down": s.(obj)["host"] == host})
+	}
 }
 
 // otherFlavor is a small flavor that a server does not have.

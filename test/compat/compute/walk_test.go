@@ -41,7 +41,7 @@ func (w *walker) call(method, path string, v rest.Version, body any) (int, []byt
 		}
 		in = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(w.t.Context(), method, path, in)
+	req, err := http.NewRequestWithContext(context.WithoutCancel(w.t.Context()), method, path, in) // also while tidying up
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func (w *walker) await(path string, ok func(obj) bool) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			w.t.Fatalf("%s is not as awaited", path)
+			w.t.Fatalf("%s is not as awaited: %.2000v", path, w.must("GET", path, "2.1", nil))
 		}
 	}
 }
