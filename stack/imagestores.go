@@ -2,10 +2,14 @@ package stack
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 
+	"kilonova/internal/peer"
+	"kilonova/service/image"
 	"kilonova/service/image/blob"
 	imagecontrol "kilonova/service/image/control"
+	imageremote "kilonova/service/image/remote"
 )
 
 // imageBackends opens the stores that the configuration names.
@@ -63,6 +67,15 @@ func (s *Stack) imageCache() (blob.Store, error) {
 		return nil, nil
 	}
 	return imageStores["file"](s.ctx, &s.Config, ImageStoreOptions{FileOptions: FileOptions{Dir: s.Config.Image.CacheDir}})
+}
+
+// otherImages reaches image services of other regions.
+func (s *Stack) otherImages() (image.OtherImages, error) {
+	identity, err := s.peers.Client("identity", nil)
+	if err != nil {
+		return nil, err
+	}
+	return &imageremote.Images{Identity: identity, HTTP: &http.Client{Transport: peer.Network(nil)}}, nil
 }
 
 func isBackend(backends []imagecontrol.Backend, name string) bool {

@@ -2,9 +2,11 @@ package stack
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
+	"kilonova/internal/host"
 	"kilonova/internal/peer"
 	computeagent "kilonova/service/compute/agent"
 	computeapi "kilonova/service/compute/api"
@@ -114,7 +116,15 @@ func (s *Stack) startImage() error {
 	if err != nil {
 		return err
 	}
-	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: backends, Cache: cache, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
+	others, err := s.otherImages()
+	if err != nil {
+		return err
+	}
+	work := filepath.Join(s.Config.Data, "image-work")
+	if err := os.MkdirAll(work, 0o700); err != nil {
+		return err
+	}
+	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: backends, Cache: cache, Others: others, Run: host.Local{}, WorkDir: work, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}

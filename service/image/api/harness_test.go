@@ -20,6 +20,7 @@ import (
 	"kilonova/internal/db"
 	"kilonova/internal/db/dbtest"
 	"kilonova/internal/fault"
+	"kilonova/internal/host"
 	"kilonova/internal/rest"
 	"kilonova/service/image/blob/file"
 	bloblink "kilonova/service/image/blob/http"
@@ -52,6 +53,11 @@ func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
 
 func start(t testing.TB, change func(*control.Options)) *cloud {
 	t.Helper()
+	return startWith(t, change, func(*control.Config) {})
+}
+
+func startWith(t testing.TB, change func(*control.Options), more func(*control.Config)) *cloud {
+	t.Helper()
 	cl := &cloud{t: t, dir: t.TempDir(), clock: &clock{}}
 	var err error
 	if cl.s, err = store.New(t.Context(), dbtest.New(t)); err != nil {
@@ -81,13 +87,20 @@ func start(t testing.TB, change func(*control.Options)) *cloud {
 		cfg.Backends = append(cfg.Backends, control.Backend{ID: name, Type: "file", Blobs: blobs, Description: "store " + name, Default: name == "one"})
 	}
 	cfg.Backends = append(cfg.Backends, control.Backend{ID: "web", Type: "http", Blobs: bloblink.New(o.Filtering)})
+	cfg.Run, cfg.WorkDir = host.Local{}, filepath.Join(cl.dir, "work")
+	if err := os.Mkdir(cfg.WorkDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	more(&cfg)
 	if cl.c, err = control.New(cfg); err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewServer(rest.Below("/image", New(cl.c, Options{Log: cfg.Log, Now: time.Now, AuthURL: func() string { return "http://auth" },
 		Validator: auth.ValidatorFunc(func(_ context.Context, token string) (*auth.Caller, error) {
 			if c := callers[token]; c != nil {
-				return c, nil
+				own := *c
+				own.Token = token
+				return &own, nil
 			}
 			return nil, fault.New(fault.Unauthenticated, "No.")
 		})}).Handler()))

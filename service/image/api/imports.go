@@ -22,6 +22,7 @@ func (a *api) importImage(ctx context.Context, r *rest.Request) (*rest.Response,
 	if im.Method, ok = method["name"].(string); !ok {
 		return nil, fault.Invalidf("Import request requires a 'name' field.")
 	}
+	im.Named = method
 	if v, has := method["uri"]; has {
 		if im.URI, ok = v.(string); !ok {
 			return nil, fault.Invalidf("'uri' must be a string")

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kilonova/internal/fault"
+	"kilonova/internal/host"
 	"kilonova/internal/task"
 	"kilonova/service/image"
 	"kilonova/service/image/blob"
@@ -46,7 +48,12 @@ type Config struct {
 	// of them may do the import.
 	Staging blob.Store
 	// Cache keeps copies near this node of images whose stores are far; nil: none.
-	Cache   blob.Store
+	Cache blob.Store
+	// Others are the image services of other regions; nil: there are none.
+	Others image.OtherImages
+	// Run runs qemu-img, for conversions in WorkDir, which is this process's own.
+	Run     host.Runner
+	WorkDir string
 	Options Options
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -63,6 +70,9 @@ type Control struct {
 	backends []Backend
 	staging  blob.Store
 	cache    blob.Store
+	others   image.OtherImages
+	run      host.Runner
+	workDir  string
 	node     string        // whose cache it is
 	toCache  chan struct{} // something is to be fetched
 	o        Options
@@ -84,7 +94,7 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, node: cfg.Place, toCache: make(chan struct{}, 1), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: uuid.NewString()}
+	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, others: cfg.Others, run: cfg.Run, workDir: cfg.WorkDir, node: cfg.Place, toCache: make(chan struct{}, 1), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: uuid.NewString()}
 	if c.newID == nil {
 		c.newID = uuid.NewString
 	}
@@ -99,6 +109,12 @@ func New(cfg Config) (*Control, error) {
 	if len(c.backends) == 0 {
 		return nil, errors.New("image: there is no store for images")
 	}
+	if slices.Contains(cfg.Options.ImportOpts.Plugins, pluginConvert) && (cfg.Run == nil || cfg.WorkDir == "") {
+		return nil, errors.New("image: conversions need a folder to work in")
+	}
+	if slices.Contains(cfg.Options.EnabledImportMethods, "glance-download") && cfg.Others == nil {
+		return nil, errors.New("image: glance-download needs a way to other regions")
+	}
 	if b := c.defaultBackend(); b.ReadOnly() {
 		return nil, fmt.Errorf("image: the store %s cannot be the default one: it is only read", b.ID)
 	}
@@ -112,6 +128,11 @@ func New(cfg Config) (*Control, error) {
 
 // Run does the service's work in the background until ctx ends.
 func (c *Control) Run(ctx context.Context) error {
+	if c.workDir != "" {
+		if err := c.clearWork(); err != nil {
+			c.log.Warn("image: what is left of earlier conversions cannot be removed", "error", err)
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.tasks.Run(ctx) })
 	g.Go(func() error { return c.sweep(ctx) })

@@ -29,15 +29,26 @@ type Import struct {
 	AllStores     bool
 	MustSucceed   bool // in all stores, or in none
 	AsRequested   map[string]any
-	FromStoreHead string // the store of the header X-Image-Meta-Store, "" none
-	asTask        bool   // of the older kind that makes the image too
+	FromStoreHead string         // the store of the header X-Image-Meta-Store, "" none
+	Named         map[string]any // the whole of the request's method
+	asTask        bool           // of the older kind that makes the image too
 }
 
 type importPayload struct {
 	TaskID, Method, URI string
 	Stores              []string
 	MustSucceed         bool
-	Stage               string // key of what is staged; "" for copies
+	Stage               string       // key of what is staged; "" for copies
+	Remote              *remoteImage // for glance-download
+	Inject              bool         // the configured properties
+
+	// What becomes of the data on its way: found out by steps of the task.
+	Ready      string   // key of the data as it is to be imported; "" Stage
+	Passed     []string // keys of what was staged in between
+	DiskFormat string   // that the image will have; "" as it has
+	// ContainerFormat is likewise.
+	ContainerFormat string
+	Properties      map[string]string // that come along
 }
 
 // Import begins the import of data into an image. It ends in the background; the
@@ -65,6 +76,11 @@ func (c *Control) Import(ctx context.Context, id string, im Import) error {
 			return err
 		}
 	}
+	if im.Method == "glance-download" {
+		if _, err := c.readRemote(im.Named, ""); err != nil {
+			return err
+		}
+	}
 	stores, err := c.importStores(s.Image, im)
 	if err != nil || len(stores) == 0 {
 		return err
@@ -82,10 +98,11 @@ func importable(i *image.Image, method string) error {
 		return fault.Conflictf("Image with status active cannot be target for import")
 	case i.Status != image.Active && method == "copy-image":
 		return fault.Conflictf("Only images with status active can be targeted for copying")
-	case i.Status != image.Queued && method == "web-download":
+	case i.Status != image.Queued && (method == "web-download" || method == "glance-download"):
 		return fault.Conflictf("Image needs to be in 'queued' state to use '%s' method", method)
 	case i.Status != image.Uploading && method == "glance-direct":
 		return fault.Conflictf("Image needs to be staged before 'glance-direct' method can be used")
+	case method == "glance-download": // the formats come along
 	case i.ContainerFormat == "":
 		return fault.Conflictf("'container_format' needs to be set before import")
 	case i.DiskFormat == "":
@@ -156,13 +173,22 @@ func (c *Control) beginImport(ctx context.Context, tx *db.Tx, id string, im Impo
 			return nil, fault.Conflictf("Image is still being staged.")
 		}
 		p.Stage = uploads[0].Key
-	case "web-download":
+	case "web-download", "glance-download":
 		p.Stage = blobKey(id, p.TaskID) + ".stage"
+	}
+	if im.Method == "glance-download" {
+		if p.Remote, err = c.readRemote(im.Named, auth.From(ctx).Token); err != nil {
+			return nil, err
+		}
 	}
 	next := *was
 	next.Properties = maps.Clone(was.Properties)
 	if im.Method != "copy-image" {
-		if err := was.To(image.Importing); err != nil {
+		probe := *was
+		if p.Remote != nil {
+			probe.DiskFormat, probe.ContainerFormat = "raw", "bare"
+		}
+		if err := probe.To(image.Importing); err != nil {
 			return nil, err
 		}
 		next.Status = image.Importing
@@ -174,6 +200,7 @@ func (c *Control) beginImport(ctx context.Context, tx *db.Tx, id string, im Impo
 		return nil, err
 	}
 	caller := auth.From(ctx)
+	p.Inject = im.Method != "copy-image" && !slices.ContainsFunc(c.o.Inject.IgnoreUserRoles, caller.HasRole)
 	t := image.Task{ID: p.TaskID, Type: "api_image_import", Status: image.TaskPending, Owner: caller.ProjectID, UserID: caller.UserID,
 		RequestID: rest.RequestID(ctx), ImageID: id, CreatedAt: next.UpdatedAt, UpdatedAt: next.UpdatedAt,
 		Input: map[string]any{"image_id": id, "import_req": im.AsRequested, "backend": stores}}

@@ -72,13 +72,8 @@ func (c *Control) importData(ctx context.Context, run *task.Run, p *importPayloa
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if p.Method == "web-download" && run.Step == "" {
-		if err := c.fetch(ctx, i, p, most); err != nil {
-			return nil, nil, nil, err
-		}
-		if err := run.Save(ctx, "fetched", nil); err != nil {
-			return nil, nil, nil, err
-		}
+	if err := c.prepare(ctx, run, i, p, most); err != nil {
+		return nil, nil, nil, err
 	}
 	failures = map[string]error{}
 	for _, id := range p.Stores {
@@ -95,6 +90,39 @@ func (c *Control) importData(ctx context.Context, run *task.Run, p *importPayloa
 	return got, done, failures, nil
 }
 
+// prepare fetches the data where it must, and has the plugins at it.
+func (c *Control) prepare(ctx context.Context, run *task.Run, i *image.Image, p *importPayload, most limit) (err error) {
+	if p.Method == "copy-image" {
+		return nil
+	}
+	if run.Step == "" {
+		switch p.Method {
+		case "web-download":
+			err = c.fetch(ctx, i, p, most)
+		case "glance-download":
+			err = c.fetchRemote(ctx, i, p, most)
+			p.Remote.Token = "" // it has done its part
+		}
+		if err != nil {
+			return err
+		}
+		if err := run.Save(ctx, "fetched", p); err != nil {
+			return err
+		}
+	}
+	if run.Step == "ready" {
+		return nil
+	}
+	p.Ready, p.Passed = "", nil // an earlier attempt may have come half-way
+	if p.Remote == nil {
+		p.DiskFormat = ""
+	}
+	if err := c.runPlugins(ctx, i, p, most); err != nil {
+		return err
+	}
+	return run.Save(ctx, "ready", p)
+}
+
 // importOne copies the data into one store.
 func (c *Control) importOne(ctx context.Context, i *image.Image, p *importPayload, storeID string, most limit) (*received, error) {
 	into := c.backend(storeID)
@@ -103,13 +131,13 @@ func (c *Control) importOne(ctx context.Context, i *image.Image, p *importPayloa
 	}
 	var source blob.Reader
 	var err error
-	settled := c.inspection(i)
+	settled := c.inspection(p.becoming(i))
 	if p.Method == "copy-image" {
 		source, err = c.read(ctx, i, nil)
 		settled = func(*diskimage.Info) error { return nil } // it was judged when it came
 		most.bytes = c.o.ImageSizeCap
 	} else {
-		source, err = c.staging.Open(ctx, p.Stage)
+		source, err = c.staging.Open(ctx, p.staged())
 	}
 	if errors.Is(err, blob.ErrNotFound) {
 		return nil, fault.Invalidf("The staged data of image %s is no longer there.", i.ID)
@@ -179,11 +207,14 @@ func (c *Control) endImport(ctx context.Context, run *task.Run, p *importPayload
 		} else if err := c.saveImported(ctx, tx, was, p, got, done, failed, message); err != nil {
 			return err
 		}
-		if p.Stage != "" {
-			if _, err := c.store.DeleteUpload(ctx, tx, p.Stage); err != nil {
+		for _, key := range append([]string{p.Stage, p.Ready}, p.Passed...) {
+			if key == "" {
+				continue
+			}
+			if _, err := c.store.DeleteUpload(ctx, tx, key); err != nil {
 				return err
 			}
-			if err := c.discard(ctx, tx, stagingID, p.Stage); err != nil {
+			if err := c.discard(ctx, tx, stagingID, key); err != nil {
 				return err
 			}
 		}
@@ -219,8 +250,10 @@ func (c *Control) saveImported(ctx context.Context, tx *db.Tx, was *image.Image,
 	switch {
 	case message == "" && p.Method == "copy-image":
 	case message == "":
+		next = *p.becoming(&next)
 		c.fill(&next, got)
 		next.Status = image.Active
+		c.addProperties(&next, p)
 	case was.Status.Transient():
 		next.Status, next.Size, next.VirtualSize = image.Queued, nil, nil
 	}
@@ -233,4 +266,13 @@ func (c *Control) saveImported(ctx context.Context, tx *db.Tx, was *image.Image,
 		}
 	}
 	return c.store.Save(ctx, tx, was, &next)
+}
+
+// addProperties gives an imported image what came along with it, and what the
+// operator has all of them get.
+func (c *Control) addProperties(i *image.Image, p *importPayload) {
+	maps.Copy(i.Properties, p.Properties)
+	if p.Inject && slices.Contains(c.o.ImportOpts.Plugins, pluginInject) {
+		maps.Copy(i.Properties, c.o.Inject.Inject)
+	}
 }

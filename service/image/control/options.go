@@ -26,13 +26,18 @@ type Options struct {
 	DoSecureHash       bool   `toml:"do_secure_hash"`       // of what lies at new locations
 	HTTPRetries        int    `toml:"http_retries"`         // of that
 	CacheMaxSize       int64  `toml:"image_cache_max_size"` // bytes
-	// EnabledImportMethods may be glance-direct, copy-image and web-download. The
-	// last has this service fetch what a user names, and is off by default.
+	// EnabledImportMethods may be glance-direct, copy-image, web-download and
+	// glance-download. web-download has this service fetch what a user names, and is off by default.
 	EnabledImportMethods []string `toml:"enabled_import_methods"`
 
 	Format    FormatOptions    `toml:"image_format"`
 	Task      TaskOptions      `toml:"task"`
 	Filtering FilteringOptions `toml:"import_filtering_opts"`
+
+	ImportOpts         ImportOptions             `toml:"image_import_opts"`
+	Conversion         ConversionOptions         `toml:"image_conversion"`
+	Inject             InjectOptions             `toml:"inject_metadata_properties"`
+	DownloadProperties DownloadPropertiesOptions `toml:"glance_download_properties"`
 }
 
 // FormatOptions say which images are taken.
@@ -47,6 +52,27 @@ type FormatOptions struct {
 // TaskOptions are about imports.
 type TaskOptions struct {
 	TimeToLive int `toml:"task_time_to_live"` // hours that ended tasks, and staged data, are kept
+}
+
+// ImportOptions say what is done to data on its way from the stage to the stores.
+type ImportOptions struct {
+	Plugins []string `toml:"image_import_plugins"` // in this order
+}
+
+// ConversionOptions are those of the plugin image_conversion.
+type ConversionOptions struct {
+	OutputFormat string `toml:"output_format"` // raw, qcow2 or vmdk
+}
+
+// InjectOptions are those of the plugin inject_image_metadata.
+type InjectOptions struct {
+	Inject          map[string]string `toml:"inject"` // properties that imported images get
+	IgnoreUserRoles []string          `toml:"ignore_user_roles"`
+}
+
+// DownloadPropertiesOptions say which properties glance-download brings along.
+type DownloadPropertiesOptions struct {
+	Extra []string `toml:"extra_properties"` // how their names begin
 }
 
 // FilteringOptions say from where web-download may fetch.
@@ -68,13 +94,16 @@ func Defaults() Options {
 			DiskFormats:      []string{"ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop"},
 			RequireMatch:     true,
 		},
-		Task:      TaskOptions{TimeToLive: 48},
-		Filtering: FilteringOptions{AllowedSchemes: []string{"http", "https"}, AllowedPorts: []int{80, 443}},
+		Conversion:         ConversionOptions{OutputFormat: "raw"},
+		Inject:             InjectOptions{IgnoreUserRoles: []string{"admin"}},
+		DownloadProperties: DownloadPropertiesOptions{Extra: []string{"hw_", "trait:", "os_distro", "os_secure_boot", "os_type"}},
+		Task:               TaskOptions{TimeToLive: 48},
+		Filtering:          FilteringOptions{AllowedSchemes: []string{"http", "https"}, AllowedPorts: []int{80, 443}},
 	}
 }
 
 // importMethods are those that there is code for.
-var importMethods = []string{"glance-direct", "copy-image", "web-download"}
+var importMethods = []string{"glance-direct", "copy-image", "web-download", "glance-download"}
 
 // check finds options that cannot be.
 func (o *Options) check() error {
@@ -82,6 +111,14 @@ func (o *Options) check() error {
 		if !slices.Contains(importMethods, m) {
 			return fmt.Errorf("image: enabled_import_methods: %q is not one of %s", m, strings.Join(importMethods, ", "))
 		}
+	}
+	for _, p := range o.ImportOpts.Plugins {
+		if !slices.Contains(importPlugins, p) {
+			return fmt.Errorf("image: image_import_plugins: %q is not one of %s", p, strings.Join(importPlugins, ", "))
+		}
+	}
+	if f := o.Conversion.OutputFormat; f != "raw" && f != "qcow2" && f != "vmdk" {
+		return fmt.Errorf("image: output_format: %q is not one of qcow2, raw, vmdk", f)
 	}
 	for _, f := range append(slices.Clone(o.Format.DiskFormats), o.Format.ContainerFormats...) {
 		if f == "" || len(f) > 20 {
