@@ -21,7 +21,9 @@ type ServerQuery struct {
 	ConfigDrive *bool
 	// Deleted selects deleted servers only (true) or existing ones only (false);
 	// nil both.
-	Deleted       *bool
+	Deleted *bool
+	// Shown leaves out those that are deleted but can be restored.
+	Shown         bool
 	ChangesSince  time.Time
 	ChangesBefore time.Time
 	CreatedAt     time.Time

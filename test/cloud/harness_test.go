@@ -63,7 +63,14 @@ func base(t *testing.T) stack.Config {
 
 func one(t *testing.T) *cloud {
 	t.Helper()
+	return oneWith(t, func(*stack.Config) {})
+}
+
+// oneWith is one with a word on the configuration.
+func oneWith(t *testing.T, change func(*stack.Config)) *cloud {
+	t.Helper()
 	c := base(t)
+	change(&c)
 	st, err := stack.Start(t.Context(), c, testLog(), time.Now)
 	if err != nil {
 		t.Fatal(err)

@@ -120,6 +120,7 @@ func (a *api) serverQuery(ctx context.Context, r *rest.Request) (q compute.Serve
 	if q.Match, err = matchers(r); err != nil {
 		return q, false, err
 	}
+	q.Shown = q.Deleted != nil && !*q.Deleted && !slices.Contains(q.States, compute.SoftDeleted)
 	q.Sort, err = sortKeys(r)
 	return q, allProjects, err
 }

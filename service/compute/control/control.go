@@ -99,7 +99,7 @@ func (c *Control) watch(ctx context.Context) {
 	tick := time.NewTicker(c.Options.ReportInterval.D())
 	defer tick.Stop()
 	for {
-		if err := errors.Join(c.announce(ctx), c.expire(ctx), c.autoConfirm(ctx), c.audit(ctx), c.forgetPlacements(ctx)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(c.announce(ctx), c.expire(ctx), c.autoConfirm(ctx), c.audit(ctx), c.forgetPlacements(ctx), c.reclaim(ctx), c.offloadOld(ctx)); err != nil && ctx.Err() == nil {
 			c.Log.Warn("compute: periodic work failed", "error", err)
 		}
 		select {

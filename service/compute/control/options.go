@@ -17,6 +17,11 @@ type Options struct {
 	// (instance_build_timeout of upstream; there 0 is forever).
 	BuildTimeout    config.Duration `toml:"instance_build_timeout"`
 	ShutdownTimeout int             `toml:"shutdown_timeout"` // seconds that a guest gets to stop by itself
+	// ShelvedOffload is for how many seconds a shelved server stays on its host; 0
+	// leaves it at once, a negative number never.
+	ShelvedOffload int `toml:"shelved_offload_time"`
+	// ReclaimInterval is for how many seconds a deleted server can be restored.
+	ReclaimInterval int `toml:"reclaim_instance_interval"`
 	// RescueImage is what servers are rescued from when nothing is named; "" their own.
 	RescueImage    string  `toml:"rescue_image_id"`
 	MaxLimit       int     `toml:"max_limit"` // the longest page of a list

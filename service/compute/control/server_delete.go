@@ -13,20 +13,54 @@ import (
 	"kilonova/service/compute/store"
 )
 
-// DeleteServer begins to delete a server. What is under way with it is told to
-// end.
+// DeleteServer begins to delete a server: for good, or, with a
+// reclaim_instance_interval, so that it can be restored for a while. One that
+// never ran is of no use to anybody.
 func (c *Control) DeleteServer(ctx context.Context, id string) error {
 	s, err := c.ownServer(ctx, "os_compute_api:servers:delete", id)
 	if err != nil {
 		return err
 	}
+	if c.Options.ReclaimInterval <= 0 || s.LaunchedAt.IsZero() || s.Host == "" || s.State == compute.SoftDeleted {
+		return c.deleteServer(ctx, s)
+	}
+	if s.Task == compute.Deleting || s.Task == compute.SoftDeleting {
+		return nil // asked for already
+	}
+	if err := c.unlocked(ctx, s); err != nil {
+		return err
+	}
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if _, err := c.Store.UpdateServer(ctx, tx, id, store.ServerPatch{Task: ptr(compute.SoftDeleting)}, store.Expect{Existing: true}, c.Now()); err != nil {
+			return err
+		}
+		if err := c.act(ctx, tx, id, "delete"); err != nil {
+			return err
+		}
+		return c.add(ctx, tx, taskSoftDelete, id, nil)
+	})
+}
+
+// ForceDeleteServer begins to delete a server for good.
+func (c *Control) ForceDeleteServer(ctx context.Context, id string) error {
+	s, err := c.ownServer(ctx, "os_compute_api:os-deferred-delete:force", id)
+	if err != nil {
+		return err
+	}
+	return c.deleteServer(ctx, s)
+}
+
+// deleteServer begins the end of a server. What is under way with it is told to
+// end.
+func (c *Control) deleteServer(ctx context.Context, s *compute.Server) error {
+	id := s.ID
 	if s.Task == compute.Deleting {
 		return nil // asked for already
 	}
 	if err := c.unlocked(ctx, s); err != nil {
 		return err
 	}
-	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
+	err := c.Store.Tx(ctx, func(tx *db.Tx) error {
 		ok, err := c.Store.UpdateServer(ctx, tx, id, store.ServerPatch{Task: ptr(compute.Deleting)}, store.Expect{Existing: true}, c.Now())
 		if err != nil {
 			return err
@@ -66,6 +100,11 @@ func (c *Control) remove(ctx context.Context, run *task.Run, s *compute.Server) 
 	}
 	if err := c.Placement.Release(ctx, s.ID); err != nil {
 		return err
+	}
+	if image := s.System.ShelvedImage; image != "" {
+		if err := c.Images.Drop(ctx, image); err != nil {
+			c.Log.Warn("the image of a shelved server remains", "server", s.ID, "image", image, "error", err)
+		}
 	}
 	now := c.Now()
 	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Deleted), Task: ptr(compute.NoTask), Power: ptr(compute.PowerNone), TerminatedAt: &now,

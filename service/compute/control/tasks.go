@@ -33,6 +33,12 @@ const (
 	taskSnapshot = "server.snapshot"
 	taskRebuild  = "server.rebuild"
 	taskEvacuate = "server.evacuate"
+
+	taskShelve     = "server.shelve"
+	taskOffload    = "server.shelve_offload"
+	taskUnshelve   = "server.unshelve"
+	taskSoftDelete = "server.soft_delete"
+	taskRestore    = "server.restore"
 )
 
 func (c *Control) handlers() map[string]task.Handler {
@@ -67,6 +73,11 @@ func (c *Control) handlers() map[string]task.Handler {
 		taskSnapshot:    on(c.snapshot),
 		taskRebuild:     on(c.rebuild),
 		taskEvacuate:    on(c.evacuate),
+		taskShelve:      on(c.shelve),
+		taskOffload:     on(c.offload),
+		taskUnshelve:    on(c.unshelve),
+		taskSoftDelete:  on(c.softDelete),
+		taskRestore:     on(c.bringBack),
 	}
 }
 

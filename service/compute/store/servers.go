@@ -291,7 +291,7 @@ func (s *Store) DeletedAmong(ctx context.Context, q db.Querier, ids []string) (m
 func (s *Store) Elsewhere(ctx context.Context, q db.Querier, host string, ids []string, looked time.Time) (map[string][]compute.Interface, error) {
 	in, args := db.In(ids)
 	elsewhere := map[string][]compute.Interface{}
-	for row, err := range db.Each[deletedServer](ctx, q, `SELECT id, networks FROM servers WHERE deleted_at IS NULL AND host <> ? AND host <> ''
+	for row, err := range db.Each[deletedServer](ctx, q, `SELECT id, networks FROM servers WHERE deleted_at IS NULL AND host <> ? AND (host <> '' OR vm_state = 'shelved_offloaded')
 		AND task_state = '' AND updated_at <= ? AND id IN `+in, append([]any{host, db.At(looked)}, args...)...) {
 		if err != nil {
 			return nil, err

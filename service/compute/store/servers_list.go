@@ -166,6 +166,9 @@ func where(q *compute.ServerQuery) (where []string, args []any) {
 	if q.ConfigDrive != nil {
 		add("config_drive = ?", *q.ConfigDrive)
 	}
+	if q.Shown {
+		add("vm_state <> ?", string(compute.SoftDeleted))
+	}
 	if q.Deleted != nil {
 		add(map[bool]string{true: "deleted_at IS NOT NULL", false: "deleted_at IS NULL"}[*q.Deleted])
 	}
@@ -191,5 +194,5 @@ type Usage struct {
 // Usage sums up the existing servers of a project.
 func (s *Store) Usage(ctx context.Context, q db.Querier, projectID string) (Usage, error) {
 	return db.Get[Usage](ctx, q, `SELECT COUNT(*) AS servers, COALESCE(SUM(vcpus), 0) AS vcpus, COALESCE(SUM(memory_mb), 0) AS memory_mb
-		FROM servers WHERE project_id = ? AND deleted_at IS NULL`, projectID)
+		FROM servers WHERE project_id = ? AND deleted_at IS NULL AND vm_state <> ?`, projectID, string(compute.SoftDeleted))
 }

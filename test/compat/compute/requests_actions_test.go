@@ -69,6 +69,20 @@ var actionRequests = map[string]func(*walker, rest.Version) request{
 	"POST /servers/{id}/action unrescue":           from("unrescue", nil, [2]string{"rescue", "RESCUE"}),
 	"POST /servers/{id}/action createImage":        from("createImage", obj{"name": "picture", "metadata": obj{"a": "b"}}),
 	"POST /servers/{id}/action createBackup":       from("createBackup", obj{"name": "backup", "backup_type": "daily", "rotation": 1}),
+	"POST /servers/{id}/action shelve":             from("shelve", nil),
+	"POST /servers/{id}/action shelveOffload": func(w *walker, v rest.Version) request {
+		return request{"/servers/" + w.shelved() + "/action", obj{"shelveOffload": nil}}
+	},
+	"POST /servers/{id}/action unshelve": from("unshelve", nil, [2]string{"shelve", "SHELVED"}),
+	"POST /servers/{id}/action restore": func(w *walker, _ rest.Version) request {
+		id := w.server()
+		w.must("DELETE", "/servers/"+id, "2.1", nil)
+		w.status(id, "SOFT_DELETED")
+		return request{"/servers/" + id + "/action", obj{"restore": nil}}
+	},
+	"POST /servers/{id}/action forceDelete": func(w *walker, _ rest.Version) request {
+		return request{"/servers/" + w.server() + "/action", obj{"forceDelete": nil}}
+	},
 
 	"GET /servers/{server_id}/tags":         onTags("", nil),
 	"PUT /servers/{server_id}/tags":         onTags("", obj{"tags": []string{"a", "b"}}),
@@ -76,4 +90,13 @@ var actionRequests = map[string]func(*walker, rest.Version) request{
 	"GET /servers/{server_id}/tags/{id}":    onTags("/gold", nil),
 	"PUT /servers/{server_id}/tags/{id}":    onTags("/new", nil),
 	"DELETE /servers/{server_id}/tags/{id}": onTags("/old", nil),
+}
+
+// shelved makes a server that is shelved; the walker's cloud leaves it on its host.
+func (w *walker) shelved() string {
+	w.t.Helper()
+	id := w.server()
+	w.must("POST", "/servers/"+id+"/action", "2.1", obj{"shelve": nil})
+	w.status(id, "SHELVED")
+	return id
 }

@@ -87,6 +87,7 @@ func newCloud(t *testing.T) *walker {
 	t.Helper()
 	config := stack.Dev(t.TempDir(), "127.0.0.1:0", 2)
 	config.Default.UsageAudit, config.Default.UsageAuditPeriod = true, "hour"
+	config.Default.ShelvedOffload, config.Default.ReclaimInterval = -1, 3600 // for states that are passed over else
 	s, err := stack.StartDev(t.Context(), config, slog.New(slog.DiscardHandler), time.Now)
 	if err != nil {
 		t.Fatal(err)
