@@ -61,6 +61,8 @@ type Token struct {
 	Trust       *Trust
 	AppCred     *AppCredential
 	AccessToken *AccessToken
+	// ServiceProviders are other clouds that take our word; only with a catalog.
+	ServiceProviders []ServiceProvider
 }
 
 // Revocation ends the tokens of a subject that were issued up to an instant.
@@ -117,7 +119,7 @@ type MappedAuth struct {
 	// Bearer is a token of the provider's own (OpenID Connect); "" where a web
 	// server in front has checked what Assertion says.
 	Bearer    string
-	Assertion map[string]string
+	Assertion map[string][]string
 }
 
 // ExternalAuth is a user that a web server in front of the service has

@@ -48,6 +48,12 @@ type authBody struct {
 			Token *struct {
 				ID string `json:"id"`
 			} `json:"token"`
+			External *struct{} `json:"external"`
+			Mapped   *struct {
+				IdentityProvider string `json:"identity_provider"`
+				Protocol         string `json:"protocol"`
+				ID               string `json:"id"`
+			} `json:"mapped"`
 			AppCred *struct {
 				ID     string   `json:"id"`
 				Name   string   `json:"name"`
@@ -80,7 +86,7 @@ func expecting(attribute, target string) error {
 }
 
 // authRequest reads the body of a log-in.
-func authRequest(r *rest.Request) (identity.AuthRequest, error) {
+func (a *api) authRequest(r *rest.Request) (identity.AuthRequest, error) {
 	var b authBody
 	var req identity.AuthRequest
 	if err := r.Decode(&b); err != nil {
@@ -121,6 +127,17 @@ func authRequest(r *rest.Request) (identity.AuthRequest, error) {
 		if ac.User != nil {
 			req.AppCred.User = ac.User.ref()
 		}
+	}
+	if m := id.Mapped; m != nil {
+		if m.ID != "" { // an older way to rescope a federated token
+			req.Token, req.Methods = m.ID, []string{identity.MethodToken}
+		} else {
+			req.Mapped = a.mappedAuth(r, m.IdentityProvider, m.Protocol)
+		}
+	}
+	req.External = a.external(r)
+	if req.External != nil && len(req.Methods) == 0 {
+		req.Methods = []string{identity.MethodExternal}
 	}
 	if r.Header.Get("Authorization") != "" {
 		req.OAuth1 = signedCall(r)
@@ -179,7 +196,7 @@ func scopeRequest(raw json.RawMessage) (identity.ScopeRequest, error) {
 }
 
 func (a *api) issueToken(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	req, err := authRequest(r)
+	req, err := a.authRequest(r)
 	if err != nil {
 		return nil, err
 	}
@@ -223,6 +240,7 @@ func named(n identity.Named) *namedView { return &namedView{ID: n.ID, Name: n.Na
 type tokenUser struct {
 	namedView
 	PasswordExpires any `json:"password_expires_at"`
+	Federation      any `json:"OS-FEDERATION,omitempty"`
 }
 
 type tokenBody struct {
@@ -239,12 +257,23 @@ type tokenBody struct {
 	Catalog  []any           `json:"catalog,omitzero"`
 	Trust    any             `json:"OS-TRUST:trust,omitempty"`
 	AppCred  map[string]any  `json:"application_credential,omitempty"`
+	SPs      []any           `json:"service_providers,omitempty"`
 	OAuth1   map[string]any  `json:"OS-OAUTH1,omitempty"`
 }
 
 func tokenView(t *identity.Token) *tokenBody {
 	b := &tokenBody{Methods: t.Methods, AuditIDs: t.AuditIDs, Expires: rest.MicroTimeZ{Time: t.Expires}, IssuedAt: rest.MicroTimeZ{Time: t.IssuedAt},
-		User: tokenUser{namedView{ID: t.User.ID, Name: t.User.Name, Domain: named(t.UserDomain)}, micros(t.User.PasswordExpires)}}
+		User: tokenUser{namedView{ID: t.User.ID, Name: t.User.Name, Domain: named(t.UserDomain)}, micros(t.User.PasswordExpires), nil}}
+	if t.IdentityProvider != "" {
+		groups := make([]any, len(t.GroupIDs))
+		for i, id := range t.GroupIDs {
+			groups[i] = map[string]string{"id": id}
+		}
+		b.User.Federation = map[string]any{"groups": groups, "identity_provider": map[string]string{"id": t.IdentityProvider}, "protocol": map[string]string{"id": t.Protocol}}
+	}
+	for _, p := range t.ServiceProviders {
+		b.SPs = append(b.SPs, map[string]any{"id": p.ID, "auth_url": p.AuthURL, "sp_url": p.URL})
+	}
 	for _, r := range t.Roles {
 		b.Roles = append(b.Roles, named(r))
 	}

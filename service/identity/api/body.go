@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"net/url"
 	"reflect"
 	"strings"
 	"time"
@@ -149,4 +150,10 @@ func parseTime(field, s string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fault.Invalidf("Timestamp of '%s' not in expected format: %.64s. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.", field, s)
+}
+
+// isURL reports whether s is the address of something on the web.
+func isURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
 }

@@ -62,12 +62,40 @@ func (a *api) listUsers(ctx context.Context, r *rest.Request) (*rest.Response, e
 		return nil, err
 	}
 	list, err := a.c.Users(ctx, q)
-	return collection(r, "users", list, q, userView, userID), err
+	if err != nil {
+		return nil, err
+	}
+	as, err := a.c.FederatedAs(ctx, list)
+	return collection(r, "users", list, q, federatedView(as), userID), err
+}
+
+// federatedView is userView with who each user is to identity providers.
+func federatedView(as map[string][]identity.FederatedUser) func(*rest.Request, *identity.User) map[string]any {
+	return func(r *rest.Request, u *identity.User) map[string]any {
+		v := userView(r, u)
+		var list []map[string]any
+		for _, f := range as[u.ID] {
+			protocol := map[string]any{"protocol_id": f.Protocol, "unique_id": f.UniqueID}
+			if n := len(list); n > 0 && list[n-1]["idp_id"] == f.IdentityProvider {
+				list[n-1]["protocols"] = append(list[n-1]["protocols"].([]any), protocol)
+				continue
+			}
+			list = append(list, map[string]any{"idp_id": f.IdentityProvider, "protocols": []any{protocol}})
+		}
+		if list != nil {
+			v["federated"] = list
+		}
+		return v
+	}
 }
 
 func (a *api) showUser(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	u, err := a.c.User(ctx, r.Path("user_id"))
-	return one(r, "user", &u, userView, http.StatusOK), err
+	if err != nil {
+		return nil, err
+	}
+	as, err := a.c.FederatedAs(ctx, []identity.User{u})
+	return one(r, "user", &u, federatedView(as), http.StatusOK), err
 }
 
 func (a *api) createUser(ctx context.Context, r *rest.Request) (*rest.Response, error) {

@@ -50,6 +50,9 @@ func (c *Control) Authenticate(ctx context.Context, req identity.AuthRequest, wi
 			claims.Expires = s.parent.Expires
 		}
 	}
+	if v := s.vouched; v != nil {
+		claims.IdentityProvider, claims.Protocol, claims.GroupIDs = v.provider, v.protocol, v.groups
+	}
 	if err := c.scope(ctx, s, req.Scope, &claims); err != nil {
 		return nil, err
 	}
@@ -80,6 +83,11 @@ func (c *Control) authenticate(ctx context.Context, req identity.AuthRequest) (*
 			user, err = c.byTOTP(ctx, *req.TOTP)
 		case method == identity.MethodOAuth1 && req.OAuth1 != nil:
 			user, err = c.byOAuth1(ctx, *req.OAuth1, s)
+		case req.Mapped != nil && (method == identity.MethodMapped || method == req.Mapped.Protocol):
+			method = identity.MethodMapped
+			user, err = c.byMapped(ctx, *req.Mapped, s)
+		case method == identity.MethodExternal && req.External != nil:
+			user, err = c.byExternal(ctx, *req.External)
 		case slices.Contains([]string{identity.MethodPassword, identity.MethodToken, identity.MethodAppCred, identity.MethodTOTP, identity.MethodOAuth1}, method):
 			return nil, fault.Invalidf("Expecting to find %s in identity. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.", method)
 		default:
@@ -169,6 +177,9 @@ func (c *Control) byToken(ctx context.Context, text string, s *session) (identit
 	s.parent = t
 	s.appCred = t.AppCred
 	s.accessToken = t.AccessToken
+	if t.IdentityProvider != "" {
+		s.vouched = &vouched{t.IdentityProvider, t.Protocol, t.GroupIDs}
+	}
 	return t.User, nil
 }
 

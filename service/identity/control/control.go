@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/netip"
 	"regexp"
 	"time"
 
@@ -16,6 +18,7 @@ import (
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/identity/fernet"
+	"kilonova/service/identity/oidc"
 	"kilonova/service/identity/store"
 )
 
@@ -43,6 +46,9 @@ type Control struct {
 	hash     hasher
 	pattern  *regexp.Regexp // that passwords must match; nil: none
 	known    known
+	// providers verify the tokens of OpenID Connect providers.
+	providers map[string]*oidc.Verifier
+	proxies   []netip.Prefix
 }
 
 // New checks the options, and opens the key directories, which it makes if need be.
@@ -55,6 +61,13 @@ func New(cfg Config) (*Control, error) {
 	}
 	c := &Control{db: cfg.Store.DB, log: cfg.Log, clock: cfg.Now, options: cfg.Options, random: cfg.Random}
 	c.policy, c.scopes = newPolicy()
+	c.providers = map[string]*oidc.Verifier{}
+	for id, p := range cfg.Options.OpenID {
+		c.providers[id] = &oidc.Verifier{Issuer: p.Issuer, Audience: p.Audience, JWKS: p.JWKS, Client: &http.Client{}, Now: c.now}
+	}
+	for _, network := range cfg.Options.Federation.TrustedProxies {
+		c.proxies = append(c.proxies, netip.MustParsePrefix(network)) // checked with the options
+	}
 	var err error
 	if c.keys, err = fernet.OpenKeys(cfg.Options.Fernet.KeyRepository, cfg.Random); err != nil {
 		return nil, err
@@ -97,6 +110,9 @@ func (c *Control) Prune(ctx context.Context) error {
 			return err
 		}
 		if _, err := store.PruneRequestTokens(ctx, tx, c.now()); err != nil {
+			return err
+		}
+		if _, err := store.PruneFederatedMemberships(ctx, tx, c.now()); err != nil {
 			return err
 		}
 		_, err := store.PruneTrusts(ctx, tx, c.now().Add(-seconds(c.options.Token.AllowExpiredWindow)))

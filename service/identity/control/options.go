@@ -2,6 +2,7 @@ package control
 
 import (
 	"fmt"
+	"net/netip"
 	"regexp"
 	"time"
 
@@ -51,6 +52,25 @@ type Options struct {
 		RequestTokenDuration int `toml:"request_token_duration"` // 0: for ever
 		AccessTokenDuration  int `toml:"access_token_duration"`
 	} `toml:"oauth1"`
+	Federation struct {
+		// TrustedProxies are the networks of web servers in front that authenticate
+		// users; only they are believed what they say in headers. None by default.
+		TrustedProxies    []string `toml:"trusted_proxies"`
+		RemoteUserHeader  string   `toml:"remote_user_header"`  // of a trusted proxy: who it is
+		AssertionPrefix   string   `toml:"assertion_prefix"`    // of headers as CGI names them, that belong to an assertion
+		RemoteIDAttribute string   `toml:"remote_id_attribute"` // where a protocol says nothing else
+		TrustedDashboard  []string `toml:"trusted_dashboard"`   // addresses to which web single sign-on may lead
+		// DefaultAuthorizationTTL is for how many minutes mapped groups last beyond
+		// the token; 0: no longer.
+		DefaultAuthorizationTTL int `toml:"default_authorization_ttl"`
+	} `toml:"federation"`
+	// OpenID has the OpenID Connect providers whose tokens are verified here, by the
+	// id of the identity provider.
+	OpenID map[string]OpenIDOptions `toml:"openid"`
+	SAML   struct {
+		IDPMetadataPath  string `toml:"idp_metadata_path"`
+		RelayStatePrefix string `toml:"relay_state_prefix"`
+	} `toml:"saml"`
 	EndpointFilter struct {
 		ReturnAll bool `toml:"return_all_endpoints_if_no_filter"`
 	} `toml:"endpoint_filter"`
@@ -58,6 +78,13 @@ type Options struct {
 		EnforcementModel string `toml:"enforcement_model"` // "flat" or "strict_two_level"
 	} `toml:"unified_limit"`
 	MaxProjectTreeDepth int `toml:"max_project_tree_depth"`
+}
+
+// OpenIDOptions are those of one OpenID Connect provider.
+type OpenIDOptions struct {
+	Issuer   string   `toml:"issuer"`
+	Audience []string `toml:"audience"` // a token must be for one of these
+	JWKS     string   `toml:"jwks_uri"` // "": as the provider's discovery document says
 }
 
 // Defaults are the options of an installation that sets none. The two key
@@ -72,6 +99,8 @@ func Defaults() Options {
 	o.Trust.MaxRedelegationCount = 3
 	o.AppCredential.UserLimit = -1
 	o.OAuth1.RequestTokenDuration, o.OAuth1.AccessTokenDuration = 28800, 86400
+	o.Federation.RemoteUserHeader = "X-Remote-User"
+	o.SAML.RelayStatePrefix = "ss:mem:"
 	o.EndpointFilter.ReturnAll = true
 	o.UnifiedLimit.EnforcementModel = "flat"
 	o.MaxProjectTreeDepth = 5
@@ -97,6 +126,16 @@ func (o *Options) check() error {
 		return fmt.Errorf("identity: max_project_tree_depth must lie between 1 and %d, and is %d", maxTreeDepth, o.MaxProjectTreeDepth)
 	case o.UnifiedLimit.EnforcementModel != "flat" && o.UnifiedLimit.EnforcementModel != "strict_two_level":
 		return fmt.Errorf("identity: [unified_limit] enforcement_model must be flat or strict_two_level, and is %q", o.UnifiedLimit.EnforcementModel)
+	}
+	for _, network := range o.Federation.TrustedProxies {
+		if _, err := netip.ParsePrefix(network); err != nil {
+			return fmt.Errorf("identity: [federation] trusted_proxies: %w", err)
+		}
+	}
+	for id, p := range o.OpenID {
+		if p.Issuer == "" || len(p.Audience) == 0 {
+			return fmt.Errorf("identity: [openid.%s] needs an issuer and an audience", id)
+		}
 	}
 	if _, err := regexp.Compile(o.Compliance.PasswordRegex); err != nil {
 		return fmt.Errorf("identity: [security_compliance] password_regex: %w", err)

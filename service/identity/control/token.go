@@ -70,8 +70,15 @@ func (c *Control) token(ctx context.Context, text string, grace time.Duration, w
 		return t, nil
 	}
 	full := *t // others have the one that is known
-	full.Catalog, err = c.catalog(ctx, t.UserID, t.ProjectID)
-	return &full, err
+	return &full, c.addCatalog(ctx, &full)
+}
+
+func (c *Control) addCatalog(ctx context.Context, t *identity.Token) (err error) {
+	if t.Catalog, err = c.catalog(ctx, t.UserID, t.ProjectID); err != nil {
+		return err
+	}
+	t.ServiceProviders, err = store.ServiceProviders(ctx, c.db, identity.Query{}.Where("enabled", true))
+	return err
 }
 
 // lookUp is token without regard to its expiry.
@@ -121,6 +128,11 @@ func (c *Control) resolve(ctx context.Context, claims identity.Claims, withCatal
 	if t.User, err = c.enabledUser(ctx, t.UserID); err != nil {
 		return nil, err
 	}
+	if t.IdentityProvider != "" {
+		if err := c.standingProvider(ctx, t.IdentityProvider); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.resolveScope(ctx, t); err != nil {
 		return nil, err
 	}
@@ -151,7 +163,7 @@ func (c *Control) resolve(ctx context.Context, claims identity.Claims, withCatal
 		return nil, refuse("User %s has no access to project %s", t.UserID, t.ProjectID)
 	}
 	if withCatalog && t.Scoped() {
-		t.Catalog, err = c.catalog(ctx, t.UserID, t.ProjectID)
+		err = c.addCatalog(ctx, t)
 	}
 	return t, err
 }

@@ -1,0 +1,3 @@
+// Package identity holds the identity service against upstream's contract: its
+// tests alone are of interest.
+package identity

@@ -1,0 +1,64 @@
+package identity
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"kilonova/internal/rest"
+	"kilonova/stack"
+	"kilonova/test/compat/openapi"
+)
+
+// refused are operations that the file describes and that upstream answers 405:
+// its tables say GET wherever there is a path.
+var refused = map[string]bool{
+	"GET /v3/OS-OAUTH1/request_token": true, "HEAD /v3/OS-OAUTH1/request_token": true,
+	"GET /v3/OS-OAUTH1/access_token": true, "HEAD /v3/OS-OAUTH1/access_token": true,
+	"GET /v3/ec2tokens": true, "HEAD /v3/ec2tokens": true, "GET /v3/s3tokens": true, "HEAD /v3/s3tokens": true,
+	"GET /v3/auth/OS-FEDERATION/saml2": true, "HEAD /v3/auth/OS-FEDERATION/saml2": true,
+	"GET /v3/auth/OS-FEDERATION/saml2/ecp": true, "HEAD /v3/auth/OS-FEDERATION/saml2/ecp": true,
+}
+
+// shape is a path with the names of its wildcards taken out.
+func shape(path string) string {
+	parts := strings.Split(path, "/")
+	for i, p := range parts {
+		if strings.HasPrefix(p, "{") {
+			parts[i] = "{}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+func TestEveryOperationOfTheContractIsThere(t *testing.T) {
+	c := openapi.Need(t, "identity/v3.14")
+	apis, err := stack.APIs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := map[string]bool{}
+	for _, api := range apis {
+		if api.Name == "identity" {
+			for _, r := range api.Routes {
+				note(ours, r)
+			}
+		}
+	}
+	n := 0
+	for _, o := range c.Operations() {
+		if n++; !ours[o.Method+" "+shape(o.Path)] && !refused[o.String()] {
+			t.Errorf("there is no %s", o)
+		}
+	}
+	if n < 400 {
+		t.Errorf("the contract has %d operations only", n)
+	}
+}
+
+func note(ours map[string]bool, r rest.Route) {
+	ours[r.Method+" "+shape(r.Path)] = true
+	if r.Method == http.MethodGet {
+		ours[http.MethodHead+" "+shape(r.Path)] = true
+	}
+}
