@@ -63,6 +63,9 @@ type Listen struct {
 	Classic  bool   `toml:"classic_ports"`
 	CertFile string `toml:"cert_file"` // with KeyFile: HTTPS
 	KeyFile  string `toml:"key_file"`
+	// ClientCAFile has the authorities whose certificates clients may show, for
+	// tokens that are bound to one; "" nobody's.
+	ClientCAFile string `toml:"client_ca_file"`
 }
 
 // BusOptions say how the parts of a service reach each other.

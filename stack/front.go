@@ -3,12 +3,14 @@ package stack
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -37,6 +39,16 @@ func listen(c *Config) (*front, error) {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
 		f.tls, scheme = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, "https"
+		if c.Listen.ClientCAFile != "" {
+			data, err := os.ReadFile(c.Listen.ClientCAFile)
+			if err != nil {
+				return nil, fmt.Errorf("listen: %w", err)
+			}
+			f.tls.ClientAuth, f.tls.ClientCAs = tls.VerifyClientCertIfGiven, x509.NewCertPool()
+			if !f.tls.ClientCAs.AppendCertsFromPEM(data) {
+				return nil, fmt.Errorf("listen: %s has no certificate", c.Listen.ClientCAFile)
+			}
+		}
 	}
 	l, err := net.Listen("tcp", c.Listen.Address)
 	if err != nil {

@@ -29,6 +29,12 @@ type Caller struct {
 	IssuedAt time.Time
 	Expires  time.Time
 	Token    string
+
+	// AccessRules are all that the token may be used for; none: anything that its
+	// roles allow.
+	AccessRules []AccessRule
+	// Thumbprint is of the certificate that a client must show with the token; "" none.
+	Thumbprint string
 }
 
 // HasRole reports whether the caller has a role, by name.

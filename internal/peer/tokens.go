@@ -102,6 +102,7 @@ type named struct {
 func validate(ctx context.Context, identity *Client, token string) (*auth.Caller, error) {
 	header := http.Header{}
 	header.Set("X-Subject-Token", token)
+	header.Set("OpenStack-Identity-Access-Rules", "1") // we hold requests against them
 	var out struct {
 		Token struct {
 			User     named           `json:"user"`
@@ -113,6 +114,12 @@ func validate(ctx context.Context, identity *Client, token string) (*auth.Caller
 			AuditIDs []string        `json:"audit_ids"`
 			IssuedAt time.Time       `json:"issued_at"`
 			Expires  time.Time       `json:"expires_at"`
+			AppCred  struct {
+				Rules []auth.AccessRule `json:"access_rules"`
+			} `json:"application_credential"`
+			OAuth2 struct {
+				Thumbprint string `json:"x5t#S256"`
+			} `json:"oauth2_credential"`
 		} `json:"token"`
 	}
 	err := identity.Do(ctx, Call{Method: http.MethodGet, Path: "/v3/auth/tokens?" + url.Values{"nocatalog": {""}}.Encode(), Header: header, Out: &out})
@@ -124,7 +131,8 @@ func validate(ctx context.Context, identity *Client, token string) (*auth.Caller
 	}
 	t := out.Token
 	c := &auth.Caller{UserID: t.User.ID, UserName: t.User.Name, UserDomainID: t.User.Domain.ID, UserDomainName: t.User.Domain.Name,
-		Methods: t.Methods, AuditIDs: t.AuditIDs, IssuedAt: t.IssuedAt, Expires: t.Expires, Token: token}
+		Methods: t.Methods, AuditIDs: t.AuditIDs, IssuedAt: t.IssuedAt, Expires: t.Expires, Token: token,
+		AccessRules: t.AppCred.Rules, Thumbprint: t.OAuth2.Thumbprint}
 	for _, r := range t.Roles {
 		c.Roles, c.RoleIDs = append(c.Roles, strings.ToLower(r.Name)), append(c.RoleIDs, r.ID)
 	}

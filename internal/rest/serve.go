@@ -235,6 +235,9 @@ func setPathValues(r *http.Request, pattern, p string) {
 
 func (s *Service) authenticate(r *Request, public bool) error {
 	token := r.Header.Get("X-Auth-Token")
+	if scheme, bearer, ok := strings.Cut(r.Header.Get("Authorization"), " "); token == "" && ok && strings.EqualFold(scheme, "Bearer") {
+		token = strings.TrimSpace(bearer) // as OAuth 2 clients send it
+	}
 	if token == "" || s.Validator == nil {
 		if public {
 			return nil
@@ -248,7 +251,22 @@ func (s *Service) authenticate(r *Request, public bool) error {
 		}
 		return err
 	}
-	r.Caller = caller
+	if err := s.mayUse(r, caller); err != nil && !public {
+		return err
+	} else if err == nil {
+		r.Caller = caller
+	}
+	return nil
+}
+
+// mayUse refuses tokens that are not for this request, or not for who sends it.
+func (s *Service) mayUse(r *Request, c *auth.Caller) error {
+	if c.Thumbprint != "" && c.Thumbprint != Thumbprint(r.Request) {
+		return fault.New(fault.Unauthenticated, "The request you have made requires authentication: the token is bound to a certificate that this client has not shown.")
+	}
+	if !c.MayCall(s.Name, r.Method, r.URL.Path, s.prefix(r.Request)+r.URL.Path) {
+		return fault.New(fault.Unauthenticated, "The request you have made requires authentication: the access rules of the application credential do not allow %s %.255s of %s.", printableMethod(r.Method), r.URL.Path, s.Name)
+	}
 	return nil
 }
 

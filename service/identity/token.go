@@ -12,6 +12,7 @@ const (
 	MethodAppCred  = "application_credential"
 	MethodTOTP     = "totp"
 	MethodEC2      = "ec2credential"
+	MethodOAuth2   = "oauth2_credential"
 )
 
 // Claims are what a token itself says; the rest is looked up whenever it is

@@ -259,6 +259,7 @@ type tokenBody struct {
 	AppCred  map[string]any  `json:"application_credential,omitempty"`
 	SPs      []any           `json:"service_providers,omitempty"`
 	OAuth1   map[string]any  `json:"OS-OAUTH1,omitempty"`
+	OAuth2   map[string]any  `json:"oauth2_credential,omitempty"`
 }
 
 func tokenView(t *identity.Token) *tokenBody {
@@ -302,6 +303,9 @@ func tokenView(t *identity.Token) *tokenBody {
 	}
 	if at := t.AccessToken; at != nil {
 		b.OAuth1 = map[string]any{"access_token_id": at.ID, "consumer_id": at.ConsumerID}
+	}
+	if t.Thumbprint != "" {
+		b.OAuth2 = map[string]any{"x5t#S256": t.Thumbprint}
 	}
 	if ac := t.AppCred; ac != nil {
 		b.AppCred = map[string]any{"id": ac.ID, "name": ac.Name, "restricted": !ac.Unrestricted}

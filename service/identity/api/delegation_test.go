@@ -92,7 +92,7 @@ func TestAccessRules(t *testing.T) {
 		{"service": "compute", "method": "GET", "path": "/v2.1/servers/**"}, {"service": "identity", "method": "GET", "path": "/v3/auth/*"}}}})
 	k.wants(a, 201, "make")
 	restricted := k.do("", "POST", "/v3/auth/tokens", appCredLogin(a.str("application_credential", "id"), a.str("application_credential", "secret"), nil)).token
-	for path, want := range map[string]int{"/v3/auth/projects": 200, "/v3/users/" + u: 401, "/v3/auth": 404} {
+	for path, want := range map[string]int{"/v3/auth/projects": 200, "/v3/users/" + u: 401, "/v3/auth": 401, "/v3/auth/nothing": 404} {
 		k.wants(k.do(restricted, "GET", path, nil), want, "GET %s", path)
 	}
 	k.wants(k.do(restricted, "DELETE", "/v3/auth/tokens", nil, "X-Subject-Token", restricted), 401, "another method")

@@ -6,7 +6,7 @@ import "kilonova/internal/rest"
 func (a *api) routes() []rest.Route {
 	var all []rest.Route
 	for _, group := range [][]rest.Route{a.authRoutes(), a.peopleRoutes(), a.projectRoutes(), a.roleRoutes(), a.grantRoutes(),
-		a.catalogRoutes(), a.policyUseRoutes(), a.limitRoutes(), a.configRoutes(), a.delegationRoutes(), a.oauth1Routes(), a.federationRoutes()} {
+		a.catalogRoutes(), a.policyUseRoutes(), a.limitRoutes(), a.configRoutes(), a.delegationRoutes(), a.oauth1Routes(), a.federationRoutes(), a.oauth2Routes(), a.goneRoutes()} {
 		all = append(all, group...)
 	}
 	return all

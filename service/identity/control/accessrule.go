@@ -16,33 +16,6 @@ import (
 // ruleMethods are what an access rule may allow.
 var ruleMethods = []string{"POST", "GET", "HEAD", "PATCH", "PUT", "DELETE"}
 
-// matchPath reports whether a path fits an access rule's: in it * and {name}
-// stand for one part, ** for any number of them.
-func matchPath(pattern, path string) bool {
-	return matchParts(strings.Split(pattern, "/"), strings.Split(path, "/"))
-}
-
-func matchParts(pattern, path []string) bool {
-	for i, p := range pattern {
-		if p == "**" {
-			for j := i; j <= len(path); j++ {
-				if matchParts(pattern[i+1:], path[j:]) {
-					return true
-				}
-			}
-			return false
-		}
-		if i >= len(path) {
-			return false
-		}
-		wild := p == "*" || strings.HasPrefix(p, "{") && strings.HasSuffix(p, "}")
-		if wild && path[i] == "" || !wild && p != path[i] {
-			return false
-		}
-	}
-	return len(path) == len(pattern)
-}
-
 var rulePath = regexp.MustCompile(`^/\S*$`)
 
 // accessRules resolves the wished access rules of a user in a transaction: those

@@ -169,6 +169,8 @@ func (c *Control) byToken(ctx context.Context, text string, s *session) (identit
 	switch {
 	case t.TrustID != "":
 		return identity.User{}, fault.Forbiddenf("You are not authorized to perform the requested action: Using trust-scoped token to create another token. Create a new trust-scoped token instead.")
+	case t.Thumbprint != "":
+		return identity.User{}, fault.Forbiddenf("You are not authorized to perform the requested action: Using a token that is bound to a certificate to create another token.")
 	case slices.Contains(t.Methods, identity.MethodEC2):
 		return identity.User{}, fault.Forbiddenf("You are not authorized to perform the requested action: Using a token from an EC2 key pair to create another token.")
 	case t.Scoped() && !c.options.Token.AllowRescopeScoped:

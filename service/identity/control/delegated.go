@@ -40,6 +40,9 @@ func (c *Control) mayDelegate(ctx context.Context, trusts bool) (*identity.Claim
 	if slices.Contains(claims.Methods, identity.MethodEC2) {
 		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: a token from an EC2 key pair cannot make or remove credentials or trusts.")
 	}
+	if claims.Thumbprint != "" {
+		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: a token that is bound to a certificate cannot make or remove credentials or trusts.")
+	}
 	if claims.AccessTokenID != "" {
 		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: a token from an OAuth 1 access token cannot make or remove credentials or trusts.")
 	}
@@ -57,28 +60,6 @@ func (c *Control) mayDelegate(ctx context.Context, trusts bool) (*identity.Claim
 		return nil, fault.Forbiddenf("You are not authorized to perform the requested action: Using method 'application_credential' is not allowed for managing additional application credentials.")
 	}
 	return claims, nil
-}
-
-// AllowedByAccessRules holds a call of identity's own API against the access
-// rules of the token that it is made with.
-func (c *Control) AllowedByAccessRules(ctx context.Context, method, path string) error {
-	claims, err := c.claims(ctx)
-	if err != nil || claims.AppCredID == "" {
-		return err
-	}
-	a, _, err := store.AppCredential(ctx, c.db, claims.AppCredID)
-	if err != nil {
-		return found(err, "Application Credential", claims.AppCredID)
-	}
-	if len(a.AccessRules) == 0 {
-		return nil
-	}
-	for _, r := range a.AccessRules {
-		if r.Service == "identity" && r.Method == method && matchPath(r.Path, path) {
-			return nil
-		}
-	}
-	return unauthorized()
 }
 
 // rolesByRef resolves references to roles.

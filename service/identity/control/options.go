@@ -52,6 +52,13 @@ type Options struct {
 		RequestTokenDuration int `toml:"request_token_duration"` // 0: for ever
 		AccessTokenDuration  int `toml:"access_token_duration"`
 	} `toml:"oauth1"`
+	OAuth2 struct {
+		// AuthnMethods are how clients may prove who they are: client_secret_basic, with
+		// an application credential, and tls_client_auth, with a certificate.
+		AuthnMethods []string `toml:"oauth2_authn_methods"`
+		// CertMapping is the mapping that says which user a certificate's subject is.
+		CertMapping string `toml:"oauth2_cert_dn_mapping_id"`
+	} `toml:"oauth2"`
 	Federation struct {
 		// TrustedProxies are the networks of web servers in front that authenticate
 		// users; only they are believed what they say in headers. None by default.
@@ -99,6 +106,7 @@ func Defaults() Options {
 	o.Trust.MaxRedelegationCount = 3
 	o.AppCredential.UserLimit = -1
 	o.OAuth1.RequestTokenDuration, o.OAuth1.AccessTokenDuration = 28800, 86400
+	o.OAuth2.AuthnMethods, o.OAuth2.CertMapping = []string{"client_secret_basic", "tls_client_auth"}, "oauth2_mapping"
 	o.Federation.RemoteUserHeader = "X-Remote-User"
 	o.SAML.RelayStatePrefix = "ss:mem:"
 	o.EndpointFilter.ReturnAll = true

@@ -283,6 +283,12 @@ func caller(t *identity.Token) *auth.Caller {
 	if t.System {
 		a.System = "all"
 	}
+	a.Thumbprint = t.Thumbprint
+	if t.AppCred != nil {
+		for _, r := range t.AppCred.AccessRules {
+			a.AccessRules = append(a.AccessRules, auth.AccessRule{Service: r.Service, Method: r.Method, Path: r.Path})
+		}
+	}
 	return a
 }
 

@@ -32,7 +32,7 @@ const (
 // methods are bits in the order of Keystone's option [auth] methods; ours come
 // after its default ones.
 var methods = []string{identity.MethodExternal, identity.MethodPassword, identity.MethodToken, identity.MethodOAuth1,
-	identity.MethodMapped, identity.MethodAppCred, identity.MethodTOTP, identity.MethodEC2}
+	identity.MethodMapped, identity.MethodAppCred, identity.MethodTOTP, identity.MethodEC2, identity.MethodOAuth2}
 
 // Issue makes the text of a token. Behind what Keystone puts into the list come
 // the microseconds of IssuedAt, which Keystone passes over: they tell a log-in
