@@ -42,8 +42,11 @@ type Config struct {
 	FilterScheduler schedule.FilterOptions    `toml:"filter_scheduler"`
 	Metrics         schedule.MetricsOptions   `toml:"metrics"`
 	Libvirt         LibvirtOptions            `toml:"libvirt"`
-	VNC             VNC                       `toml:"vnc"`
-	LinuxBridge     LinuxBridge               `toml:"linux_bridge"`
+	// Notifications says what other programs are told, Messaging whether at all.
+	Notifications computecontrol.NotifyOptions    `toml:"notifications"`
+	Messaging     computecontrol.MessagingOptions `toml:"oslo_messaging_notifications"`
+	VNC           VNC                             `toml:"vnc"`
+	LinuxBridge   LinuxBridge                     `toml:"linux_bridge"`
 
 	Identity  identitycontrol.Options  `toml:"identity"`
 	Image     ImageOptions             `toml:"image"`
@@ -232,6 +235,7 @@ func (c *Config) databaseURL(service string) string {
 func (c *Config) computeOptions() computecontrol.Options {
 	o := c.Default.Options
 	o.Quota = c.Quota
+	o.Notify, o.Messaging = c.Notifications, c.Messaging
 	o.Scheduler = schedule.Options{Scheduler: c.Scheduler, Filter: c.FilterScheduler, Metrics: c.Metrics}
 	if old := c.Default.SchedulerDriver; old != "" {
 		o.Scheduler.Scheduler.Driver = old

@@ -92,6 +92,16 @@ func (b *Bus) send(name, to string, in any) error {
 	return b.nc.Publish(subject(name, to), data)
 }
 
+// Flush returns when the message server has all that was sent before.
+func (b *Bus) Flush(ctx context.Context) error {
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+	}
+	return b.nc.FlushWithContext(ctx)
+}
+
 // serve has h answer messages, each in a goroutine of its own. Servers with the
 // same queue share the messages; with queue "" each gets all.
 func (b *Bus) serve(name, to, queue string, h handler) (Unserve, error) {

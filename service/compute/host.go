@@ -60,6 +60,9 @@ type Action struct {
 	UpdatedAt time.Time
 	Message   *string // "Error" when it failed
 	Events    []ActionEvent
+	// About is what it is about besides the server, for notifications only; see
+	// package notify.
+	About map[string]string
 }
 
 // ActionEvent is one step of an action.
@@ -71,4 +74,5 @@ type ActionEvent struct {
 	Result     *string // "Success" or "Error"
 	Traceback  *string
 	Details    *string
+	About      map[string]string // as an action's
 }

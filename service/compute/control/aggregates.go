@@ -60,8 +60,11 @@ func (c *Control) CreateAggregate(ctx context.Context, name, zone string) (compu
 		if len(all) >= maxAggregates {
 			return fault.Conflictf("There are %d aggregates, which is as many as there may be.", len(all))
 		}
-		a, err = c.Store.InsertAggregate(ctx, tx, a)
-		return err
+		before := a
+		if a, err = c.Store.InsertAggregate(ctx, tx, a); err != nil {
+			return err
+		}
+		return c.tellAggregate(ctx, tx, "create", before, a)
 	})
 	c.fleet.forget()
 	return a, err
@@ -93,10 +96,14 @@ func (c *Control) changeAggregate(ctx context.Context, rule string, seq int64, c
 		if a, err = c.Store.Aggregate(ctx, tx, seq); err != nil {
 			return err
 		}
+		before := a
 		if err := change(tx, &a, all); err != nil {
 			return err
 		}
-		return c.Store.UpdateAggregate(ctx, tx, a)
+		if err := c.Store.UpdateAggregate(ctx, tx, a); err != nil {
+			return err
+		}
+		return c.tellAggregate(ctx, tx, rule, before, a)
 	})
 	c.fleet.forget()
 	return a, err
@@ -276,7 +283,10 @@ func (c *Control) DeleteAggregate(ctx context.Context, seq int64) error {
 		if len(a.Hosts) > 0 {
 			return fault.Invalidf("Cannot remove host from aggregate %d. Reason: Host aggregate is not empty.", seq)
 		}
-		return c.Store.DeleteAggregate(ctx, tx, seq)
+		if err := c.Store.DeleteAggregate(ctx, tx, seq); err != nil {
+			return err
+		}
+		return c.tellAggregate(ctx, tx, "delete", a, a)
 	})
 }
 

@@ -50,6 +50,7 @@ type Control struct {
 	Config
 	scheduler   *schedule.Scheduler
 	tasks       *task.Runner
+	notifier    *notifier // nil: nobody is told of anything
 	fleet       fleetCache
 	placing     sync.Mutex // held while a host is chosen and noted
 	places      placeQueue
@@ -72,6 +73,12 @@ func New(c Config) (*Control, error) {
 	control := &Control{Config: c, scheduler: scheduler, born: c.Now()}
 	control.tasks = &task.Runner{DB: c.Store.DB, Place: c.Place, Now: c.Now, Log: c.Log, Workers: 128}
 	control.tasks.Handlers = control.handlers()
+	if control.notifier, err = control.notifierOf(); err != nil {
+		return nil, err
+	}
+	if control.notifier != nil {
+		c.Store.Watcher = control.notifier
+	}
 	return control, nil
 }
 
@@ -91,6 +98,9 @@ func (c *Control) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { c.watch(ctx) })
+	if c.notifier != nil {
+		wg.Go(func() { c.notifier.deliver(ctx) })
+	}
 	return c.tasks.Run(ctx)
 }
 

@@ -103,7 +103,12 @@ func (c *Control) CreateFlavor(ctx context.Context, f compute.Flavor) (compute.F
 		f.ID = newID()
 	}
 	f.CreatedAt = c.Now()
-	return f, c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.InsertFlavor(ctx, tx, f) })
+	return f, c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.Store.InsertFlavor(ctx, tx, f); err != nil {
+			return err
+		}
+		return c.tellFlavor(ctx, tx, "create", f)
+	})
 }
 
 // DescribeFlavor changes a flavor's description.
@@ -122,7 +127,16 @@ func (c *Control) DeleteFlavor(ctx context.Context, id string) error {
 	if err := c.Policy.Enforce(ctx, "os_compute_api:os-flavor-manage:delete", nil); err != nil {
 		return err
 	}
-	return c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.DeleteFlavor(ctx, tx, id) })
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		f, err := c.Store.Flavor(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := c.tellFlavor(ctx, tx, "delete", f); err != nil {
+			return err
+		}
+		return c.Store.DeleteFlavor(ctx, tx, id)
+	})
 }
 
 func (c *Control) changeFlavor(ctx context.Context, id string, change func(*compute.Flavor) error) (f compute.Flavor, err error) {
@@ -133,7 +147,10 @@ func (c *Control) changeFlavor(ctx context.Context, id string, change func(*comp
 		if err := change(&f); err != nil {
 			return err
 		}
-		return c.Store.UpdateFlavor(ctx, tx, f)
+		if err := c.Store.UpdateFlavor(ctx, tx, f); err != nil {
+			return err
+		}
+		return c.tellFlavor(ctx, tx, "update", f)
 	})
 	return f, err
 }

@@ -41,7 +41,10 @@ func (c *Control) CreateServerGroup(ctx context.Context, n NewGroup) (*compute.S
 		if limit := limits["server_groups"]; limit >= 0 && has >= limit {
 			return fault.New(fault.OverLimit, "Quota exceeded, too many server groups: project %s has %d of %d.", caller.ProjectID, has, limit)
 		}
-		return c.Store.InsertGroup(ctx, tx, g)
+		if err := c.Store.InsertGroup(ctx, tx, g); err != nil {
+			return err
+		}
+		return c.tellGroup(ctx, tx, "create", *g)
 	})
 }
 
@@ -79,10 +82,16 @@ func (c *Control) ServerGroups(ctx context.Context, allProjects bool, offset, li
 
 // DeleteServerGroup removes a group. Its servers stay where they are, free of it.
 func (c *Control) DeleteServerGroup(ctx context.Context, id string) error {
-	if _, err := c.ownGroup(ctx, "delete", id); err != nil {
+	g, err := c.ownGroup(ctx, "delete", id)
+	if err != nil {
 		return err
 	}
-	return c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.DeleteGroup(ctx, tx, id) })
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.Store.DeleteGroup(ctx, tx, id); err != nil {
+			return err
+		}
+		return c.tellGroup(ctx, tx, "delete", *g)
+	})
 }
 
 // hintedGroup finds the group that a hint names: one of the caller's project, for

@@ -139,7 +139,10 @@ func (c *Control) changeService(ctx context.Context, id, host, binary string, ch
 			h.ForcedDown = *ch.ForcedDown
 		}
 		h.UpdatedAt = c.Now()
-		return c.Store.UpdateHost(ctx, tx, h)
+		if err := c.Store.UpdateHost(ctx, tx, h); err != nil {
+			return err
+		}
+		return c.tellService(ctx, tx, "update", h)
 	})
 	if err != nil {
 		return nil, err
@@ -174,7 +177,12 @@ func (c *Control) DeleteService(ctx context.Context, id string) error {
 		}
 	}
 	defer c.fleet.forget()
-	return c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.DeleteHost(ctx, tx, h.Seq) })
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.Store.DeleteHost(ctx, tx, h.Seq); err != nil {
+			return err
+		}
+		return c.tellService(ctx, tx, "delete", h)
+	})
 }
 
 // Hypervisor is a compute host with what its servers take of it.

@@ -45,7 +45,16 @@ func (c *Control) DeleteKeypair(ctx context.Context, userID, name string) error 
 	if err != nil {
 		return err
 	}
-	return c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.DeleteKeypair(ctx, tx, userID, name) })
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		k, err := c.Store.Keypair(ctx, tx, userID, name)
+		if err != nil {
+			return err
+		}
+		if err := c.tellKeypair(ctx, tx, "delete", k, k); err != nil {
+			return err
+		}
+		return c.Store.DeleteKeypair(ctx, tx, userID, name)
+	})
 }
 
 // CreateKeypair keeps a public key, or makes a pair when publicKey is "": then
@@ -84,7 +93,14 @@ func (c *Control) CreateKeypair(ctx context.Context, userID, name, kind, publicK
 		if limit := limits["key_pairs"]; limit >= 0 && len(has) >= limit {
 			return fault.New(fault.OverLimit, "Quota exceeded, too many key pairs: you have %d of %d.", len(has), limit)
 		}
-		return c.Store.InsertKeypair(ctx, tx, k)
+		if err := c.Store.InsertKeypair(ctx, tx, k); err != nil {
+			return err
+		}
+		action, before := "import", k
+		if before.Fingerprint = ""; publicKey == "" {
+			action, before.PublicKey = "create", ""
+		}
+		return c.tellKeypair(ctx, tx, action, before, k)
 	})
 	if err != nil {
 		return k, "", err

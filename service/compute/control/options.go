@@ -43,7 +43,9 @@ type Options struct {
 	UsageAuditPeriod string `toml:"instance_usage_audit_period"`
 	// Quota holds the defaults; -1 is no limit.
 	Quota Quota `toml:"quota"`
-	// Scheduler has sections of its own.
+	// Notify, Messaging and Scheduler have sections of their own.
+	Notify    NotifyOptions    `toml:"-"`
+	Messaging MessagingOptions `toml:"-"`
 	Scheduler schedule.Options `toml:"-"`
 }
 

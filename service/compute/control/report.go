@@ -131,7 +131,12 @@ func (c *Control) hear(ctx context.Context, r compute.HostReport) error {
 	h, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, r.Host)
 	if fault.Is(err, fault.NotFound) {
 		h = &compute.Host{ID: newID(), NodeID: newID(), Binary: compute.BinaryCompute, Name: r.Host, CreatedAt: now, UpdatedAt: now}
-		err = c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.InsertHost(ctx, tx, h) })
+		err = c.Store.Tx(ctx, func(tx *db.Tx) error {
+			if err := c.Store.InsertHost(ctx, tx, h); err != nil {
+				return err
+			}
+			return c.tellService(ctx, tx, "create", h)
+		})
 		if err == nil || db.IsUnique(err) {
 			h, err = c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, r.Host)
 		}
@@ -206,7 +211,11 @@ func (c *Control) announce(ctx context.Context) error {
 			if h != nil {
 				return c.Store.SeeHost(ctx, tx, h.Seq, now)
 			}
-			return c.Store.InsertHost(ctx, tx, &compute.Host{ID: newID(), Binary: binary, Name: c.Host, LastSeen: now, CreatedAt: now, UpdatedAt: now})
+			h := &compute.Host{ID: newID(), Binary: binary, Name: c.Host, LastSeen: now, CreatedAt: now, UpdatedAt: now}
+			if err := c.Store.InsertHost(ctx, tx, h); err != nil {
+				return err
+			}
+			return c.tellService(ctx, tx, "create", h)
 		})
 		if err != nil && !db.IsUnique(err) {
 			return err

@@ -43,19 +43,23 @@ type eventRow struct {
 func (s *Store) InsertAction(ctx context.Context, tx *db.Tx, a compute.Action) error {
 	_, err := tx.Exec(ctx, `INSERT INTO actions (request_id, server_id, action, user_id, project_id, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		a.RequestID, a.ServerID, a.Action, a.UserID, a.ProjectID, db.At(a.StartedAt), db.At(a.StartedAt))
+	if err == nil && s.Watcher != nil {
+		err = s.Watcher.Acted(ctx, tx, a)
+	}
 	return err
 }
 
 // AddEvent notes a step of the action that a request began; an action that is
 // not known is passed over. A failed step makes the action's message "Error".
 func (s *Store) AddEvent(ctx context.Context, tx *db.Tx, requestID, serverID string, e compute.ActionEvent, now time.Time) error {
-	seq, err := db.Get[int64](ctx, tx, `SELECT seq FROM actions WHERE server_id = ? AND request_id = ? ORDER BY seq DESC LIMIT 1`, serverID, requestID)
+	row, err := db.Get[actionRow](ctx, tx, `SELECT * FROM actions WHERE server_id = ? AND request_id = ? ORDER BY seq DESC LIMIT 1`, serverID, requestID)
 	if errors.Is(err, db.ErrNoRow) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	seq := row.Seq
 	_, err = tx.Exec(ctx, `INSERT INTO action_events (action_seq, name, host, started_at, finished_at, result, traceback, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		seq, e.Name, e.Host, db.At(e.StartedAt), db.At(e.FinishedAt), e.Result, e.Traceback, e.Details)
 	if err != nil {
@@ -65,6 +69,9 @@ func (s *Store) AddEvent(ctx context.Context, tx *db.Tx, requestID, serverID str
 		_, err = tx.Exec(ctx, `UPDATE actions SET updated_at = ?, message = 'Error' WHERE seq = ?`, db.At(now), seq)
 	} else {
 		_, err = tx.Exec(ctx, `UPDATE actions SET updated_at = ? WHERE seq = ?`, db.At(now), seq)
+	}
+	if err == nil && s.Watcher != nil {
+		err = s.Watcher.Stepped(ctx, tx, row.action(), e)
 	}
 	return err
 }

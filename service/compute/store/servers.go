@@ -241,11 +241,27 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	if e.Existing {
 		query += ` AND deleted_at IS NULL`
 	}
+	var before *compute.Server
+	if s.Watcher != nil && p.watched() {
+		var err error
+		if before, err = s.Server(ctx, tx, id); fault.Is(err, fault.NotFound) {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+	}
 	n, err := tx.Exec(ctx, query, args...)
 	if err == nil && n == 1 && (p.DeletedAt != nil || p.Host != nil && *p.Host == "") {
 		err = s.DropHold(ctx, tx, id, "") // one that is nowhere holds nothing
 	}
-	return n == 1, err
+	if err != nil || n != 1 || before == nil {
+		return n == 1, err
+	}
+	after, err := s.Server(ctx, tx, id)
+	if err != nil {
+		return false, err
+	}
+	return true, s.Watcher.Changed(ctx, tx, before, after)
 }
 
 // texts turns values of string types into strings, which every driver takes.

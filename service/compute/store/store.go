@@ -14,7 +14,11 @@ import (
 var migrations embed.FS
 
 // Store is the compute service's database.
-type Store struct{ DB *db.DB }
+type Store struct {
+	DB *db.DB
+	// Watcher is told of what happens to servers; nil: nobody is.
+	Watcher Watcher
+}
 
 // New brings the database to its newest form and returns the store.
 func New(ctx context.Context, d *db.DB) (*Store, error) {

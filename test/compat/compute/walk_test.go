@@ -93,6 +93,12 @@ func newCloud(t *testing.T) *walker {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
+	return cloudOf(t, s)
+}
+
+// cloudOf fills a cloud with one of each.
+func cloudOf(t *testing.T, s *stack.Stack) *walker {
+	t.Helper()
 	w := &walker{t: t, url: s.URL() + "/compute/v2.1", ids: map[string]string{}}
 	admin, _ := s.Logins()
 	w.login(admin)
