@@ -15,6 +15,10 @@
 // cloud runs on this host, KILONOVA_BENCH_PEER_PIDS names a folder with the pid
 // files of its processes, and memory and CPU time of those are measured as well.
 //
+// Before that it measures how soon and how often it is decided where servers go,
+// in clouds of this process with as many pretended hosts as -fleet says; see
+// fleet.go.
+//
 // Progress goes to stderr. Every loop has a bound in count and in time. What a run
 // makes in a cloud it removes again. Nothing here fails because something is slow:
 // the document names the goals and the machine was what it was.

@@ -24,6 +24,9 @@ type options struct {
 	servers int
 	hosts   int
 	out     string
+	fleet   string // sizes of the clouds in which decisions are measured
+	profile string
+	only    bool
 }
 
 func main() {
@@ -36,6 +39,9 @@ func main() {
 	flag.IntVar(&o.servers, "servers", 1000, "`number` of servers on the page")
 	flag.IntVar(&o.hosts, "hosts", 8, "`number` of fake hypervisor hosts; 250 servers fit on one")
 	flag.StringVar(&o.out, "out", "", "`file` for the document; standard output by default")
+	flag.StringVar(&o.fleet, "fleet", "1000,10000", "`numbers` of pretended hosts among which is decided, with commas; empty: that is not measured")
+	flag.StringVar(&o.profile, "fleet-profile", "", "`prefix` of files for CPU profiles of that")
+	flag.BoolVar(&o.only, "fleet-only", false, "measure nothing else")
 	flag.Parse()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -57,6 +63,16 @@ func run(ctx context.Context, o options) error {
 	}
 	s.servers = o.servers
 	r := Report{Began: time.Now().UTC().Truncate(time.Second), Host: Host{Cores: runtime.NumCPU(), Go: runtime.Version(), Kernel: kernel()}}
+	if o.fleet != "" {
+		var err error
+		if r.Scheduling, err = fleets(ctx, o); err != nil {
+			return err
+		}
+		r.Goals = schedulingGoals(r.Scheduling)
+		if o.only {
+			return write(r, o.out)
+		}
+	}
 	var peerErr error
 	if o.peer { // first: it is the slower one to find out that it does not answer
 		if r.Peer, peerErr = other(ctx, s); r.Peer == nil {
@@ -68,11 +84,28 @@ func run(ctx context.Context, o options) error {
 	if r.Wires, err = wires(ctx, 5*s.get); err != nil {
 		return err
 	}
-	r.Goals = goals(r.Ours)
+	r.Goals = append(r.Goals, goals(r.Ours)...)
 	if r.Peer != nil {
 		r.Ratios = ratios(r.Ours, r.Peer)
 	}
 	return errors.Join(write(r, o.out), ourErr, peerErr)
+}
+
+// fleets measures scheduling in clouds of the sizes that are asked for.
+func fleets(ctx context.Context, o options) (map[string]Distribution, error) {
+	var sizes []int
+	for text := range strings.SplitSeq(o.fleet, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || n < 1 || n > 1_000_000 {
+			return nil, fmt.Errorf("-fleet: %q is no number of hosts", text)
+		}
+		sizes = append(sizes, n)
+	}
+	servers := 2000
+	if o.quick {
+		servers = 500
+	}
+	return scheduling(ctx, sizes, servers, o.profile)
 }
 
 func write(r Report, path string) error {

@@ -31,8 +31,8 @@ func newBench(c *cloud, name string, s sizes, calls map[string]Distribution) *be
 		say: func(format string, args ...any) { say(name+": "+format, args...) }}
 }
 
-// compute is the microversion that all requests to compute ask for.
-const compute = "compute 2.79"
+// computeVersion is the microversion that all requests to compute ask for.
+const computeVersion = "compute 2.79"
 
 // placement is the same for placement.
 const placement = "placement 1.36"
@@ -138,7 +138,7 @@ func (b *bench) create(ctx context.Context, name string, count int) (string, err
 		in["min_count"], in["max_count"] = count, count
 	}
 	var out struct{ Server struct{ ID string } }
-	err := b.into(ctx, &out, "POST", "compute", "/servers", object{"server": in}, version, compute)
+	err := b.into(ctx, &out, "POST", "compute", "/servers", object{"server": in}, version, computeVersion)
 	return out.Server.ID, err
 }
 
@@ -150,7 +150,7 @@ func (b *bench) active(ctx context.Context, id string) (bool, error) {
 			Fault  struct{ Message string }
 		}
 	}
-	if err := b.into(ctx, &out, "GET", "compute", "/servers/"+id, nil, version, compute); err != nil {
+	if err := b.into(ctx, &out, "GET", "compute", "/servers/"+id, nil, version, computeVersion); err != nil {
 		return false, err
 	}
 	if out.Server.Status == "ERROR" {
@@ -172,7 +172,7 @@ func (b *bench) servers(ctx context.Context, prefix, filter string) ([]string, e
 	var ids []string
 	for range 10 {
 		var out struct{ Servers []struct{ ID string } }
-		if err := b.into(ctx, &out, "GET", "compute", "/servers?"+query.Encode(), nil, version, compute); err != nil {
+		if err := b.into(ctx, &out, "GET", "compute", "/servers?"+query.Encode(), nil, version, computeVersion); err != nil {
 			return nil, err
 		}
 		for _, s := range out.Servers {

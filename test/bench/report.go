@@ -9,9 +9,11 @@ type Report struct {
 	Ours  *Cloud    `json:"kilonova"`
 	Peer  *Cloud    `json:"peer,omitempty"`
 	// Ratios say how many times the peer's median (of memory: its size) is ours.
-	Ratios map[string]float64      `json:"ratios,omitempty"`
-	Wires  map[string]Distribution `json:"wires"` // a call between services
-	Goals  []Goal                  `json:"goals"`
+	Ratios map[string]float64 `json:"ratios,omitempty"`
+	// Scheduling is measured in clouds of our own with as many hosts as the names say.
+	Scheduling map[string]Distribution `json:"scheduling,omitempty"`
+	Wires      map[string]Distribution `json:"wires"` // a call between services
+	Goals      []Goal                  `json:"goals"`
 }
 
 // Host is where it ran. Other work on it shows in Others.
@@ -72,6 +74,19 @@ func goals(c *Cloud) []Goal {
 		}
 	}
 	return all
+}
+
+// schedulingGoals compares decisions with what was promised of them.
+func schedulingGoals(all map[string]Distribution) (goals []Goal) {
+	for _, driver := range []string{"filter", "caching"} {
+		if d, ok := all["decision_"+driver+"_10000_hosts"]; ok {
+			goals = append(goals, Goal{"decision with its claim at 10,000 hosts, " + driver + ", p99", "ms", 5, d.P99, d.P99 > 0 && d.P99 < 5})
+		}
+		if d, ok := all["scheduled_fifty_a_request_"+driver+"_10000_hosts"]; ok {
+			goals = append(goals, Goal{"scheduled servers a second at 10,000 hosts, " + driver, "1/s, at least", 1000, d.PerSecond, d.PerSecond >= 1000})
+		}
+	}
+	return goals
 }
 
 // ratios compares two clouds: above one, ours is the faster or the smaller.

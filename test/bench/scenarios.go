@@ -137,13 +137,13 @@ func (b *bench) lists(ctx context.Context) error {
 	}
 	get := func(path func(i int) string) func(context.Context, int) (int, error) {
 		return func(ctx context.Context, i int) (int, error) {
-			body, err := b.call(ctx, "GET", "compute", path(i), nil, version, compute)
+			body, err := b.call(ctx, "GET", "compute", path(i), nil, version, computeVersion)
 			return len(body), err
 		}
 	}
 	one := get(func(i int) string { return "/servers/" + ids[i%len(ids)] })
 	page := fmt.Sprintf("?limit=%d", b.sizes.servers)
-	if err := b.complete(ctx, "compute", "/servers/detail"+page, compute, `"OS-EXT-STS:vm_state"`, b.sizes.servers); err != nil {
+	if err := b.complete(ctx, "compute", "/servers/detail"+page, computeVersion, `"OS-EXT-STS:vm_state"`, b.sizes.servers); err != nil {
 		return err
 	}
 	for _, m := range []struct {

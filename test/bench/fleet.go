@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
+	"sync"
+	"time"
+
+	"kilonova/internal/bus"
+	"kilonova/internal/config"
+	"kilonova/service/compute"
+	"kilonova/stack"
+)
+
+// fleet is a cloud in this process with any number of hosts that only pretend:
+// they have reported what they have, and say of each guest at once that it runs.
+// API, conductor, Placement and databases are the real ones.
+type fleet struct {
+	stack  *stack.Stack
+	agents *bus.Bus
+	cloud  *cloud
+	bench  *bench
+
+	mu     sync.Mutex
+	built  map[string]bool
+	wanted int
+	all    chan struct{} // closed when wanted servers have come to their hosts
+}
+
+// newFleet starts one. The caller closes it.
+func newFleet(ctx context.Context, folder string, hosts int, change func(*stack.Config)) (*fleet, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // some port that is free
+	if err != nil {
+		return nil, err
+	}
+	address := l.Addr().String()
+	l.Close()
+	c := stack.Dev(folder, "127.0.0.1:0", 1)
+	c.Roles, c.Database.Synchronous = "identity,placement,image,network,compute,conductor", ""
+	c.Bus.Listen = address
+	c.Default.ServiceDown = config.Duration(time.Hour)
+	c.Quota.Instances, c.Quota.Cores, c.Quota.RAM = -1, -1, -1
+	if change != nil {
+		change(&c)
+	}
+	f := &fleet{built: map[string]bool{}}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	if f.stack, err = stack.StartDev(ctx, c, log, time.Now); err != nil {
+		return nil, err
+	}
+	if err := f.begin(ctx, address, hosts, log); err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *fleet) close() {
+	if f.agents != nil {
+		f.agents.Close()
+	}
+	f.stack.Close()
+}
+
+func (f *fleet) begin(ctx context.Context, address string, hosts int, log *slog.Logger) (err error) {
+	if f.agents, err = bus.Dial(log, "nats://"+address, f.stack.Config.Secrets.BusToken); err != nil {
+		return err
+	}
+	if _, err = compute.Build.Serve(f.agents, "*", f.build); err != nil {
+		return err
+	}
+	if err := report(ctx, f.agents, hosts); err != nil {
+		return err
+	}
+	admin, _ := f.stack.Logins()
+	env := map[string]string{"OS_AUTH_URL": admin.AuthURL, "OS_USERNAME": admin.Username, "OS_PASSWORD": admin.Password, "OS_PROJECT_NAME": admin.Project,
+		"OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default"}
+	if f.cloud, err = open(ctx, env, nil); err != nil {
+		return err
+	}
+	f.bench = newBench(f.cloud, "fleet", full(), map[string]Distribution{})
+	return f.bench.prepare(ctx)
+}
+
+// report says that hosts are there.
+func report(ctx context.Context, b *bus.Bus, hosts int) error {
+	next, errs := make(chan int), make([]error, 8)
+	var group sync.WaitGroup
+	for w := range errs {
+		group.Go(func() {
+			for i := range next {
+				if errs[w] != nil {
+					continue
+				}
+				r := compute.HostReport{Host: fmt.Sprintf("host-%06d", i), Methods: []string{compute.Build.Name}, Resources: compute.Resources{VCPUs: 64, MemoryMB: 256 << 10,
+					DiskGB: 4000, DiskFreeGB: 4000, HypervisorType: "QEMU", HypervisorVersion: 7002000, HypervisorName: fmt.Sprintf("host-%06d", i), HostIP: "127.0.0.1"}}
+				_, errs[w] = compute.Report.Do(ctx, b, compute.ControlName, r)
+			}
+		})
+	}
+	for i := range hosts {
+		next <- i
+	}
+	close(next)
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// build is what all agents do.
+func (f *fleet) build(_ context.Context, w compute.Work[compute.BuildRequest]) (compute.Progress, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.built[w.Request.Server.ID] = true
+	if f.all != nil && len(f.built) >= f.wanted {
+		close(f.all)
+		f.all = nil
+	}
+	return compute.Progress{Done: true, Power: compute.PowerRunning}, nil
+}
+
+// expect returns a channel that is closed when n more servers have come to hosts.
+func (f *fleet) expect(n int) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wanted = len(f.built) + n
+	f.all = make(chan struct{})
+	return f.all
+}
+
+// decisions boots servers and sums up how long it took to decide where they go,
+// from the question to the claim, as the cloud itself has noted it.
+func (f *fleet) decisions(ctx context.Context, n int) (Distribution, error) {
+	var took []float64
+	began := time.Now()
+	for i := range n + 5 {
+		arrived := f.expect(1)
+		var out struct{ Server struct{ ID string } }
+		if err := f.cloud.into(ctx, &out, "POST", "compute", "/servers", f.request(fmt.Sprint("alone-", i), 1), version, computeVersion); err != nil {
+			return Distribution{}, err
+		}
+		if err := await(ctx, arrived); err != nil {
+			return Distribution{}, err
+		}
+		var why struct {
+			Placements []struct {
+				Took float64 `json:"took_ms"`
+			}
+		}
+		if err := f.cloud.into(ctx, &why, "GET", "compute", "/servers/"+out.Server.ID+"/kilonova-placement", nil); err != nil {
+			return Distribution{}, err
+		}
+		if len(why.Placements) != 1 {
+			return Distribution{}, fmt.Errorf("server %s has %d decisions on record", out.Server.ID, len(why.Placements))
+		}
+		if i >= 5 { // the first ones fill caches
+			took = append(took, why.Placements[0].Took)
+		}
+	}
+	return distribution(took, 1, time.Since(began)), nil
+}
+
+func (f *fleet) request(name string, count int) object {
+	return object{"server": object{"name": name, "flavorRef": f.bench.flavor, "imageRef": f.bench.image, "networks": "none", "min_count": count, "max_count": count}}
+}
+
+// throughput asks for n servers, so many to a request, from several clients, and
+// measures until the last of them has come to its host.
+func (f *fleet) throughput(ctx context.Context, name string, n, each, clients int) (Distribution, error) {
+	began, arrived := time.Now(), f.expect(n)
+	d := measure(ctx, plan{n: n / each, concurrency: clients, limit: 2 * time.Minute}, nil, func(ctx context.Context, i int) (int, error) {
+		body, err := f.cloud.call(ctx, "POST", "compute", "/servers", f.request(fmt.Sprintf("%s-%d", name, i), each), version, computeVersion)
+		return len(body), err
+	})
+	if d.Errors > 0 {
+		return d, errors.New(d.FirstError)
+	}
+	if err := await(ctx, arrived); err != nil {
+		return d, err
+	}
+	d.Wall = rounded(time.Since(began).Seconds())
+	d.PerSecond = rounded(float64(n) / time.Since(began).Seconds())
+	return d, nil
+}
+
+func await(ctx context.Context, arrived <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	select {
+	case <-arrived:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for servers to come to their hosts: %w", ctx.Err())
+	}
+}
+
+// scheduling measures decisions and throughput for some sizes of clouds.
+func scheduling(ctx context.Context, sizes []int, servers int, profile string) (map[string]Distribution, error) {
+	found := map[string]Distribution{}
+	for _, hosts := range sizes {
+		for _, driver := range []string{"filter", "caching"} {
+			if err := schedulingOf(ctx, found, hosts, driver, servers, profile); err != nil {
+				return found, err
+			}
+		}
+	}
+	return found, nil
+}
+
+func schedulingOf(ctx context.Context, found map[string]Distribution, hosts int, driver string, servers int, profile string) error {
+	folder, err := os.MkdirTemp("", "kilonova-fleet-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	began := time.Now()
+	f, err := newFleet(ctx, filepath.Join(folder, "data"), hosts, func(c *stack.Config) { c.Scheduler.Driver = driver })
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	say("fleet: %d hosts reported in %.1f s", hosts, time.Since(began).Seconds())
+	if profile != "" {
+		out, err := os.Create(fmt.Sprintf("%s-%s-%d", profile, driver, hosts))
+		if err != nil {
+			return err
+		}
+		defer out.Close()
+		if err := pprof.StartCPUProfile(out); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	keep := func(what string, d Distribution, err error) error {
+		name := fmt.Sprintf("%s_%s_%d_hosts", what, driver, hosts)
+		found[name] = d
+		say("fleet: %-36s n=%-5d p50 %8.3f  p99 %8.3f ms  %8.1f/s", name, d.N, d.P50, d.P99, d.PerSecond)
+		return err
+	}
+	d, err := f.decisions(ctx, max(20, servers/10))
+	if err = keep("decision", d, err); err == nil {
+		d, err = f.throughput(ctx, "single", servers, 1, 16)
+		err = keep("scheduled_one_a_request", d, err)
+	}
+	if err == nil {
+		d, err = f.throughput(ctx, "many", servers, 50, 4)
+		err = keep("scheduled_fifty_a_request", d, err)
+	}
+	return err
+}
