@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/anishathalye/porcupine"
 	"github.com/google/uuid"
 
 	"kilonova/internal/auth"
@@ -19,7 +20,8 @@ import (
 
 // TestClaimsFillExactly has 32 schedulers make 10,000 claims on hosts that have
 // room for exactly as many. Each asks for candidates, takes one, and asks again
-// when another one was faster. In the end all have got theirs, and none is over.
+// when another one was faster. In the end all have got theirs, none is over, and
+// there is an order in which one after the other would have got the same answers.
 func TestClaimsFillExactly(t *testing.T) {
 	const hosts, room, schedulers = 50, 200, 32
 	c := newCloud(t, manners{})
@@ -35,12 +37,13 @@ func TestClaimsFillExactly(t *testing.T) {
 		work <- uuid.NewString()
 	}
 	close(work)
+	h := newHistory()
 	var wg sync.WaitGroup
 	for n := range schedulers {
 		random := rand.New(rand.NewPCG(1, uint64(n)))
 		wg.Go(func() {
 			for consumer := range work {
-				if err := c.schedule(consumer, random); err != nil {
+				if err := c.schedule(consumer, random, h, n); err != nil {
 					t.Error(err)
 					return
 				}
@@ -52,7 +55,9 @@ func TestClaimsFillExactly(t *testing.T) {
 		defer close(over)
 		for len(work) > 0 {
 			for _, id := range uuids {
-				if used := c.used(id); used > room {
+				var used int64
+				h.record(schedulers, func() claimAnswer { used = c.used(id); return claimAnswer{used: used} }, claimInput{host: id, read: true})
+				if used > room {
 					t.Errorf("%s has %d used of %d", id, used, room)
 				}
 			}
@@ -68,13 +73,16 @@ func TestClaimsFillExactly(t *testing.T) {
 			t.Errorf("%s has %d allocations and generation %d (%v)", id, len(list), p.Generation, err)
 		}
 	}
-	if err := c.schedule(uuid.NewString(), rand.New(rand.NewPCG(2, 2))); err == nil {
+	if result := h.check(room); result != porcupine.Ok {
+		t.Errorf("the history of %d answers is %s: no order of the claims explains it", len(h.operations), result)
+	}
+	if err := c.schedule(uuid.NewString(), rand.New(rand.NewPCG(2, 2)), newHistory(), 0); err == nil {
 		t.Error("one claim more than there is room for was let through")
 	}
 }
 
 // schedule claims one VCPU for a consumer, wherever there is room.
-func (c *cloud) schedule(consumer string, random *rand.Rand) error {
+func (c *cloud) schedule(consumer string, random *rand.Rand, h *history, client int) error {
 	for {
 		status, body := c.ask(http.MethodGet, "/allocation_candidates?resources=VCPU:1&limit=1000", "")
 		var found struct {
@@ -89,8 +97,12 @@ func (c *cloud) schedule(consumer string, random *rand.Rand) error {
 			return fmt.Errorf("no candidates for %s", consumer)
 		}
 		host := slices.Collect(maps.Keys(found.Requests[random.IntN(len(found.Requests))].Allocations))[0]
-		status, body = c.ask(http.MethodPut, "/allocations/"+consumer, `{"allocations": {"`+host+`": {"resources": {"VCPU": 1}}},
+		claim := func() claimAnswer {
+			status, body = c.ask(http.MethodPut, "/allocations/"+consumer, `{"allocations": {"`+host+`": {"resources": {"VCPU": 1}}},
 			"project_id": "p", "user_id": "u", "consumer_generation": null, "consumer_type": "INSTANCE"}`)
+			return claimAnswer{ok: status == http.StatusNoContent}
+		}
+		h.record(client, claim, claimInput{host: host})
 		switch {
 		case status == http.StatusNoContent:
 			return nil
