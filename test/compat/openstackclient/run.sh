@@ -4,6 +4,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../devcloud.sh"
 need_package openstack python3-openstackclient
+python3 -c "import osc_placement" 2>/dev/null || need_package osc-placement python3-osc-placement
 
 verbose= files=()
 for a in "$@"; do if [ "$a" = --verbose ]; then verbose=$a; else files+=("$a"); fi; done
