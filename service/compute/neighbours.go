@@ -116,6 +116,7 @@ type Port struct {
 	MAC            string
 	Addresses      []netip.Addr
 	SecurityGroups []string
+	VNICType       string // binding:vnic_type
 }
 
 // SecurityGroupRef names a security group.
@@ -142,6 +143,9 @@ type Claim struct {
 	ProjectID string
 	UserID    string
 	Resources map[string]int // "VCPU", "MEMORY_MB", "DISK_GB"
+	// Allocations, by provider, stand in place of Resources where what is claimed
+	// lies on several.
+	Allocations map[string]map[string]int
 }
 
 // PlacedClaim is a claim with the provider that it is on.
@@ -160,10 +164,36 @@ type Inventory struct {
 	AllocationRatio float64 `json:"allocation_ratio"`
 }
 
+// CandidateQuery says what hosts Placement is asked for.
+type CandidateQuery struct {
+	// Resources of a host, and traits that it has and has not.
+	Resources           map[string]int
+	Required, Forbidden []string
+	// Groups are further resources, each of one provider, which may be one below
+	// the host. GroupPolicy is "none" or "isolate", if there are two groups or more.
+	Groups      []RequestGroup `json:",omitempty"`
+	GroupPolicy string         `json:",omitempty"`
+	// MemberOf: the host is in one of the aggregates of each element; NotMemberOf:
+	// in none of these.
+	MemberOf    [][]string `json:",omitempty"`
+	NotMemberOf []string   `json:",omitempty"`
+	Limit       int
+}
+
+// RequestGroup is a numbered or named group of a query.
+type RequestGroup struct {
+	Suffix              string
+	Resources           map[string]int
+	Required, Forbidden []string
+}
+
 // Candidate is a host that has room, with what Placement knows of it.
 type Candidate struct {
 	ProviderID string
 	Capacity   map[string]Usage
+	// Allocations are what would be claimed, by provider; nil when it is all of
+	// ProviderID.
+	Allocations map[string]map[string]int
 }
 
 // Usage is how much of a resource class there is and how much is taken.
@@ -171,8 +201,8 @@ type Usage struct{ Capacity, Used int }
 
 // Placement is what compute asks of the Placement service.
 type Placement interface {
-	// Candidates lists hosts with room for the resources, at most limit.
-	Candidates(ctx context.Context, resources map[string]int, required, forbidden []string, limit int) ([]Candidate, error)
+	// Candidates lists hosts with room, each once.
+	Candidates(ctx context.Context, q CandidateQuery) ([]Candidate, error)
 	// Claim takes a claim on a provider: at once and whole, or fault.Conflict
 	// when there is no room (any more). A claim that stands already is replaced.
 	Claim(ctx context.Context, providerID string, c Claim) error

@@ -108,6 +108,7 @@ type NetworkRequest struct {
 	PortID    string `json:"port_id,omitempty"`
 	FixedIP   string `json:"fixed_ip,omitempty"`
 	Tag       string `json:"tag,omitempty"`
+	VNICType  string `json:"vnic_type,omitempty"` // of an existing port
 }
 
 // Interface is a server's port as the server's addresses show it.

@@ -134,7 +134,9 @@ func (a *Agent) tell(ctx context.Context, r compute.HostReport) error {
 // traits are the capabilities of a driver, as Placement knows them: what its
 // optional interfaces say, so that nothing can be claimed and missing.
 func traits(d hypervisor.Driver) []string {
-	all := []string{"COMPUTE_NODE"}
+	// A driver takes these formats; the last four are raw to it.
+	all := []string{"COMPUTE_NODE", "COMPUTE_IMAGE_TYPE_QCOW2", "COMPUTE_IMAGE_TYPE_RAW", "COMPUTE_IMAGE_TYPE_ISO", "COMPUTE_IMAGE_TYPE_AMI", "COMPUTE_IMAGE_TYPE_AKI",
+		"COMPUTE_IMAGE_TYPE_ARI"}
 	if _, ok := d.(hypervisor.Plugger); ok {
 		all = append(all, "COMPUTE_NET_ATTACH_INTERFACE")
 	}

@@ -244,7 +244,7 @@ func (c *Control) RemoveAggregateHost(ctx context.Context, seq int64, host strin
 		return nil
 	})
 	if err == nil {
-		c.mirror(ctx, host)
+		c.mirror(ctx, host, a.ID)
 	}
 	return a, err
 }
@@ -290,12 +290,15 @@ func (c *Control) DeleteAggregate(ctx context.Context, seq int64) error {
 	})
 }
 
-// mirror tells Placement of a host's aggregates at once. Should it not hear, the
-// host's next report tells it.
-func (c *Control) mirror(ctx context.Context, host string) {
+// mirror tells Placement of a host's aggregates at once, of which gone are such no
+// more. Should it not hear, the host's next report tells it.
+func (c *Control) mirror(ctx context.Context, host string, gone ...string) {
 	h, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, host)
 	if err == nil {
-		_, err = c.publish(ctx, h)
+		_, err = c.publish(ctx, h, gone...)
+	}
+	if err == nil {
+		err = c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.SetPublished(ctx, tx, h.Seq, h.Published) })
 	}
 	if err != nil {
 		c.Log.Warn("Placement does not know of an aggregate's change", "host", host, "error", err)

@@ -11,26 +11,6 @@ import (
 	"kilonova/service/compute/schedule"
 )
 
-// resourcesOf is what a server of a flavor claims, by Placement's classes.
-func resourcesOf(f compute.Flavor) map[string]int {
-	r := map[string]int{"VCPU": f.VCPUs, "MEMORY_MB": f.MemoryMB}
-	if gb := f.DiskGB(); gb > 0 {
-		r["DISK_GB"] = gb
-	}
-	return r
-}
-
-// question is what Placement is asked on behalf of a server.
-type question struct {
-	Resources           map[string]int
-	Required, Forbidden []string
-	Limit               int
-}
-
-func (c *Control) questionOf(s *compute.Server) question {
-	return question{Resources: resourcesOf(s.Flavor), Forbidden: []string{traitDisabled}, Limit: c.Options.Scheduler.Scheduler.MaxPlacementResults}
-}
-
 // choose is decide for those who decide about one server alone; they hold
 // c.placing until the host is noted.
 func (c *Control) choose(ctx context.Context, s *compute.Server, state *buildState) ([]schedule.Choice, schedule.Explanation, error) {
@@ -41,7 +21,14 @@ func (c *Control) choose(ctx context.Context, s *compute.Server, state *buildSta
 // decide asks Placement who has room and the scheduler who of these is the best.
 // The explanation stands also when nobody is left.
 func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildState, v *view) (*decision, error) {
-	d := &decision{question: c.questionOf(s)}
+	d := &decision{}
+	f, err := c.fleetWithin(ctx, fleetPatience)
+	if err != nil {
+		return d, err
+	}
+	if d.question, err = c.questionOf(s, f); err != nil {
+		return d, err
+	}
 	hosts, fresh, err := v.hosts(ctx, c, d.question)
 	if err != nil {
 		return d, err
@@ -63,6 +50,10 @@ func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildSta
 	case len(d.choices) > 0:
 		return d, nil
 	case !fresh: // what is remembered is no reason to refuse
+		v.forget()
+		return c.decide(ctx, s, state, v)
+	case f.read.Before(s.CreatedAt): // nor is what was there before it was asked for
+		c.fleet.forget()
 		v.forget()
 		return c.decide(ctx, s, state, v)
 	case len(hosts) == 0:
@@ -115,6 +106,7 @@ func (c *Control) scheduleHost(h *compute.Host, candidate compute.Candidate) *sc
 		Disabled: h.Disabled, DisabledReason: h.DisabledReason, Zone: h.Zone, HypervisorType: r.HypervisorType, HypervisorVersion: r.HypervisorVersion,
 		Supported: r.Supported, Traits: h.Traits, DiskLeastGB: &r.DiskFreeGB}
 	use := candidate.Capacity
+	x.Allocations = candidate.Allocations
 	x.VCPUs = schedule.Resource{Total: r.VCPUs, Used: use["VCPU"].Used, Ratio: c.Options.CPURatio}
 	x.MemoryMB = schedule.Resource{Total: r.MemoryMB, Used: use["MEMORY_MB"].Used + c.Options.ReservedMemory, Ratio: c.Options.RAMRatio}
 	x.DiskGB = schedule.Resource{Total: r.DiskGB, Used: use["DISK_GB"].Used, Ratio: c.Options.DiskRatio}
@@ -122,9 +114,8 @@ func (c *Control) scheduleHost(h *compute.Host, candidate compute.Candidate) *sc
 }
 
 func (c *Control) scheduleRequest(ctx context.Context, s *compute.Server, state *buildState) (*schedule.Request, error) {
-	f := s.Flavor
 	r := &schedule.Request{ServerID: s.ID, ProjectID: s.ProjectID, Zone: s.AvailabilityZone,
-		Flavor: schedule.Flavor{Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, RootGB: f.RootGB, EphemeralGB: f.EphemeralGB, SwapMB: f.SwapMB, ExtraSpecs: f.ExtraSpecs},
+		Flavor: flavorOf(s),
 		Image:  schedule.Image{ID: s.ImageID, Properties: s.ImageMeta.Properties}, Hints: hintsOf(s.Hints), Destination: state.Requested, Choices: 16}
 	r.IgnoreHosts = state.Ignored
 	for _, host := range state.Tried {

@@ -105,7 +105,7 @@ func (d *decision) withoutRoom(f *Fleet, candidates int) {
 		refused -= min(f.disabled, refused)
 	}
 	if refused > 0 {
-		why := d.question.asked()
+		why := asked(d.question)
 		if d.question.Limit > 0 && candidates >= d.question.Limit {
 			why = fmt.Sprintf("beyond the first %d with room", d.question.Limit)
 		}
@@ -115,7 +115,7 @@ func (d *decision) withoutRoom(f *Fleet, candidates int) {
 }
 
 // asked says what a host lacks that is no candidate.
-func (q *question) asked() string {
+func asked(q question) string {
 	var parts []string
 	for _, class := range slices.Sorted(maps.Keys(q.Resources)) {
 		parts = append(parts, fmt.Sprintf("%d %s", q.Resources[class], class))

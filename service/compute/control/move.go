@@ -162,7 +162,7 @@ func (c *Control) placeMove(ctx context.Context, run *task.Run, s *compute.Serve
 // placeMoveOn takes the first of the chosen hosts that can carry the guest, and on
 // which claim and hold succeed. there is the server as it will be.
 func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *compute.Server, m *compute.Migration, state *moveState, kind moveKind, fleet *Fleet, choices []schedule.Choice) error {
-	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(there.Flavor)}
+	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(there)}
 	unable, lost := 0, error(nil)
 	for _, choice := range choices {
 		h := fleet.byName[choice.Name]
@@ -170,6 +170,7 @@ func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *comp
 			unable++
 			continue
 		}
+		claim.Allocations = choice.Allocations
 		err := c.Placement.Claim(ctx, choice.ProviderID, claim)
 		if fault.Is(err, fault.Conflict) {
 			continue

@@ -147,7 +147,7 @@ func (c *Control) placeOnce(p *placing, began time.Time, v *view) error {
 	}
 	var lost error
 	for _, choice := range d.choices {
-		err = c.Placement.Claim(p.ctx, choice.ProviderID, claimOf(p.s, d))
+		err = c.Placement.Claim(p.ctx, choice.ProviderID, claimOf(p.s, d, choice))
 		if err == nil {
 			v.take(gift{choice.ProviderID, d.question.Resources, d.request}, p.s.ID, choice.Name)
 			d.took = c.Now().Sub(began)
@@ -185,7 +185,7 @@ func (c *Control) placeTogether(batch []*placing, began time.Time) bool {
 		best := d.choices[0]
 		v.take(gift{best.ProviderID, d.question.Resources, d.request}, p.s.ID, best.Name)
 		found, choices = append(found, p), append(choices, best)
-		claims = append(claims, compute.PlacedClaim{Claim: claimOf(p.s, d), ProviderID: best.ProviderID})
+		claims = append(claims, compute.PlacedClaim{Claim: claimOf(p.s, d, best), ProviderID: best.ProviderID})
 	}
 	if len(found) == 0 {
 		return true
@@ -210,8 +210,8 @@ func (c *Control) placeTogether(batch []*placing, began time.Time) bool {
 // claimPatience bounds the claim and the transaction of a batch.
 const claimPatience = 30 * time.Second
 
-func claimOf(s *compute.Server, d *decision) compute.Claim {
-	return compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: d.question.Resources}
+func claimOf(s *compute.Server, d *decision, choice schedule.Choice) compute.Claim {
+	return compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: d.question.Resources, Allocations: choice.Allocations}
 }
 
 func (p *placing) note(d *decision, began time.Time, together int) {

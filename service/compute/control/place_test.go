@@ -26,13 +26,13 @@ type room struct {
 	holders       map[string]string
 }
 
-func (r *room) Candidates(_ context.Context, resources map[string]int, _, _ []string, limit int) ([]compute.Candidate, error) {
+func (r *room) Candidates(_ context.Context, q compute.CandidateQuery) ([]compute.Candidate, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
 	var all []compute.Candidate
 	for _, id := range r.names {
-		if r.free[id] >= resources["VCPU"] && len(all) < limit {
+		if r.free[id] >= q.Resources["VCPU"] && len(all) < q.Limit {
 			all = append(all, compute.Candidate{ProviderID: id, Capacity: map[string]compute.Usage{"VCPU": {Capacity: r.total, Used: r.total - r.free[id]},
 				"MEMORY_MB": {Capacity: 1 << 20}}})
 		}

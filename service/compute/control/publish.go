@@ -21,15 +21,15 @@ type offer struct {
 // publish tells Placement what a host has and in which aggregates it is, if that
 // is not what it was told last, and reports whether it was told. It notes the
 // text in h; writing it is the caller's business: what is not written is told
-// again.
-func (c *Control) publish(ctx context.Context, h *compute.Host) (bool, error) {
+// again. The host is in none of the aggregates gone any more.
+func (c *Control) publish(ctx context.Context, h *compute.Host, gone ...string) (bool, error) {
 	f, err := c.Fleet(ctx)
 	if err != nil {
 		return false, err
 	}
 	o := offer{Node: h.NodeID, Inventory: c.inventoryOf(h.Resources), Traits: c.traitsOf(h), Aggregates: f.aggregatesOf(h.Name)}
 	text, err := json.Marshal(o)
-	if err != nil || string(text) == h.Published {
+	if err != nil || string(text) == h.Published && len(gone) == 0 {
 		return false, err
 	}
 	var last offer
@@ -41,7 +41,7 @@ func (c *Control) publish(ctx context.Context, h *compute.Host) (bool, error) {
 	if err := c.Placement.Publish(ctx, h.NodeID, h.Name, o.Inventory, o.Traits); err != nil {
 		return false, err
 	}
-	gone := slices.DeleteFunc(slices.Clone(last.Aggregates), func(id string) bool { return slices.Contains(o.Aggregates, id) })
+	gone = slices.DeleteFunc(slices.Concat(last.Aggregates, gone), func(id string) bool { return slices.Contains(o.Aggregates, id) })
 	if len(o.Aggregates)+len(gone) > 0 {
 		if err := c.Placement.Join(ctx, h.NodeID, o.Aggregates, gone); err != nil {
 			return false, err

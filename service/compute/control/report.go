@@ -146,11 +146,11 @@ func (c *Control) hear(ctx context.Context, r compute.HostReport) error {
 	}
 	changed := !sameHost(h, r)
 	h.LastSeen, h.Resources, h.Traits, h.Methods = now, r.Resources, r.Traits, r.Methods
-	if published, err := c.publish(ctx, h); err != nil {
+	published, err := c.publish(ctx, h)
+	if err != nil {
 		c.Log.Warn("Placement does not know what a host has", "host", h.Name, "error", err)
-	} else if published {
-		changed = true
 	}
+	changed = changed || published
 	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
 		if !changed {
 			return c.Store.SeeHost(ctx, tx, h.Seq, now)
@@ -161,6 +161,9 @@ func (c *Control) hear(ctx context.Context, r compute.HostReport) error {
 			return err
 		}
 		h.Disabled, h.DisabledReason, h.ForcedDown = fresh.Disabled, fresh.DisabledReason, fresh.ForcedDown
+		if !published {
+			h.Published = fresh.Published
+		}
 		return c.Store.UpdateHost(ctx, tx, h)
 	})
 	if changed {

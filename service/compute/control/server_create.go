@@ -262,7 +262,7 @@ func (c *Control) checkNetworks(ctx context.Context, caller *auth.Caller, s *com
 				return nil, fault.Invalidf("Port %s is asked for twice.", r.PortID)
 			}
 			seen[r.PortID] = true
-			r.NetworkID = port.NetworkID
+			r.NetworkID, r.VNICType = port.NetworkID, port.VNICType
 		} else if err := c.checkNetwork(ctx, caller, r); err != nil {
 			return nil, err
 		}

@@ -14,7 +14,7 @@ import (
 // less what they have given away since. It belongs to one goroutine at a time. A
 // batch has one of its own; with the caching scheduler it outlives the batches.
 type view struct {
-	lists map[string]*hostList // by question
+	lists map[string]*hostList // by what was asked
 	// given is what this batch has given away and Placement may not know yet;
 	// located says where.
 	given   []gift
@@ -66,7 +66,7 @@ func (v *view) hosts(ctx context.Context, c *Control, q question) (hosts []*sche
 	l := v.lists[key]
 	if l == nil || v.age > 0 && c.Now().Sub(l.read) > v.age {
 		l = &hostList{question: q, read: c.Now()}
-		if l.candidates, err = c.Placement.Candidates(ctx, q.Resources, q.Required, q.Forbidden, q.Limit); err != nil {
+		if l.candidates, err = c.Placement.Candidates(ctx, q); err != nil {
 			return nil, false, err
 		}
 		for len(v.lists) >= maxLists { // any: questions that are asked often come back

@@ -42,6 +42,7 @@ type port struct {
 	Status         string    `json:"status"`
 	SecurityGroups []string  `json:"security_groups"`
 	FixedIPs       []fixedIP `json:"fixed_ips"`
+	VNICType       string    `json:"binding:vnic_type"`
 }
 
 type fixedIP struct {
@@ -50,7 +51,7 @@ type fixedIP struct {
 }
 
 func (p port) port() compute.Port {
-	out := compute.Port{ID: p.ID, NetworkID: p.NetworkID, ProjectID: p.ProjectID, DeviceID: p.DeviceID, MAC: p.MAC, SecurityGroups: p.SecurityGroups}
+	out := compute.Port{ID: p.ID, NetworkID: p.NetworkID, ProjectID: p.ProjectID, DeviceID: p.DeviceID, MAC: p.MAC, SecurityGroups: p.SecurityGroups, VNICType: p.VNICType}
 	for _, ip := range p.FixedIPs {
 		out.Addresses = append(out.Addresses, ip.Address)
 	}

@@ -2,12 +2,9 @@ package remote
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/peer"
@@ -27,45 +24,6 @@ func (p *Placement) do(ctx context.Context, method, path string, in, out any) er
 	return p.Client.Do(ctx, peer.Call{Method: method, Path: path, In: in, Out: out, Version: placementVersion})
 }
 
-// Candidates implements compute.Placement.
-func (p *Placement) Candidates(ctx context.Context, resources map[string]int, required, forbidden []string, limit int) ([]compute.Candidate, error) {
-	var asked []string
-	for class, amount := range resources {
-		asked = append(asked, fmt.Sprintf("%s:%d", class, amount))
-	}
-	slices.Sort(asked)
-	traits := slices.Clone(required)
-	for _, t := range forbidden {
-		traits = append(traits, "!"+t)
-	}
-	query := url.Values{"resources": {strings.Join(asked, ",")}, "limit": {fmt.Sprint(limit)}}
-	if len(traits) > 0 {
-		query.Set("required", strings.Join(traits, ","))
-	}
-	var out struct {
-		Requests []struct {
-			Allocations map[string]json.RawMessage `json:"allocations"`
-		} `json:"allocation_requests"`
-		Summaries map[string]struct {
-			Resources map[string]struct{ Capacity, Used int } `json:"resources"`
-		} `json:"provider_summaries"`
-	}
-	if err := p.do(ctx, "GET", "/allocation_candidates?"+query.Encode(), nil, &out); err != nil {
-		return nil, err
-	}
-	var all []compute.Candidate
-	for _, r := range out.Requests {
-		for id := range r.Allocations {
-			c := compute.Candidate{ProviderID: id, Capacity: map[string]compute.Usage{}}
-			for class, u := range out.Summaries[id].Resources {
-				c.Capacity[class] = compute.Usage(u)
-			}
-			all = append(all, c)
-		}
-	}
-	return all, nil
-}
-
 type allocations struct {
 	Allocations map[string]map[string]any `json:"allocations"`
 	ProjectID   string                    `json:"project_id"`
@@ -81,7 +39,7 @@ const claims = 5
 // Claim implements compute.Placement.
 func (p *Placement) Claim(ctx context.Context, providerID string, c compute.Claim) error {
 	path := "/allocations/" + url.PathEscape(c.ServerID)
-	body := allocations{Allocations: map[string]map[string]any{providerID: {"resources": c.Resources}}, ProjectID: c.ProjectID, UserID: c.UserID, Type: "INSTANCE"}
+	body := allocations{Allocations: allocationsOf(providerID, c), ProjectID: c.ProjectID, UserID: c.UserID, Type: "INSTANCE"}
 	for range claims {
 		err := p.do(ctx, "PUT", path, body, nil)
 		f, ok := errors.AsType[*fault.Error](err)
@@ -107,10 +65,21 @@ func (p *Placement) Claim(ctx context.Context, providerID string, c compute.Clai
 func (p *Placement) ClaimAll(ctx context.Context, claims []compute.PlacedClaim) error {
 	body := make(map[string]allocations, len(claims))
 	for _, c := range claims {
-		body[c.ServerID] = allocations{Allocations: map[string]map[string]any{c.ProviderID: {"resources": c.Resources}},
+		body[c.ServerID] = allocations{Allocations: allocationsOf(c.ProviderID, c.Claim),
 			ProjectID: c.ProjectID, UserID: c.UserID, Type: "INSTANCE"}
 	}
 	return p.do(ctx, "POST", "/allocations", body, nil)
+}
+
+func allocationsOf(providerID string, c compute.Claim) map[string]map[string]any {
+	if len(c.Allocations) == 0 {
+		return map[string]map[string]any{providerID: {"resources": c.Resources}}
+	}
+	all := make(map[string]map[string]any, len(c.Allocations))
+	for id, resources := range c.Allocations {
+		all[id] = map[string]any{"resources": resources}
+	}
+	return all
 }
 
 // Release implements compute.Placement.

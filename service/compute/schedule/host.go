@@ -7,7 +7,10 @@ type Host struct {
 	Name       string // the service's host name
 	Node       string // the hypervisor's own name, hypervisor_hostname of the API
 	ProviderID string // its resource provider in Placement
-	IP         string // address of the host, for SimpleCIDRAffinityFilter
+	// Allocations are what Placement would have claimed there, by provider, for
+	// the request at hand; nil when it is all of ProviderID.
+	Allocations map[string]map[string]int
+	IP          string // address of the host, for SimpleCIDRAffinityFilter
 
 	Up             bool   // its agent has been heard of lately
 	ForcedDown     bool   // an operator said that it is down

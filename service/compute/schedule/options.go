@@ -21,6 +21,13 @@ type SchedulerOptions struct {
 	// MaxPlacementResults how many candidates it asks Placement for.
 	MaxAttempts         int `toml:"max_attempts"`
 	MaxPlacementResults int `toml:"max_placement_results"`
+
+	// What Placement is asked further, before any filter.
+	LimitTenants         bool `toml:"limit_tenants_to_placement_aggregate"`
+	TenantsNeedAggregate bool `toml:"placement_aggregate_required_for_tenants"`
+	QueryImageType       bool `toml:"query_placement_for_image_type_support"`
+	IsolateAggregates    bool `toml:"enable_isolated_aggregate_filtering"`
+	ImageMetadata        bool `toml:"image_metadata_prefilter"`
 }
 
 // FilterOptions is section [filter_scheduler].

@@ -97,6 +97,12 @@ func (s *Store) UpdateHost(ctx context.Context, tx *db.Tx, h *compute.Host) erro
 	return err
 }
 
+// SetPublished notes what Placement has been told of a host.
+func (s *Store) SetPublished(ctx context.Context, tx *db.Tx, seq int64, text string) error {
+	_, err := tx.Exec(ctx, `UPDATE hosts SET published = ? WHERE seq = ?`, text, seq)
+	return err
+}
+
 // DeleteHost forgets a host.
 func (s *Store) DeleteHost(ctx context.Context, tx *db.Tx, seq int64) error {
 	_, err := tx.Exec(ctx, `DELETE FROM hosts WHERE seq = ?`, seq)

@@ -1,0 +1,93 @@
+package control
+
+import (
+	"maps"
+	"reflect"
+	"strings"
+	"testing"
+
+	"kilonova/service/compute"
+)
+
+type wish = map[string]string
+
+func serverOf(specs, properties wish) *compute.Server {
+	return &compute.Server{ProjectID: "p", ImageID: "i", Flavor: compute.Flavor{VCPUs: 4, MemoryMB: 1024, RootGB: 10, SwapMB: 1, ExtraSpecs: specs},
+		ImageMeta: compute.ImageMeta{DiskFormat: "qcow2", Properties: properties}}
+}
+
+// TestQuestions holds what Placement is asked for flavors and images.
+func TestQuestions(t *testing.T) {
+	plain := map[string]int{"VCPU": 4, "MEMORY_MB": 1024, "DISK_GB": 11}
+	but := func(change map[string]int) map[string]int {
+		m := maps.Clone(plain)
+		maps.Copy(m, change)
+		maps.DeleteFunc(m, func(_ string, n int) bool { return n == 0 })
+		return m
+	}
+	disabled := []string{traitDisabled}
+	for name, x := range map[string]struct {
+		specs, properties wish
+		want              question
+	}{
+		"nothing": {nil, nil, question{Resources: plain, Forbidden: disabled}},
+		"overridden": {wish{"resources:VCPU": "2", "resources:DISK_GB": "0", "resources:CUSTOM_GOLD": "3"}, nil,
+			question{Resources: but(map[string]int{"VCPU": 2, "DISK_GB": 0, "CUSTOM_GOLD": 3}), Forbidden: disabled}},
+		"traits": {wish{"trait:HW_CPU_X86_AVX": "required", "trait:CUSTOM_OLD": "forbidden"}, wish{"trait:CUSTOM_FAST": "required"},
+			question{Resources: plain, Required: []string{"CUSTOM_FAST", "HW_CPU_X86_AVX"}, Forbidden: []string{traitDisabled, "CUSTOM_OLD"}}},
+		"groups": {wish{"resources1:VGPU": "1", "trait1:CUSTOM_A": "required", "resources_x:VGPU": "2", "group_policy": "isolate"}, nil,
+			question{Resources: plain, Forbidden: disabled, GroupPolicy: "isolate", Groups: []compute.RequestGroup{
+				{Suffix: "1", Resources: map[string]int{"VGPU": 1}, Required: []string{"CUSTOM_A"}}, {Suffix: "_x", Resources: map[string]int{"VGPU": 2}}}}},
+		"memory in a group": {wish{"resources1:MEMORY_MB": "512"}, nil,
+			question{Resources: but(map[string]int{"MEMORY_MB": 0}), Forbidden: disabled, Groups: []compute.RequestGroup{{Suffix: "1", Resources: map[string]int{"MEMORY_MB": 512}}}}},
+		"pinned": {wish{"hw:cpu_policy": "dedicated", "hw:cpu_thread_policy": "require", "hw:emulator_threads_policy": "isolate"}, nil,
+			question{Resources: but(map[string]int{"VCPU": 0, "PCPU": 5}), Required: []string{"HW_CPU_HYPERTHREADING"}, Forbidden: disabled}},
+		"pinned by the image": {nil, wish{"hw_cpu_policy": "dedicated", "hw_cpu_thread_policy": "isolate"},
+			question{Resources: but(map[string]int{"VCPU": 0, "PCPU": 4}), Forbidden: []string{traitDisabled, "HW_CPU_HYPERTHREADING"}}},
+		"mixed": {wish{"hw:cpu_policy": "mixed", "hw:cpu_dedicated_mask": "0-1"}, nil, question{Resources: but(map[string]int{"VCPU": 2, "PCPU": 2}), Forbidden: disabled}},
+		"capabilities": {wish{"hw:tpm_version": "2.0", "hw:tpm_secret_security": "host", "os:secure_boot": "required", "accel:device_profile": "x"},
+			wish{"hw_virtio_packed_ring": "yes", "hw_sound_model": "virtio", "hw_ephemeral_encryption": "true", "hw_ephemeral_encryption_format": "luks"},
+			question{Resources: plain, Forbidden: disabled, Required: []string{"COMPUTE_ACCELERATORS", "COMPUTE_EPHEMERAL_ENCRYPTION", "COMPUTE_EPHEMERAL_ENCRYPTION_LUKS",
+				"COMPUTE_NET_VIRTIO_PACKED", "COMPUTE_SECURITY_TPM_2_0", "COMPUTE_SECURITY_TPM_SECRET_SECURITY_HOST", "COMPUTE_SECURITY_UEFI_SECURE_BOOT", "COMPUTE_SOUND_MODEL_VIRTIO"}}},
+		"encrypted memory": {wish{"hw:mem_encryption": "true"}, nil, question{Resources: but(map[string]int{"MEM_ENCRYPTION_CONTEXT": 1}), Forbidden: disabled}},
+	} {
+		c := &Control{Config: Config{Options: Defaults()}}
+		x.want.Limit = 1000
+		got, err := c.questionOf(serverOf(x.specs, x.properties), &Fleet{})
+		if err != nil || !reflect.DeepEqual(got, x.want) {
+			t.Errorf("%s: %+v, %v\nwant %+v", name, got, err, x.want)
+		}
+	}
+}
+
+// TestRequestFilters holds what the configured filters add.
+func TestRequestFilters(t *testing.T) {
+	f := &Fleet{fallback: "nova", Aggregates: []compute.Aggregate{
+		{ID: "a", Metadata: wish{"filter_tenant_id": "p", zoneKey: "north"}}, {ID: "b", Metadata: wish{"filter_tenant_id3": "p", "trait:CUSTOM_W": "required"}},
+		{ID: "c", Metadata: wish{"filter_tenant_id": "q", zoneKey: "north", "trait:CUSTOM_L": "required"}},
+	}}
+	c := &Control{Config: Config{Options: Defaults()}}
+	o := &c.Options.Scheduler.Scheduler
+	o.LimitTenants, o.QueryImageType, o.IsolateAggregates, o.ImageMetadata = true, true, true, true
+	s := serverOf(wish{"trait:CUSTOM_W": "required"}, wish{"hw_disk_bus": "virtio", "hw_video_model": "qxl"})
+	s.AvailabilityZone = "north"
+	s.Wanted = []compute.NetworkRequest{{VNICType: "remote-managed"}}
+	q, err := c.questionOf(s, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := [][]string{{"a", "b"}, {"a", "c"}}; !reflect.DeepEqual(q.MemberOf, want) {
+		t.Errorf("member of %v, want %v", q.MemberOf, want)
+	}
+	if !reflect.DeepEqual(q.NotMemberOf, []string{"c"}) {
+		t.Errorf("not member of %v", q.NotMemberOf)
+	}
+	want := "COMPUTE_GRAPHICS_MODEL_QXL COMPUTE_IMAGE_TYPE_QCOW2 COMPUTE_REMOTE_MANAGED_PORTS COMPUTE_STORAGE_BUS_VIRTIO CUSTOM_W"
+	if got := strings.Join(q.Required, " "); got != want {
+		t.Errorf("required %s, want %s", got, want)
+	}
+	s.ProjectID, o.TenantsNeedAggregate = "other", true
+	if _, err := c.questionOf(s, f); err == nil || !strings.Contains(err.Error(), "No hosts available for tenant") {
+		t.Errorf("a project without an aggregate: %v", err)
+	}
+}

@@ -1,0 +1,182 @@
+package control
+
+import (
+	"slices"
+	"strings"
+
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+)
+
+// requestFilters narrow what Placement is asked for, in upstream's order
+// (nova/scheduler/request_filter.py).
+var requestFilters = []func(c *Control, q *question, s *compute.Server, f *Fleet) error{
+	requireTenantAggregate,
+	mapZoneToAggregates,
+	requireImageType,
+	computeStatus,
+	isolateAggregates,
+	transformImageMetadata,
+	accelerators,
+	packedVirtqueue,
+	remoteManagedPorts,
+	ephemeralEncryption,
+	virtioSound,
+	tpmSecretSecurity,
+}
+
+// requireTenantAggregate keeps a project to the aggregates made for it
+// (limit_tenants_to_placement_aggregate).
+func requireTenantAggregate(c *Control, q *question, s *compute.Server, f *Fleet) error {
+	o := &c.Options.Scheduler.Scheduler
+	if !o.LimitTenants {
+		return nil
+	}
+	var theirs []string
+	for _, a := range f.Aggregates {
+		for key, value := range a.Metadata {
+			if strings.HasPrefix(key, "filter_tenant_id") && value == s.ProjectID {
+				theirs = append(theirs, a.ID)
+				break
+			}
+		}
+	}
+	if len(theirs) == 0 && o.TenantsNeedAggregate {
+		return fault.Conflictf("No hosts available for tenant: no aggregate is made for project %s.", s.ProjectID)
+	}
+	memberOf(q, theirs)
+	return nil
+}
+
+// mapZoneToAggregates asks only for the hosts of the server's zone. The default
+// zone is of hosts that no aggregate puts into another.
+func mapZoneToAggregates(_ *Control, q *question, s *compute.Server, f *Fleet) error {
+	if s.AvailabilityZone == "" {
+		return nil
+	}
+	var zone []string
+	for _, a := range f.Aggregates {
+		if a.Metadata[zoneKey] == s.AvailabilityZone {
+			zone = append(zone, a.ID)
+		}
+	}
+	if s.AvailabilityZone != f.fallback { // which also has hosts without any
+		memberOf(q, zone)
+	}
+	return nil
+}
+
+func memberOf(q *question, ids []string) {
+	if len(ids) > 0 {
+		slices.Sort(ids)
+		q.MemberOf = append(q.MemberOf, ids)
+	}
+}
+
+// requireImageType wants hosts that take the image's format
+// (query_placement_for_image_type_support).
+func requireImageType(c *Control, q *question, s *compute.Server, _ *Fleet) error {
+	if c.Options.Scheduler.Scheduler.QueryImageType && s.ImageID != "" && s.ImageMeta.DiskFormat != "" {
+		q.Required = append(q.Required, "COMPUTE_IMAGE_TYPE_"+strings.ToUpper(s.ImageMeta.DiskFormat))
+	}
+	return nil
+}
+
+// computeStatus leaves disabled hosts out.
+func computeStatus(_ *Control, q *question, _ *compute.Server, _ *Fleet) error {
+	q.Forbidden = append(q.Forbidden, traitDisabled)
+	return nil
+}
+
+// isolateAggregates keeps out of aggregates that are for servers with certain
+// traits those that do not require them (enable_isolated_aggregate_filtering).
+func isolateAggregates(c *Control, q *question, _ *compute.Server, f *Fleet) error {
+	if !c.Options.Scheduler.Scheduler.IsolateAggregates {
+		return nil
+	}
+	required := slices.Clone(q.Required)
+	for _, g := range q.Groups {
+		required = append(required, g.Required...)
+	}
+	for _, a := range f.Aggregates {
+		for key, value := range a.Metadata {
+			trait, ok := strings.CutPrefix(key, "trait:")
+			if ok && value == "required" && !slices.Contains(required, trait) {
+				q.NotMemberOf = append(q.NotMemberOf, a.ID)
+				break
+			}
+		}
+	}
+	slices.Sort(q.NotMemberOf)
+	return nil
+}
+
+// imageTraits are the image's properties that ask for a capability, with the
+// beginning of its trait.
+var imageTraits = []struct{ property, prefix string }{
+	{"hw_cdrom_bus", "COMPUTE_STORAGE_BUS"}, {"hw_disk_bus", "COMPUTE_STORAGE_BUS"}, {"hw_video_model", "COMPUTE_GRAPHICS_MODEL"},
+	{"hw_vif_model", "COMPUTE_NET_VIF_MODEL"}, {"hw_architecture", "HW_ARCH"}, {"hw_emulation_architecture", "COMPUTE_ARCH"}, {"hw_viommu_model", "COMPUTE_VIOMMU"},
+}
+
+// transformImageMetadata wants hosts that can do what the image asks for
+// (image_metadata_prefilter).
+func transformImageMetadata(c *Control, q *question, s *compute.Server, _ *Fleet) error {
+	if !c.Options.Scheduler.Scheduler.ImageMetadata {
+		return nil
+	}
+	for _, t := range imageTraits {
+		if value := s.ImageMeta.Properties[t.property]; value != "" {
+			q.Required = append(q.Required, t.prefix+"_"+strings.ToUpper(strings.ReplaceAll(value, "-", "_")))
+		}
+	}
+	return nil
+}
+
+func accelerators(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+	if s.Flavor.ExtraSpecs["accel:device_profile"] != "" {
+		q.Required = append(q.Required, "COMPUTE_ACCELERATORS")
+	}
+	return nil
+}
+
+func packedVirtqueue(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+	if yes(either(s, "virtio_packed_ring")) {
+		q.Required = append(q.Required, "COMPUTE_NET_VIRTIO_PACKED")
+	}
+	return nil
+}
+
+func remoteManagedPorts(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+	if slices.ContainsFunc(s.Wanted, func(w compute.NetworkRequest) bool { return w.VNICType == "remote-managed" }) {
+		q.Required = append(q.Required, "COMPUTE_REMOTE_MANAGED_PORTS")
+	}
+	return nil
+}
+
+func ephemeralEncryption(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+	if !yes(either(s, "ephemeral_encryption")) {
+		return nil
+	}
+	q.Required = append(q.Required, "COMPUTE_EPHEMERAL_ENCRYPTION")
+	if format := either(s, "ephemeral_encryption_format"); format != "" {
+		q.Required = append(q.Required, "COMPUTE_EPHEMERAL_ENCRYPTION_"+strings.ToUpper(format))
+	}
+	return nil
+}
+
+func virtioSound(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+	if either(s, "sound_model") == "virtio" {
+		q.Required = append(q.Required, "COMPUTE_SOUND_MODEL_VIRTIO")
+	}
+	return nil
+}
+
+func tpmSecretSecurity(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+	if either(s, "tpm_version") == "" {
+		return nil
+	}
+	if security := either(s, "tpm_secret_security"); security != "" {
+		q.Required = append(q.Required, "COMPUTE_SECURITY_TPM_SECRET_SECURITY_"+strings.ToUpper(security))
+	}
+	return nil
+}
