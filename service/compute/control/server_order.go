@@ -154,6 +154,11 @@ func (c *Control) ends(ctx context.Context, run *task.Run, s *compute.Server, e 
 // errAbandoned: something stronger has come in between.
 func (c *Control) onto(ctx context.Context, run *task.Run, s *compute.Server, p store.ServerPatch, step string, payload any) error {
 	err := c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if p.Host != nil && *p.Host != "" { // who notes a host has a hold on it
+			if err := c.hold(ctx, tx, s, *p.Host); err != nil {
+				return err
+			}
+		}
 		ok, err := c.Store.UpdateServer(ctx, tx, s.ID, p, store.Expect{Existing: true, Tasks: []compute.Task{s.Task}}, c.Now())
 		if err != nil {
 			return err

@@ -160,28 +160,45 @@ func (c *Control) unshelveOnce(ctx context.Context, run *task.Run, s *compute.Se
 func (c *Control) placeShelved(ctx context.Context, run *task.Run, s *compute.Server, state *buildState) error {
 	c.placing.Lock()
 	defer c.placing.Unlock()
-	choices, explanation, err := c.choose(ctx, s, state)
-	if err != nil {
-		return err
-	}
-	state.Explanation = &explanation
-	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(s.Flavor)}
-	for _, choice := range choices {
-		err = c.Placement.Claim(ctx, choice.ProviderID, claim)
-		if fault.Is(err, fault.Conflict) {
-			continue // somebody was faster
-		}
+	for round := 1; ; round++ {
+		choices, explanation, err := c.choose(ctx, s, state)
 		if err != nil {
 			return err
 		}
-		state.Host, state.Attempt = choice.Name, state.Attempt+1
-		err := c.onto(ctx, run, s, store.ServerPatch{Host: &choice.Name, Node: &choice.Node}, stepPlaced, *state)
-		if err == nil {
-			s.Host, s.Node = choice.Name, choice.Node
+		state.Explanation = &explanation
+		err = c.placeShelvedOn(ctx, run, s, state, choices)
+		// Others were faster in what is held beyond the claim: choose anew.
+		if !errors.Is(err, errHeld) || round == placeRounds {
+			return err
 		}
-		return err
 	}
-	return fault.New(fault.Conflict, "No valid host was found. On each of the %d hosts that were chosen others took the room first: %w", len(choices), err)
+}
+
+func (c *Control) placeShelvedOn(ctx context.Context, run *task.Run, s *compute.Server, state *buildState, choices []schedule.Choice) error {
+	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(s)}
+	var lost error
+	for _, choice := range choices {
+		claim.Allocations = choice.Allocations
+		err := c.Placement.Claim(ctx, choice.ProviderID, claim)
+		if err == nil {
+			next := *state
+			next.Host, next.Attempt = choice.Name, state.Attempt+1
+			err = c.onto(ctx, run, s, store.ServerPatch{Host: &choice.Name, Node: &choice.Node}, stepPlaced, next)
+			if !errors.Is(err, errHeld) {
+				*state = next
+				if err == nil {
+					s.Host, s.Node = choice.Name, choice.Node
+				}
+				return err
+			}
+		} else if !fault.Is(err, fault.Conflict) {
+			return err
+		}
+		if !errors.Is(lost, errHeld) { // somebody was faster
+			lost = err
+		}
+	}
+	return fault.New(fault.Conflict, "No valid host was found. On each of the %d hosts that were chosen others took the room first: %w", len(choices), lost)
 }
 
 // clearUnshelve takes back what a try on a host has left.
