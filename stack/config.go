@@ -193,6 +193,9 @@ func Load(path string) (Config, error) {
 	return c, config.Load(path, &c)
 }
 
+// LoadOver reads a configuration file over a configuration.
+func LoadOver(path string, c *Config) error { return config.Load(path, c) }
+
 // settle fills what depends on the host and on other options.
 func (c *Config) settle() error {
 	if c.Host == "" {

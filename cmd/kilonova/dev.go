@@ -13,7 +13,7 @@ import (
 )
 
 func devCommand() *cobra.Command {
-	var listen, data, public string
+	var listen, data, public, config string
 	var hosts int
 	var debug bool
 	cmd := &cobra.Command{Use: "dev", Short: "Run a whole cloud without hardware, for those who build against the API", Args: cobra.NoArgs,
@@ -36,6 +36,11 @@ func devCommand() *cobra.Command {
 			began := time.Now()
 			c := stack.Dev(data, listen, hosts)
 			c.Listen.Public = public
+			if config != "" {
+				if err := stack.LoadOver(config, &c); err != nil {
+					return err
+				}
+			}
 			st, err := stack.StartDev(cmd.Context(), c, log, time.Now)
 			if err != nil {
 				return err
@@ -58,6 +63,7 @@ func devCommand() *cobra.Command {
 		}}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:8780", "`host:port` to serve the APIs on")
 	cmd.Flags().StringVar(&public, "public-url", "", "`URL` of the APIs as clients see it, when they come through a proxy")
+	cmd.Flags().StringVar(&config, "config", "", "configuration `file` (TOML) over what is set for developers")
 	cmd.Flags().StringVar(&data, "data", "", "`folder` to keep the cloud in; a temporary one by default")
 	cmd.Flags().IntVar(&hosts, "hosts", 2, "`number` of fake hypervisor hosts")
 	cmd.Flags().BoolVar(&debug, "debug", false, "log every request")

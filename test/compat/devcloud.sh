@@ -1,4 +1,5 @@
 # Sourced by the suites beside it: starts `kilonova dev` on a free port of loopback and ends it with the script.
+# DEV_CONFIG names a file with the cloud's configuration.
 # KILONOVA names a binary to test instead of one built from this tree. CHECK=1 puts a proxy between the clients and the cloud that
 # holds the answers of identity and image against upstream's OpenAPI files (test/compat/openapi). Sets $work, $clouds (a clouds.yaml), $url and $log.
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -29,7 +30,8 @@ start_cloud() {
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     url=http://127.0.0.1:$port log=$work/kilonova.log clouds=$work/data/clouds.yaml
     if [ -n "${CHECK:-}" ]; then start_proxy; fi
-    "$KILONOVA" dev --listen "127.0.0.1:$port" ${proxy_pid:+--public-url "$url"} --data "$work/data" >"$log" 2>&1 &
+    local config=${DEV_CONFIG:-}
+    "$KILONOVA" dev --listen "127.0.0.1:$port" ${proxy_pid:+--public-url "$url"} ${config:+--config "$config"} --data "$work/data" >"$log" 2>&1 &
     cloud_pid=$!
     for _ in $(seq 300); do
         grep -q "cloud is ready" "$log" && return

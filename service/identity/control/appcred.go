@@ -71,7 +71,7 @@ func (c *Control) CreateAppCredential(ctx context.Context, userID string, spec i
 			return a, err
 		}
 	}
-	hash, err := c.hash.make(a.Secret)
+	hash, err := c.hash.Make(a.Secret)
 	if err != nil {
 		return a, err
 	}
@@ -131,7 +131,7 @@ func (c *Control) byAppCred(ctx context.Context, a identity.AppCredAuth, s *sess
 	if err != nil && !errors.Is(err, db.ErrNoRow) {
 		return identity.User{}, err
 	}
-	if !c.hash.matches(hash, a.Secret) || c.appCredEnded(cred) {
+	if !c.hash.Matches(hash, a.Secret) || c.appCredEnded(cred) {
 		return identity.User{}, unauthorized()
 	}
 	u, _, err := c.standingUser(ctx, cred.UserID)

@@ -97,11 +97,11 @@ func (c *Control) bootstrapHashes(ctx context.Context, users []ServiceUser) (map
 			if err != nil {
 				return nil, err
 			}
-			if c.hash.matches(l.Hash, u.Password) {
+			if c.hash.Matches(l.Hash, u.Password) {
 				continue
 			}
 		}
-		if hashes[u.Name], err = c.hash.make(u.Password); err != nil {
+		if hashes[u.Name], err = c.hash.Make(u.Password); err != nil {
 			return nil, err
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"kilonova/internal/fault"
 	"kilonova/service/identity/fernet"
 	"kilonova/service/identity/oidc"
+	"kilonova/service/identity/password"
 	"kilonova/service/identity/store"
 )
 
@@ -43,7 +44,7 @@ type Control struct {
 	scopes   map[string]string // of each rule
 	keys     *fernet.Keys
 	credKeys *fernet.Keys
-	hash     hasher
+	hash     *password.Hasher
 	pattern  *regexp.Regexp // that passwords must match; nil: none
 	known    known
 	// providers verify the tokens of OpenID Connect providers.
@@ -78,7 +79,9 @@ func New(cfg Config) (*Control, error) {
 	if text := cfg.Options.Compliance.PasswordRegex; text != "" {
 		c.pattern = regexp.MustCompile(text) // checked with the options
 	}
-	c.hash, err = newHasher(cfg.Options.Identity.PasswordHashRounds)
+	o := cfg.Options.Identity
+	c.hash, err = password.New(password.Hasher{Algorithm: o.PasswordHashAlgorithm, Rounds: o.PasswordHashRounds, BlockSize: o.ScryptBlockSize,
+		Parallelism: o.ScryptParallelism, Random: cfg.Random})
 	return c, err
 }
 

@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
+	"kilonova/service/identity/password"
 )
 
 // Options are identity's options, under upstream's sections and names. Spans of
@@ -27,8 +27,11 @@ type Options struct {
 		AuthTTL       int    `toml:"auth_ttl"`   // minutes for which a signed request is good
 	} `toml:"credential"`
 	Identity struct {
-		PasswordHashRounds int `toml:"password_hash_rounds"` // bcrypt's cost
-		MaxPasswordLength  int `toml:"max_password_length"`
+		PasswordHashAlgorithm string `toml:"password_hash_algorithm"` // of new hashes: bcrypt, scrypt or pbkdf2_sha512
+		PasswordHashRounds    int    `toml:"password_hash_rounds"`    // bcrypt's and scrypt's as a power of two
+		ScryptBlockSize       int    `toml:"scrypt_block_size"`       // 0: 8
+		ScryptParallelism     int    `toml:"scrypt_parallelism"`      // 0: 1
+		MaxPasswordLength     int    `toml:"max_password_length"`
 	} `toml:"identity"`
 	Compliance struct {
 		LockoutFailureAttempts   int    `toml:"lockout_failure_attempts"` // 0: never lock out
@@ -101,7 +104,7 @@ func Defaults() Options {
 	o.Token.Expiration, o.Token.AllowExpiredWindow, o.Token.AllowRescopeScoped = 3600, 48*3600, true
 	o.Fernet.MaxActiveKeys = 3
 	o.Credential.UserLimit, o.Credential.AuthTTL = -1, 15
-	o.Identity.PasswordHashRounds, o.Identity.MaxPasswordLength = 10, 4096
+	o.Identity.PasswordHashAlgorithm, o.Identity.PasswordHashRounds, o.Identity.MaxPasswordLength = password.Bcrypt, 10, 4096
 	o.Compliance.LockoutDuration = 1800
 	o.Trust.MaxRedelegationCount = 3
 	o.AppCredential.UserLimit = -1
@@ -126,8 +129,6 @@ func (o *Options) check() error {
 		return fmt.Errorf("identity: [token] expiration must be more than 0 seconds, and is %d", o.Token.Expiration)
 	case o.Token.AllowExpiredWindow < 0:
 		return fmt.Errorf("identity: [token] allow_expired_window must not be negative, and is %d", o.Token.AllowExpiredWindow)
-	case o.Identity.PasswordHashRounds < bcrypt.MinCost || o.Identity.PasswordHashRounds > bcrypt.MaxCost:
-		return fmt.Errorf("identity: [identity] password_hash_rounds must lie between %d and %d, and is %d", bcrypt.MinCost, bcrypt.MaxCost, o.Identity.PasswordHashRounds)
 	case o.Fernet.MaxActiveKeys < 1:
 		return fmt.Errorf("identity: [fernet_tokens] max_active_keys must be at least 1, and is %d", o.Fernet.MaxActiveKeys)
 	case o.MaxProjectTreeDepth < 1 || o.MaxProjectTreeDepth > maxTreeDepth:

@@ -2,68 +2,14 @@ package control
 
 import (
 	"context"
-	"crypto/sha512"
-	"encoding/base64"
 	"errors"
-	"strings"
 	"time"
-
-	"golang.org/x/crypto/bcrypt"
 
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/identity"
 	"kilonova/service/identity/store"
 )
-
-// hasher makes and checks password hashes: bcrypt, whose 72 bytes a longer
-// password is brought down to by SHA-512.
-type hasher struct {
-	cost  int
-	dummy string // what a password is compared with when there is no user
-}
-
-const (
-	bcryptMax = 72
-	long      = "sha512:" // marks the hash of a password longer than bcrypt's
-)
-
-func newHasher(cost int) (hasher, error) {
-	h := hasher{cost: cost}
-	var err error
-	h.dummy, err = h.make("no user has this password")
-	return h, err
-}
-
-func (h hasher) make(password string) (string, error) {
-	prefix := ""
-	if len(password) > bcryptMax {
-		password, prefix = shorten(password), long
-	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), h.cost)
-	return prefix + string(hash), err
-}
-
-// matches compares in the same time whether there is a hash or not.
-func (h hasher) matches(hash, password string) bool {
-	given := hash != ""
-	if !given {
-		hash = h.dummy
-	}
-	rest, shortened := strings.CutPrefix(hash, long)
-	if len(password) > bcryptMax {
-		given = given && shortened
-		password = shorten(password)
-	} else {
-		given = given && !shortened
-	}
-	return bcrypt.CompareHashAndPassword([]byte(rest), []byte(password)) == nil && given
-}
-
-func shorten(password string) string {
-	sum := sha512.Sum384([]byte(password)) // 64 characters, below bcrypt's 72
-	return base64.StdEncoding.EncodeToString(sum[:])
-}
 
 // checkNewPassword says whether a password may be chosen at all.
 func (c *Control) checkNewPassword(password string) error {
@@ -95,7 +41,7 @@ func (c *Control) setPassword(ctx context.Context, tx *db.Tx, u *identity.User, 
 			return err
 		}
 		for _, h := range append(former, l.Hash) {
-			if own && c.hash.matches(h, password) {
+			if own && c.hash.Matches(h, password) {
 				return fault.Invalidf("The new password cannot be identical to a previous password. The total number which includes the new password must be unique is %d.", n)
 			}
 		}
@@ -128,7 +74,7 @@ func (c *Control) ChangePassword(ctx context.Context, userID, original, password
 	if u.Options.True(identity.LockPassword) {
 		return fault.Invalidf("You cannot change your password at this time due to password policy disallowing password changes. Please contact your administrator to reset your password.")
 	}
-	hash, err := c.hash.make(password)
+	hash, err := c.hash.Make(password)
 	if err != nil {
 		return err
 	}
@@ -157,7 +103,7 @@ func (c *Control) checkPassword(ctx context.Context, userID, password string, la
 		return u, err
 	}
 	locked := c.lockedOut(u, l)
-	right := c.hash.matches(l.Hash, password)
+	right := c.hash.Matches(l.Hash, password)
 	if locked || u.ID == "" {
 		return u, unauthorized()
 	}

@@ -68,7 +68,7 @@ func (c *Control) newHash(password *string) (string, error) {
 	if err := c.checkNewPassword(*password); err != nil {
 		return "", err
 	}
-	return c.hash.make(*password)
+	return c.hash.Make(*password)
 }
 
 func applyUser(u *identity.User, change identity.UserChange) {

@@ -15,6 +15,7 @@ for a in "$@"; do
     case $a in --update) update=--update ;; --all) all=1 ;; *) regex=$a ;; esac
 done
 
+export DEV_CONFIG=$here/cloud.toml
 start_cloud
 echo "==> configuring tempest"
 export OS_CLIENT_CONFIG_FILE=$clouds OS_CLOUD=kilonova-admin
