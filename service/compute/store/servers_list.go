@@ -26,18 +26,18 @@ var serverColumns = map[string]string{"access_ip_v4": "access_ip_v4", "access_ip
 var absent = map[string]string{"description": "''", "launched_at": "-1", "terminated_at": "-1"}
 
 // visible are the columns without those that only control and agents read.
-const visible = `seq, id, display_name, description, hostname, project_id, user_id, vm_state, task_state, power_state, flavor, image_id, image_meta, key_name,
-	user_data, metadata, tags, config_drive, disk_config, access_ip_v4, access_ip_v6, locked, locked_reason, availability_zone, host, node, reservation_id,
-	launch_index, root_device, progress, hints, networks, fault, created_at, updated_at, launched_at, terminated_at`
+const visible = packedColumns + `, display_name, description, hostname, flavor, image_meta, key_name, user_data, metadata, tags, locked_reason, availability_zone,
+	host, node, hints, networks, fault`
 
-func columns(q *compute.ServerQuery) string {
+// columns are what a list reads, with their parameters.
+func columns(q *compute.ServerQuery) (string, []any) {
 	switch {
 	case q.Extent == compute.Whole:
-		return `*`
+		return `*`, nil
 	case q.Extent == compute.Brief && q.Match == nil:
-		return `id, display_name`
+		return `id, display_name`, nil
 	}
-	return visible
+	return visible, []any{packSeparator}
 }
 
 // Servers yields the servers that q selects, in its order.
@@ -53,7 +53,9 @@ func (s *Store) Servers(ctx context.Context, query db.Querier, q compute.ServerQ
 			}
 			conditions, args = append(conditions, after), append(args, values...)
 		}
-		text := `SELECT ` + columns(&q) + ` FROM servers`
+		selected, first := columns(&q)
+		args = append(first, args...)
+		text := `SELECT ` + selected + ` FROM servers`
 		if len(conditions) > 0 {
 			text += ` WHERE ` + strings.Join(conditions, ` AND `)
 		}
@@ -66,7 +68,10 @@ func (s *Store) Servers(ctx context.Context, query db.Querier, q compute.ServerQ
 			text, args = text+` LIMIT ?`, append(args, q.Limit)
 		}
 		n := 0
-		for row, err := range db.Each[serverRow](ctx, query, text, args...) {
+		for row, err := range db.Each[packedRow](ctx, query, text, args...) {
+			if err == nil {
+				err = row.unpack()
+			}
 			if err != nil {
 				yield(nil, err)
 				return
