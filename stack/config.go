@@ -157,6 +157,8 @@ type PhysicalNetwork struct {
 type FakeOptions struct {
 	Hosts int             `toml:"hosts"` // agents in this process
 	Delay config.Duration `toml:"delay"` // of each step of a guest
+	// LiveDelay is how long a guest takes to another host while it runs.
+	LiveDelay config.Duration `toml:"live_delay"`
 	// Faults are what fails, for those who test how their programs take it.
 	Faults []FakeFault `toml:"faults"`
 }

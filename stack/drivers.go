@@ -39,7 +39,8 @@ var hypervisors = map[string]func(ctx context.Context, c *Config, hostName strin
 			}
 		}
 		return fakehypervisor.New(fakehypervisor.Config{Host: hostName, HostIP: c.MyIP, StateFile: filepath.Join(c.Data, "fake", hostName+".json"),
-			Delays: map[fakehypervisor.Verb]time.Duration{fakehypervisor.Create: delay, fakehypervisor.Power: delay}, Faults: faults}), nil
+			Delays: map[fakehypervisor.Verb]time.Duration{fakehypervisor.Create: delay, fakehypervisor.Power: delay,
+				fakehypervisor.Park: delay, fakehypervisor.Receive: delay, fakehypervisor.MigrateLive: max(delay, c.Fake.LiveDelay.D())}, Faults: faults}), nil
 	},
 	"libvirt": func(ctx context.Context, c *Config, hostName string, log *slog.Logger, now func() time.Time) (hypervisor.Driver, error) {
 		o := c.Libvirt

@@ -100,6 +100,9 @@ type Networks interface {
 	// Bind gives an existing port to a server on a host; Unbind takes it back.
 	Bind(ctx context.Context, portID, serverID, host, zone string) error
 	Unbind(ctx context.Context, portID string) error
+	// Announce notes in a port's binding to which host its guest is on the way; ""
+	// that it is not.
+	Announce(ctx context.Context, portID, host string) error
 	Delete(ctx context.Context, portID string) error
 	// Ports returns the server's ports as its addresses show them.
 	Ports(ctx context.Context, serverID string) ([]Interface, error)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,10 +33,11 @@ type Config struct {
 // Agent serves one host.
 type Agent struct {
 	Config
-	works   works
-	locks   locks
-	waiting waiting
-	changed chan string // servers whose guests the driver says have changed
+	works     works
+	locks     locks
+	waiting   waiting
+	transfers transfers
+	changed   chan string // servers whose guests the driver says have changed
 }
 
 // New returns an agent; Run starts it.
@@ -66,7 +68,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := os.RemoveAll(a.Scratch); err != nil {
 		a.Log.Warn("compute agent: snapshots of an earlier process remain", "error", err)
 	}
-	for _, start := range append(serves, a.servesStaying(ctx)...) {
+	for _, start := range slices.Concat(serves, a.servesStaying(ctx), a.liveServes(ctx)) {
 		stop, err := start()
 		if err != nil {
 			return err

@@ -48,6 +48,9 @@ func methodsOf(d hypervisor.Driver) []string {
 	if _, ok := d.(hypervisor.ColdMigrator); ok {
 		all = append(all, compute.ParkGuest.Name, compute.ArriveGuest.Name, compute.UnparkGuest.Name, compute.DropParked.Name, compute.Parcel.Name, compute.ReadParcel.Name)
 	}
+	if _, ok := d.(hypervisor.LiveMigrator); ok {
+		all = append(all, compute.ExpectGuest.Name, compute.CarryGuest.Name, compute.HandGuest.Name, compute.TakeUpGuest.Name, compute.SteerCarry.Name)
+	}
 	return all
 }
 

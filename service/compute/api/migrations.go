@@ -20,8 +20,12 @@ func (a *api) moves() []rest.Route {
 		{Method: "POST", Path: "/servers/{id}/action", Action: "migrate", Handle: a.migrateServer, Doc: "migrate server, switched off"},
 		{Method: "POST", Path: "/servers/{id}/action", Action: "rebuild", Handle: a.rebuildServer, Doc: "rebuild server"},
 		{Method: "POST", Path: "/servers/{id}/action", Action: "evacuate", Handle: a.evacuateServer, Doc: "evacuate server from a host that is down"},
+		{Method: "POST", Path: "/servers/{id}/action", Action: "os-migrateLive", Handle: a.migrateLive, Doc: "migrate server while it runs"},
 		{Method: "GET", Path: "/os-migrations", Handle: a.listMigrations, Doc: "list migrations"},
 		{Method: "GET", Path: "/servers/{id}/migrations", Versions: "2.23-", Handle: a.listServerMigrations, Doc: "list live migrations of server under way"},
+		{Method: "GET", Path: "/servers/{id}/migrations/{migration}", Versions: "2.23-", Handle: a.showServerMigration, Doc: "show live migration of server under way"},
+		{Method: "DELETE", Path: "/servers/{id}/migrations/{migration}", Versions: "2.24-", Handle: a.abortMigration, Doc: "abort live migration"},
+		{Method: "POST", Path: "/servers/{id}/migrations/{migration}/action", Action: "force_complete", Versions: "2.22-", Handle: a.completeMigration, Doc: "have live migration complete soon"},
 	}
 }
 

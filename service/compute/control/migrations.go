@@ -45,6 +45,9 @@ func (c *Control) ServerMigrations(ctx context.Context, id string) (*MigrationsS
 		return nil, err
 	}
 	all, err := c.Store.Migrations(ctx, c.Store.DB, compute.MigrationQuery{ServerID: id, Types: []compute.MigrationType{compute.LiveMigration}, Statuses: compute.LiveInProgress})
+	for _, m := range all {
+		c.fresh(ctx, m)
+	}
 	return &MigrationsSeen{Migrations: all, Hosts: c.Policy.Allows(ctx, "os_compute_api:servers:migrations:index:host", nil)}, err
 }
 
@@ -64,5 +67,6 @@ func (c *Control) ServerMigration(ctx context.Context, id string, number int64) 
 	case !slices.Contains(compute.LiveInProgress, m.Status):
 		return nil, fault.NotFoundf("Live migration %d for server %s is not in progress.", number, id)
 	}
+	c.fresh(ctx, m)
 	return m, nil
 }

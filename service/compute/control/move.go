@@ -27,6 +27,8 @@ type moveState struct {
 	Failure *moveFailure `json:"failure,omitempty"`
 	// Off: the guest stays switched off at its new place, whatever it was.
 	Off bool `json:"off,omitempty"`
+	// Ticket is what the new host of a guest that runs has given for the old one.
+	Ticket []byte `json:"ticket,omitempty"`
 }
 
 type moveFailure struct {

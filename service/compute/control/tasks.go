@@ -39,6 +39,7 @@ const (
 	taskUnshelve   = "server.unshelve"
 	taskSoftDelete = "server.soft_delete"
 	taskRestore    = "server.restore"
+	taskLive       = "server.live_migrate"
 )
 
 func (c *Control) handlers() map[string]task.Handler {
@@ -78,6 +79,7 @@ func (c *Control) handlers() map[string]task.Handler {
 		taskUnshelve:    on(c.unshelve),
 		taskSoftDelete:  on(c.softDelete),
 		taskRestore:     on(c.bringBack),
+		taskLive:        on(c.carry),
 	}
 }
 

@@ -51,8 +51,8 @@ type LiveMigrator interface {
 	// needs to know to reach it here.
 	Expect(ctx context.Context, g Guest) (ticket []byte, err error)
 	// MigrateLive carries the guest to the host that gave the ticket. It returns
-	// when the guest runs there and is gone here; called again then, it is success. After an
-	// error the guest is here as it was. hand brings what the driver has to say
+	// when the guest runs there and is gone here; called again then, it is
+	// fault.NotFound. After any other error the guest is here as it was. hand brings what the driver has to say
 	// to Arrive on the other host; tell may be called with how far it has come.
 	MigrateLive(ctx context.Context, id string, ticket []byte, hand func(ctx context.Context, load []byte) error, tell func(Transfer)) error
 	// Arrive takes over, on the new host, what MigrateLive handed.

@@ -29,8 +29,24 @@ var moveRequests = map[string]func(*walker, rest.Version) request{
 		w.mover("VERIFY_RESIZE") // there is one at least
 		return request{path: "/os-migrations"}
 	},
+	"POST /servers/{id}/action os-migrateLive": func(w *walker, v rest.Version) request {
+		ask := obj{"host": nil, "block_migration": false}
+		if !v.AtLeast("2.25") {
+			ask["disk_over_commit"] = false
+		}
+		return request{"/servers/" + w.carried("ACTIVE") + "/action", obj{"os-migrateLive": ask}}
+	},
 	"GET /servers/{server_id}/migrations": func(w *walker, _ rest.Version) request {
-		return request{path: "/servers/" + w.mover("ACTIVE") + "/migrations"}
+		return request{path: "/servers/" + w.carried("MIGRATING") + "/migrations"}
+	},
+	"GET /servers/{server_id}/migrations/{id}": func(w *walker, _ rest.Version) request {
+		return request{path: "/servers/" + w.carried("MIGRATING") + "/migrations/" + w.ids["migration"]}
+	},
+	"DELETE /servers/{server_id}/migrations/{id}": func(w *walker, _ rest.Version) request {
+		return request{path: "/servers/" + w.carried("MIGRATING") + "/migrations/" + w.ids["migration"]}
+	},
+	"POST /servers/{server_id}/migrations/{id}/action force_complete": func(w *walker, _ rest.Version) request {
+		return request{"/servers/" + w.carried("MIGRATING") + "/migrations/" + w.ids["migration"] + "/action", obj{"force_complete": nil}}
 	},
 }
 
@@ -63,6 +79,40 @@ func (w *walker) mover(status string) string {
 		w.t.Fatalf("server %s is %v and cannot be brought to %s", id, now, status)
 	}
 	w.status(id, status)
+	return id
+}
+
+// carried returns a server of its own for live migrations: one that is under
+// way, the number of which is then the id "migration", or none.
+func (w *walker) carried(status string) string {
+	w.t.Helper()
+	if w.ids["carried"] == "" {
+		w.ids["carried"] = w.server()
+	}
+	id := w.ids["carried"]
+	number := 0.0
+	under := func() (running bool) {
+		for _, m := range w.must("GET", "/servers/"+id+"/migrations", "2.23", nil)["migrations"].([]any) {
+			number, running = m.(obj)["id"].(float64), m.(obj)["status"] == "running" && m.(obj)["memory_total_bytes"] != nil
+		}
+		return running
+	}
+	now := w.must("GET", "/servers/"+id, "2.1", nil)["server"].(obj)["status"]
+	switch {
+	case now == "MIGRATING" && status == "ACTIVE":
+		w.await("/servers/"+id, func(out obj) bool { return under() || out["server"].(obj)["status"] == "ACTIVE" })
+		if under() {
+			w.must("POST", fmt.Sprintf("/servers/%s/migrations/%.0f/action", id, number), "2.22", obj{"force_complete": nil})
+		}
+	case status == "MIGRATING" && !under():
+		w.status(id, "ACTIVE") // what ends
+		w.must("POST", "/servers/"+id+"/action", "2.25", obj{"os-migrateLive": obj{"host": nil, "block_migration": "auto"}})
+		w.await("/servers/"+id, func(obj) bool { return under() })
+	}
+	if status == "ACTIVE" {
+		w.status(id, status)
+	}
+	w.ids["migration"] = fmt.Sprintf("%.0f", number)
 	return id
 }
 

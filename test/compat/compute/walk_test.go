@@ -86,6 +86,7 @@ func (w *walker) name(kind string) string {
 func newCloud(t *testing.T) *walker {
 	t.Helper()
 	config := stack.Dev(t.TempDir(), "127.0.0.1:0", 2)
+	config.Fake.LiveDelay = 60_000_000_000 // a minute: long enough to be looked at
 	config.Default.UsageAudit, config.Default.UsageAuditPeriod = true, "hour"
 	config.Default.ShelvedOffload, config.Default.ReclaimInterval = -1, 3600 // for states that are passed over else
 	s, err := stack.StartDev(t.Context(), config, slog.New(slog.DiscardHandler), time.Now)

@@ -21,6 +21,7 @@ type Driver struct {
 	dirty    bool
 	faults   []*Fault
 	watchers map[*watcher]struct{}
+	carries  map[string]*carry // live migrations that can be ended
 }
 
 // The driver claims these capabilities, and the compiler holds it to them.

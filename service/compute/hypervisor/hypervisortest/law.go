@@ -41,6 +41,11 @@ func Test(t *testing.T, h Harness) {
 		{"Plug", (*bench).plugTwice},
 		{"Watch", (*bench).watch},
 		{"WatchSeesAccident", (*bench).watchSeesAccident},
+		// move.go
+		{"Park", (*bench).park},
+		{"Receive", (*bench).receive},
+		{"MoveInterrupted", (*bench).moveInterrupted},
+		{"Live", (*bench).live},
 		// stays.go
 		{"Pause", (*bench).pause},
 		{"Suspend", (*bench).suspend},
