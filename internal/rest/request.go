@@ -25,6 +25,7 @@ type Request struct {
 	Legacy bool
 
 	service *Service
+	writer  http.ResponseWriter // nil in tests of handlers
 	route   *Route
 	allowed []string // methods, for a 405
 	body    []byte

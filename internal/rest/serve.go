@@ -21,7 +21,7 @@ import (
 func (s *Service) serve(w http.ResponseWriter, hr *http.Request) {
 	started := s.Now()
 	id := requestID(hr)
-	r := &Request{Request: hr, ID: id, service: s}
+	r := &Request{Request: hr, ID: id, service: s, writer: w}
 	out := &recorder{ResponseWriter: w}
 	w.Header().Set("X-Openstack-Request-Id", id)
 	if s.Name == "compute" {

@@ -35,6 +35,7 @@ func (a *api) takeIn(ctx context.Context, r *rest.Request, take func(context.Con
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/octet-stream" {
 		return nil, fault.New(fault.UnsupportedMedia, "Invalid content type %.64s: application/octet-stream is needed.", r.Header.Get("Content-Type"))
 	}
+	r.Patience(a.o.UploadStall.D())
 	up := control.Upload{Data: r.Body, Size: r.ContentLength, Into: r.Header.Get("X-Image-Meta-Store")}
 	if text := r.Header.Get("X-Openstack-Image-Size"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"kilonova/internal/config"
 	"kilonova/service/image/blob"
 )
 
@@ -22,10 +23,12 @@ type Options struct {
 	APILimitMax        int    `toml:"api_limit_max"`        // images of a list, whatever the client says
 	ShowDirectURL      bool   `toml:"show_image_direct_url"`
 	ShowLocations      bool   `toml:"show_multiple_locations"`
-	HashingAlgorithm   string `toml:"hashing_algorithm"`    // sha256, sha384 or sha512
-	DoSecureHash       bool   `toml:"do_secure_hash"`       // of what lies at new locations
-	HTTPRetries        int    `toml:"http_retries"`         // of that
-	CacheMaxSize       int64  `toml:"image_cache_max_size"` // bytes
+	HashingAlgorithm   string `toml:"hashing_algorithm"` // sha256, sha384 or sha512
+	DoSecureHash       bool   `toml:"do_secure_hash"`    // of what lies at new locations
+	HTTPRetries        int    `toml:"http_retries"`      // of that
+	// UploadStall is how long an upload may be silent; 0 for ever.
+	UploadStall  config.Duration `toml:"upload_stall_timeout"`
+	CacheMaxSize int64           `toml:"image_cache_max_size"` // bytes
 	// EnabledImportMethods may be glance-direct, copy-image, web-download and
 	// glance-download. web-download has this service fetch what a user names, and is off by default.
 	EnabledImportMethods []string `toml:"enabled_import_methods"`
@@ -85,6 +88,7 @@ func Defaults() Options {
 		ImageMemberQuota: 128, ImagePropertyQuota: 128, ImageTagQuota: 128, ImageLocationQuota: 10,
 		LimitParamDefault: 25, APILimitMax: 1000,
 		HashingAlgorithm:     "sha512",
+		UploadStall:          config.Duration(5 * time.Minute),
 		CacheMaxSize:         10 << 30,
 		DoSecureHash:         true,
 		HTTPRetries:          3,

@@ -87,6 +87,9 @@ func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most li
 		if errors.Is(readErr, io.EOF) {
 			break
 		}
+		if fault.Is(readErr, fault.Invalid) {
+			return nil, readErr
+		}
 		if readErr != nil {
 			return nil, fault.Wrap(readErr, fault.Invalid, "The image data ended before its time.")
 		}

@@ -15,8 +15,34 @@ for a in "$@"; do
     case $a in --update) update=--update ;; --all) all=1 ;; *) regex=$a ;; esac
 done
 
-export DEV_CONFIG=$here/cloud.toml
+# What the image service offers beyond its defaults, so that Tempest asks for it: several stores, all import methods, locations, a cache.
+# A small web server on loopback has what web-download and locations name; only from there may they fetch.
+scratch=$(mktemp -d)
+web_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+mkdir "$scratch/web"; head -c 65536 /dev/urandom > "$scratch/web/disk.img"
+python3 -m http.server --bind 127.0.0.1 --directory "$scratch/web" "$web_port" >/dev/null 2>&1 &
+web_pid=$!
+cat > "$scratch/dev.toml" <<X
+[image]
+enabled_backends = ["fast:file", "slow:file", "web:http"]
+enabled_import_methods = ["glance-direct", "web-download", "copy-image", "glance-download"]
+show_multiple_locations = true
+show_image_direct_url = true
+image_cache_dir = "$scratch/cache"
+[image.glance_store]
+default_backend = "fast"
+[image.stores.fast]
+filesystem_store_datadir = "$scratch/fast"
+[image.stores.slow]
+filesystem_store_datadir = "$scratch/slow"
+[image.import_filtering_opts]
+allowed_hosts = ["127.0.0.1", "does-not.exist"]
+allowed_ports = [80, $web_port]
+X
+cat "$here/cloud.toml" >> "$scratch/dev.toml"
+export DEV_CONFIG=$scratch/dev.toml
 start_cloud
+trap 'kill $web_pid 2>/dev/null; rm -rf "$scratch"; stop_cloud' EXIT
 echo "==> configuring tempest"
 export OS_CLIENT_CONFIG_FILE=$clouds OS_CLOUD=kilonova-admin
 head -c 65536 /dev/urandom > "$work/alt.img"
@@ -27,7 +53,7 @@ extensions=$(openstack extension list --network -f value -c Alias | paste -sd,)
 password=$(python3 -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["clouds"]["kilonova-admin"]["auth"]["password"])' "$clouds")
 tempest=$work/tempest
 mkdir -p "$tempest/etc" "$tempest/logs" "$tempest/lock"
-sed -e "s|@URL@|$url|; s|@PASSWORD@|$password|; s|@IMAGE@|$image|; s|@IMAGE_ALT@|$image_alt|; s|@PUBLIC@|$public|; s|@EXTENSIONS@|$extensions|; s|@DIR@|$tempest|" \
+sed -e "s|@URL@|$url|; s|@PASSWORD@|$password|; s|@IMAGE@|$image|; s|@IMAGE_ALT@|$image_alt|; s|@PUBLIC@|$public|; s|@EXTENSIONS@|$extensions|; s|@DIR@|$tempest|; s|@HTTP_IMAGE@|http://127.0.0.1:$web_port/disk.img|" \
     "$here/tempest.conf.in" > "$tempest/etc/tempest.conf"
 cat > "$tempest/.stestr.conf" <<X
 [DEFAULT]
