@@ -20,6 +20,7 @@ import (
 	imagefile "kilonova/service/image/blob/file"
 	imagehttp "kilonova/service/image/blob/http"
 	images3 "kilonova/service/image/blob/s3"
+	imageswift "kilonova/service/image/blob/swift"
 	"kilonova/service/network/dataplane"
 	fakedataplane "kilonova/service/network/dataplane/fake"
 	"kilonova/service/network/dataplane/linuxbridge"
@@ -66,6 +67,9 @@ var dataplanes = map[string]func(c *Config, log *slog.Logger) (dataplane.Driver,
 // FileOptions are those of a store of the kind file.
 type FileOptions = imagefile.Options
 
+// SwiftOptions are those of a store of the kind swift.
+type SwiftOptions = imageswift.Options
+
 // S3Options are those of a store of the kind s3.
 type S3Options = images3.Options
 
@@ -76,6 +80,7 @@ type ImageStoreOptions struct {
 	Weight      int    `toml:"weight"` // the heaviest is read first
 	FileOptions
 	S3Options
+	SwiftOptions
 }
 
 // imageStores are where images' data may lie.
@@ -91,6 +96,9 @@ var imageStores = map[string]func(ctx context.Context, c *Config, o ImageStoreOp
 	},
 	"s3": func(ctx context.Context, _ *Config, o ImageStoreOptions) (blob.Store, error) {
 		return images3.New(ctx, o.S3Options)
+	},
+	"swift": func(_ context.Context, _ *Config, o ImageStoreOptions) (blob.Store, error) {
+		return imageswift.New(o.SwiftOptions, time.Now)
 	},
 }
 
