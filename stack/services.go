@@ -43,7 +43,8 @@ func (s *Stack) startIdentity() error {
 	for _, dir := range []struct {
 		option *string
 		name   string
-	}{{&o.Fernet.KeyRepository, "fernet-keys"}, {&o.Credential.KeyRepository, "credential-keys"}} {
+	}{{&o.Fernet.KeyRepository, "fernet-keys"}, {&o.Credential.KeyRepository, "credential-keys"},
+		{&o.JWT.PublicKeyRepository, "jws-keys/public"}, {&o.JWT.PrivateKeyRepository, "jws-keys/private"}} {
 		if *dir.option == "" {
 			*dir.option = filepath.Join(s.Config.Data, dir.name)
 		}

@@ -1,14 +1,15 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +27,26 @@ type cloud struct {
 	db      *db.DB
 	handler http.Handler
 	admin   string // a token for the project admin
+	options control.Options
+	log     logged
+}
+
+// logged is what has been logged, to be read while more is written.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 type doc = map[string]any
@@ -56,11 +77,13 @@ func newCloud(t testing.TB, change ...func(*control.Options)) *cloud {
 	}
 	o := control.Defaults()
 	o.Fernet.KeyRepository, o.Credential.KeyRepository = filepath.Join(dir, "fernet"), filepath.Join(dir, "credential")
+	o.JWT.PublicKeyRepository, o.JWT.PrivateKeyRepository = filepath.Join(dir, "public"), filepath.Join(dir, "private")
 	o.Identity.PasswordHashRounds = 4
 	for _, f := range change {
 		f(&o)
 	}
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	k.options = o
+	log := slog.New(slog.NewTextHandler(&k.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	now := func() time.Time { k.now = k.now.Add(time.Microsecond); return k.now }
 	if k.c, err = control.New(control.Config{Store: s, Log: log, Now: now, Options: o}); err != nil {
 		t.Fatal(err)

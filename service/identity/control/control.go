@@ -43,6 +43,7 @@ type Control struct {
 	policy   *auth.Policy
 	scopes   map[string]string // of each rule
 	keys     *fernet.Keys
+	form     form // of tokens
 	credKeys *fernet.Keys
 	hash     *password.Hasher
 	pattern  *regexp.Regexp // that passwords must match; nil: none
@@ -71,6 +72,9 @@ func New(cfg Config) (*Control, error) {
 	}
 	var err error
 	if c.keys, err = fernet.OpenKeys(cfg.Options.Fernet.KeyRepository, cfg.Random); err != nil {
+		return nil, err
+	}
+	if c.form, err = newForm(cfg.Options, c.keys, cfg.Random); err != nil {
 		return nil, err
 	}
 	if c.credKeys, err = fernet.OpenKeys(cfg.Options.Credential.KeyRepository, cfg.Random); err != nil {

@@ -7,7 +7,6 @@ import (
 	"kilonova/internal/auth"
 	"kilonova/internal/fault"
 	"kilonova/service/identity"
-	"kilonova/service/identity/fernet"
 	"kilonova/service/identity/store"
 )
 
@@ -18,11 +17,7 @@ func (c *Control) claims(ctx context.Context) (*identity.Claims, error) {
 	if caller == nil {
 		return nil, unauthorized()
 	}
-	keys, err := c.keys.All()
-	if err != nil {
-		return nil, err
-	}
-	claims, err := fernet.Parse(keys, caller.Token)
+	claims, err := c.form.Parse(caller.Token)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unauthenticated, "The request you have made requires authentication.")
 	}

@@ -13,14 +13,19 @@ import (
 // time are in seconds unless their names say otherwise.
 type Options struct {
 	Token struct {
-		Expiration         int  `toml:"expiration"`           // life of a token
-		AllowExpiredWindow int  `toml:"allow_expired_window"` // how long services may still use it for work in flight
-		AllowRescopeScoped bool `toml:"allow_rescope_scoped_token"`
+		Provider           string `toml:"provider"`             // the form of tokens: fernet or jws
+		Expiration         int    `toml:"expiration"`           // life of a token
+		AllowExpiredWindow int    `toml:"allow_expired_window"` // how long services may still use it for work in flight
+		AllowRescopeScoped bool   `toml:"allow_rescope_scoped_token"`
 	} `toml:"token"`
 	Fernet struct {
 		KeyRepository string `toml:"key_repository"`
 		MaxActiveKeys int    `toml:"max_active_keys"`
 	} `toml:"fernet_tokens"`
+	JWT struct {
+		PublicKeyRepository  string `toml:"jws_public_key_repository"`
+		PrivateKeyRepository string `toml:"jws_private_key_repository"`
+	} `toml:"jwt_tokens"`
 	Credential struct {
 		KeyRepository string `toml:"key_repository"`
 		UserLimit     int    `toml:"user_limit"` // credentials a user may have; -1: any number
@@ -102,6 +107,7 @@ type OpenIDOptions struct {
 func Defaults() Options {
 	var o Options
 	o.Token.Expiration, o.Token.AllowExpiredWindow, o.Token.AllowRescopeScoped = 3600, 48*3600, true
+	o.Token.Provider = fernetProvider
 	o.Fernet.MaxActiveKeys = 3
 	o.Credential.UserLimit, o.Credential.AuthTTL = -1, 15
 	o.Identity.PasswordHashAlgorithm, o.Identity.PasswordHashRounds, o.Identity.MaxPasswordLength = password.Bcrypt, 10, 4096
@@ -125,6 +131,10 @@ func (o *Options) check() error {
 	switch {
 	case o.Fernet.KeyRepository == "" || o.Credential.KeyRepository == "":
 		return fmt.Errorf("identity: [fernet_tokens] key_repository and [credential] key_repository must name folders")
+	case o.Token.Provider != fernetProvider && o.Token.Provider != jwsProvider:
+		return fmt.Errorf("identity: [token] provider must be fernet or jws, and is %q", o.Token.Provider)
+	case o.Token.Provider == jwsProvider && (o.JWT.PublicKeyRepository == "" || o.JWT.PrivateKeyRepository == ""):
+		return fmt.Errorf("identity: [jwt_tokens] jws_public_key_repository and jws_private_key_repository must name folders")
 	case o.Token.Expiration <= 0:
 		return fmt.Errorf("identity: [token] expiration must be more than 0 seconds, and is %d", o.Token.Expiration)
 	case o.Token.AllowExpiredWindow < 0:

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 )
 
 // Keys is a key directory. It notices when another process has rotated it.
@@ -18,9 +17,9 @@ type Keys struct {
 	dir    string
 	random io.Reader
 
-	mu       sync.Mutex
-	keys     []Key // the primary one first
-	modified time.Time
+	mu     sync.Mutex
+	keys   []Key // the primary one first
+	loaded []int // their files
 }
 
 // OpenKeys returns the keys in dir, which it makes, with two keys, when there is
@@ -59,18 +58,16 @@ func (k *Keys) Primary() (Key, error) {
 
 // All are the keys that are accepted, the primary one first.
 func (k *Keys) All() ([]Key, error) {
-	info, err := os.Stat(k.dir)
-	if err != nil {
-		return nil, fmt.Errorf("fernet keys: %w", err)
-	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.keys != nil && info.ModTime().Equal(k.modified) {
-		return k.keys, nil
-	}
+	// Each rotation makes a file with a new number: the folder's own time may be too
+	// coarse to tell.
 	numbers, err := k.numbers()
 	if err != nil {
 		return nil, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.keys != nil && slices.Equal(numbers, k.loaded) {
+		return k.keys, nil
 	}
 	var keys []Key
 	for _, n := range slices.Backward(numbers) {
@@ -90,7 +87,7 @@ func (k *Keys) All() ([]Key, error) {
 	if len(keys) == 0 {
 		return nil, fmt.Errorf("fernet keys: there is no key in %s", k.dir)
 	}
-	k.keys, k.modified = keys, info.ModTime()
+	k.keys, k.loaded = keys, numbers
 	return keys, nil
 }
 
@@ -106,10 +103,18 @@ func (k *Keys) Rotate(keep int) error {
 	if len(numbers) > 0 {
 		next = numbers[len(numbers)-1] + 1
 	}
-	if err := os.Rename(k.file(0), k.file(next)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// A link, which never replaces a file: who rotates at the same moment is told, and
+	// no key that tokens have been made with is lost.
+	if err := os.Link(k.file(0), k.file(next)); errors.Is(err, fs.ErrNotExist) {
+		if err := k.create(next); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return fmt.Errorf("fernet keys: %w", err)
+	} else if err := os.Remove(k.file(0)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("fernet keys: %w", err)
 	}
-	if err := k.create(0); err != nil {
+	if err := k.create(0); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if numbers, err = k.numbers(); err != nil {
