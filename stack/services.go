@@ -221,7 +221,7 @@ func (s *Stack) startMetadata() error {
 	if err != nil {
 		return err
 	}
-	h, err := metadata.NewHandler(metadata.Config{Find: c.Instance, Secret: s.Config.Secrets.MetadataSecret, Log: s.Log, Now: s.Now})
+	h, err := metadata.NewHandler(metadata.Config{Find: c.Instance, SetPassword: c.PostPassword, Secret: s.Config.Secrets.MetadataSecret, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}

@@ -78,6 +78,9 @@ type System struct {
 	// root disk is a volume. ShelvedAt is since when, in Unix seconds.
 	ShelvedImage string `json:"shelved_image,omitempty"`
 	ShelvedAt    int64  `json:"shelved_at,omitempty"`
+	// Password is what the guest has posted to the metadata service, encrypted with
+	// the user's key.
+	Password string `json:"password,omitempty"`
 	// SoftDeletedAt is when its delete was asked for, in Unix seconds.
 	SoftDeletedAt int64 `json:"soft_deleted_at,omitempty"`
 }

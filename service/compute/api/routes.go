@@ -13,6 +13,7 @@ func (a *api) routes() []rest.Route {
 		a.moves(),
 		a.own(),
 		a.serverGroups(),
+		a.guestPassword(),
 		a.stays(),
 		a.aged(),
 		a.gone())

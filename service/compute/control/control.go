@@ -147,5 +147,18 @@ func (c *Control) Instance(ctx context.Context, id string) (*metadata.Instance, 
 	if err != nil {
 		return nil, err
 	}
-	return metadata.Of(s, zone)
+	inst, err := metadata.Of(s, zone)
+	if err != nil {
+		return nil, err
+	}
+	hold, err := c.Store.Hold(ctx, c.Store.DB, id, s.Host)
+	if err != nil {
+		return nil, err
+	}
+	for _, cell := range hold.Cells {
+		for cpu := range cell.Pins { // the guest's own number of it, as upstream tells
+			inst.DedicatedCPUs = append(inst.DedicatedCPUs, cpu)
+		}
+	}
+	return inst, nil
 }

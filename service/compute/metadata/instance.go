@@ -41,7 +41,7 @@ type Instance struct {
 	SecurityGroups []string // names
 	BlockDevices   BlockDevices
 	Devices        []Device
-	// DedicatedCPUs are the host's processors that the guest is pinned to.
+	// DedicatedCPUs are the guest's processors that have one of the host's each.
 	DedicatedCPUs []int
 
 	// VendorData is the operator's JSON object for all guests; nil stands for {}.

@@ -3,6 +3,7 @@ package metadata
 import (
 	"encoding/base64"
 	"net/netip"
+	"strings"
 
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
@@ -13,9 +14,9 @@ func Of(s *compute.Server, zone string) (*Instance, error) {
 	inst := &Instance{UUID: s.ID, Seq: s.Seq, Name: s.DisplayName, Hostname: s.Hostname, ProjectID: s.ProjectID, UserID: s.UserID, AvailabilityZone: zone,
 		LaunchIndex: s.LaunchIndex, ReservationID: s.ReservationID, InstanceType: s.Flavor.Name, ImageID: s.ImageID,
 		KernelID: s.ImageMeta.Properties["kernel_id"], RamdiskID: s.ImageMeta.Properties["ramdisk_id"], Meta: s.Metadata, AdminPass: s.AdminPass,
-		BlockDevices: BlockDevices{Root: s.RootDevice}, Created: s.CreatedAt}
+		BlockDevices: BlockDevices{Root: s.RootDevice}, Created: s.CreatedAt, Password: s.System.Password}
 	if s.KeyName != "" {
-		inst.Keys = []Key{{Name: s.KeyName, Type: "ssh", Data: s.KeyData}}
+		inst.Keys = []Key{{Name: s.KeyName, Type: keyType(s.KeyData), Data: s.KeyData}}
 	}
 	if s.UserData != "" {
 		data, err := base64.StdEncoding.DecodeString(s.UserData)
@@ -38,6 +39,14 @@ func Of(s *compute.Server, zone string) (*Instance, error) {
 		}
 	}
 	return inst, nil
+}
+
+// keyType tells certificates from ssh keys.
+func keyType(data string) string {
+	if strings.HasPrefix(strings.TrimSpace(data), "-----BEGIN CERTIFICATE-----") {
+		return "x509"
+	}
+	return "ssh"
 }
 
 func ofInterface(n compute.Interface) Interface {

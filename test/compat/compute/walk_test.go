@@ -193,7 +193,7 @@ type request struct {
 
 // tables are the requests, by the operation's key in the contract. Whoever adds
 // operations adds a table.
-var tables = []map[string]func(*walker, rest.Version) request{requests, oldRequests, groupRequests, moveRequests, actionRequests}
+var tables = []map[string]func(*walker, rest.Version) request{requests, oldRequests, groupRequests, moveRequests, actionRequests, guestRequests}
 
 // wildcards makes keys alike whatever the wildcards of their paths are called.
 var wildcards = regexp.MustCompile(`\{[^}]*\}`)
