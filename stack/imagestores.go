@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"kilonova/internal/peer"
 	"kilonova/service/image"
@@ -76,6 +77,17 @@ func (s *Stack) otherImages() (image.OtherImages, error) {
 		return nil, err
 	}
 	return &imageremote.Images{Identity: identity, HTTP: &http.Client{Transport: peer.Network(nil)}}, nil
+}
+
+// imageCertificates are what images may be signed with, nil: none.
+func (s *Stack) imageCertificates() image.Certificates {
+	switch k := s.Config.Image.KeyManager; {
+	case k.Endpoint != "":
+		return &imageremote.Certificates{URL: k.Endpoint, HTTP: &http.Client{Transport: peer.Network(nil), Timeout: time.Minute}}
+	case k.CertificateDir != "":
+		return imagecontrol.CertificateDir(k.CertificateDir)
+	}
+	return nil
 }
 
 func isBackend(backends []imagecontrol.Backend, name string) bool {

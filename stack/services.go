@@ -125,7 +125,7 @@ func (s *Stack) startImage() error {
 	if err := os.MkdirAll(work, 0o700); err != nil {
 		return err
 	}
-	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: backends, Cache: cache, Others: others, Run: host.Local{}, WorkDir: work, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
+	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: backends, Cache: cache, Others: others, Certificates: s.imageCertificates(), Run: host.Local{}, WorkDir: work, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}

@@ -21,3 +21,10 @@ type OtherRegion struct {
 	Interface string // of the catalog: public, internal, admin
 	Token     string
 }
+
+// Certificates has the certificates that images are signed with.
+type Certificates interface {
+	// Certificate returns one, PEM or DER, for who has the token. fault.NotFound
+	// and fault.Forbidden: not for them.
+	Certificate(ctx context.Context, token, id string) ([]byte, error)
+}

@@ -51,6 +51,8 @@ type Config struct {
 	Cache blob.Store
 	// Others are the image services of other regions; nil: there are none.
 	Others image.OtherImages
+	// Certificates are what images may be signed with; nil: none can be.
+	Certificates image.Certificates
 	// Run runs qemu-img, for conversions in WorkDir, which is this process's own.
 	Run     host.Runner
 	WorkDir string
@@ -66,22 +68,23 @@ type Config struct {
 
 // Control is the image service without HTTP.
 type Control struct {
-	store    *store.Store
-	backends []Backend
-	staging  blob.Store
-	cache    blob.Store
-	others   image.OtherImages
-	run      host.Runner
-	workDir  string
-	node     string        // whose cache it is
-	toCache  chan struct{} // something is to be fetched
-	o        Options
-	quota    int64 // bytes a project; 0 none
-	log      *slog.Logger
-	now      func() time.Time
-	newID    func() string
-	process  string // unique among all that share the database
-	tasks    *task.Runner
+	store        *store.Store
+	backends     []Backend
+	staging      blob.Store
+	cache        blob.Store
+	others       image.OtherImages
+	certificates image.Certificates
+	run          host.Runner
+	workDir      string
+	node         string        // whose cache it is
+	toCache      chan struct{} // something is to be fetched
+	o            Options
+	quota        int64 // bytes a project; 0 none
+	log          *slog.Logger
+	now          func() time.Time
+	newID        func() string
+	process      string // unique among all that share the database
+	tasks        *task.Runner
 }
 
 // New checks the options and returns a Control that is ready, but does no work
@@ -94,7 +97,7 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, others: cfg.Others, run: cfg.Run, workDir: cfg.WorkDir, node: cfg.Place, toCache: make(chan struct{}, 1), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: uuid.NewString()}
+	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, others: cfg.Others, certificates: cfg.Certificates, run: cfg.Run, workDir: cfg.WorkDir, node: cfg.Place, toCache: make(chan struct{}, 1), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: uuid.NewString()}
 	if c.newID == nil {
 		c.newID = uuid.NewString
 	}

@@ -31,7 +31,8 @@ type Import struct {
 	AsRequested   map[string]any
 	FromStoreHead string         // the store of the header X-Image-Meta-Store, "" none
 	Named         map[string]any // the whole of the request's method
-	asTask        bool           // of the older kind that makes the image too
+	certificate   []byte
+	asTask        bool // of the older kind that makes the image too
 }
 
 type importPayload struct {
@@ -41,6 +42,7 @@ type importPayload struct {
 	Stage               string       // key of what is staged; "" for copies
 	Remote              *remoteImage // for glance-download
 	Inject              bool         // the configured properties
+	Certificate         []byte       // of a signed image
 
 	// What becomes of the data on its way: found out by steps of the task.
 	Ready      string   // key of the data as it is to be imported; "" Stage
@@ -84,6 +86,11 @@ func (c *Control) Import(ctx context.Context, id string, im Import) error {
 	stores, err := c.importStores(s.Image, im)
 	if err != nil || len(stores) == 0 {
 		return err
+	}
+	if im.Method != "copy-image" {
+		if im.certificate, err = c.certificate(ctx, s.Image); err != nil {
+			return err
+		}
 	}
 	return c.store.Tx(ctx, func(tx *db.Tx) error {
 		_, err := c.beginImport(ctx, tx, id, im, stores)
@@ -162,7 +169,7 @@ func (c *Control) beginImport(ctx context.Context, tx *db.Tx, id string, im Impo
 	} else if pending {
 		return nil, fault.Conflictf("Image has active task")
 	}
-	p := importPayload{TaskID: c.newID(), Method: im.Method, URI: im.URI, Stores: stores, MustSucceed: im.MustSucceed}
+	p := importPayload{TaskID: c.newID(), Method: im.Method, URI: im.URI, Stores: stores, MustSucceed: im.MustSucceed, Certificate: im.certificate}
 	switch im.Method {
 	case "glance-direct":
 		uploads, err := c.store.Uploads(ctx, tx, id)

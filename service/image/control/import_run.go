@@ -150,7 +150,13 @@ func (c *Control) importOne(ctx context.Context, i *image.Image, p *importPayloa
 	if err := c.noteBlob(ctx, i.ID, storeID, key); err != nil {
 		return nil, err
 	}
-	got, err := c.take(ctx, i, into.Blobs, key, Upload{Data: source, Size: source.Size()}, most, settled)
+	up := Upload{Data: source, Size: source.Size()}
+	if p.Method != "copy-image" { // which was verified when it came
+		if up.signature, err = verifier(i, p.Certificate, c.now()); err != nil {
+			return nil, err
+		}
+	}
+	got, err := c.take(ctx, i, into.Blobs, key, up, most, settled)
 	if err == nil && p.Method == "copy-image" && got.hashValue != i.HashValue && i.HashAlgo == c.o.HashingAlgorithm {
 		err = fault.New(fault.Internal, "The data of image %s is not what it was.", i.ID)
 	}

@@ -133,7 +133,7 @@ func (c *Control) hashPlace(ctx context.Context, address string) (*received, err
 		return nil, err
 	}
 	defer r.Close()
-	return c.receive(ctx, io.Discard, r, limit{c.o.ImageSizeCap, fault.Invalidf("The data at the location is too large.")}, func(*diskimage.Info) error { return nil })
+	return c.receive(ctx, io.Discard, r, limit{c.o.ImageSizeCap, fault.Invalidf("The data at the location is too large.")}, func(*diskimage.Info) error { return nil }, nil)
 }
 
 func (c *Control) endHash(ctx context.Context, run *task.Run, p *hashPayload, got *received, failed error) error {

@@ -37,6 +37,7 @@ type Options struct {
 	Task      TaskOptions      `toml:"task"`
 	Filtering FilteringOptions `toml:"import_filtering_opts"`
 
+	KeyManager         KeyManagerOptions         `toml:"key_manager"`
 	ImportOpts         ImportOptions             `toml:"image_import_opts"`
 	Conversion         ConversionOptions         `toml:"image_conversion"`
 	Inject             InjectOptions             `toml:"inject_metadata_properties"`
@@ -55,6 +56,12 @@ type FormatOptions struct {
 // TaskOptions are about imports.
 type TaskOptions struct {
 	TimeToLive int `toml:"task_time_to_live"` // hours that ended tasks, and staged data, are kept
+}
+
+// KeyManagerOptions say where the certificates of signed images are: one of both.
+type KeyManagerOptions struct {
+	Endpoint       string `toml:"barbican_endpoint"` // of a key manager's API
+	CertificateDir string `toml:"certificate_dir"`   // with ID.pem; not upstream's
 }
 
 // ImportOptions say what is done to data on its way from the stage to the stores.

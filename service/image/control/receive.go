@@ -49,9 +49,12 @@ type limit struct {
 // receive passes r on to w, hashes and inspects it. settled is called as soon as
 // it can be told what the data is; its error ends the passing. The hashes and
 // the writing go on side by side, since each of them is slower than a network.
-func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most limit, settled func(*diskimage.Info) error) (*received, error) {
+func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most limit, settled func(*diskimage.Info) error, signed *signature) (*received, error) {
 	in, sum, multi := &diskimage.Inspector{}, md5.New(), newHash(c.o.HashingAlgorithm)
 	feeds := []chan work{hashing(sum), hashing(multi)}
+	if signed != nil {
+		feeds = append(feeds, hashing(signed.sum))
+	}
 	defer func() {
 		for _, f := range feeds {
 			close(f)
@@ -98,7 +101,10 @@ func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most li
 		buffers[i].busy.Wait()
 	}
 	got.checksum, got.hashValue, got.info = hex.EncodeToString(sum.Sum(nil)), hex.EncodeToString(multi.Sum(nil)), in.Info()
-	return got, settled(got.info)
+	if err := settled(got.info); err != nil {
+		return nil, err
+	}
+	return got, signed.check()
 }
 
 // work is a piece to hash; done tells that it has been.

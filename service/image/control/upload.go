@@ -19,6 +19,8 @@ type Upload struct {
 	Data io.Reader
 	Size int64  // bytes; -1 where the client does not say
 	Into string // a store's id; "" the default
+
+	signature *signature // what the data must be; nil: anything
 }
 
 const (
@@ -40,6 +42,13 @@ func (c *Control) Upload(ctx context.Context, id string, up Upload) error {
 	}
 	s, err := c.seeFor(ctx, id, "upload_image")
 	if err != nil {
+		return err
+	}
+	certificate, err := c.certificate(ctx, s.Image)
+	if err != nil {
+		return err
+	}
+	if up.signature, err = verifier(s.Image, certificate, c.now()); err != nil {
 		return err
 	}
 	key := blobKey(id, c.newID())
@@ -150,7 +159,7 @@ func (c *Control) take(ctx context.Context, i *image.Image, blobs blob.Store, ke
 		return nil, err
 	}
 	defer func() { _ = w.Abort() }() // after Commit it does nothing; else a sweep finds what it leaves
-	got, err := c.receive(ctx, w, up.Data, most, settled)
+	got, err := c.receive(ctx, w, up.Data, most, settled, up.signature)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,125 @@
+package api
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"kilonova/service/image"
+	"kilonova/service/image/control"
+	"kilonova/service/image/remote"
+)
+
+func TestSignedImages(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, now := t.TempDir(), time.Now()
+	issue := func(id string, key crypto.Signer, until time.Time) {
+		cert := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour * 48), NotAfter: until}
+		der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, id+".pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	const rsaID, ecID, oldID, none = "0c9e2c1e-0000-4000-8000-000000000001", "0c9e2c1e-0000-4000-8000-000000000002", "0c9e2c1e-0000-4000-8000-000000000003", "0c9e2c1e-0000-4000-8000-000000000004"
+	issue(rsaID, rsaKey, now.Add(time.Hour))
+	issue(ecID, ecKey, now.Add(time.Hour))
+	issue(oldID, rsaKey, now.Add(-time.Hour))
+	const content = "the data of the image"
+	sum256, sum512 := sha256.Sum256([]byte(content)), sha512.Sum512([]byte(content))
+	pss, err := rsa.SignPSS(rand.Reader, rsaKey, crypto.SHA256, sum256[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ec, err := ecdsa.SignASN1(rand.Reader, ecKey, sum512[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	properties := func(sig []byte, hash, kind, id string) fields {
+		return fields{"img_signature": base64.StdEncoding.EncodeToString(sig), "img_signature_hash_method": hash, "img_signature_key_type": kind, "img_signature_certificate_uuid": id}
+	}
+
+	// A key manager with the same certificates, for those who have a token.
+	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id, ok := strings.CutSuffix(strings.TrimPrefix(r.URL.Path, "/v1/secrets/"), "/payload")
+		if r.Header.Get("X-Auth-Token") != "demo" || !ok {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		http.ServeFile(w, r, filepath.Join(dir, filepath.Base(id)+".pem"))
+	}))
+	t.Cleanup(keys.Close)
+
+	for name, certificates := range map[string]image.Certificates{"folder": control.CertificateDir(dir), "key manager": &remote.Certificates{URL: keys.URL, HTTP: keys.Client()}} {
+		t.Run(name, func(t *testing.T) {
+			cl := startWith(t, nil, func(c *control.Config) { c.Certificates = certificates })
+			cl.run()
+			for what, tt := range map[string]struct {
+				more   fields
+				data   string
+				refuse string // "" it is taken
+			}{
+				"RSA-PSS":            {properties(pss, "SHA-256", "RSA-PSS", rsaID), content, ""},
+				"ECDSA":              {properties(ec, "SHA-512", "ECC_SECP384R1", ecID), content, ""},
+				"only half signed":   {fields{"img_signature": "x"}, content, ""},
+				"other data":         {properties(pss, "SHA-256", "RSA-PSS", rsaID), content + "!", "not what was signed"},
+				"other data, ECDSA":  {properties(ec, "SHA-512", "ECC_SECP384R1", ecID), "x", "not what was signed"},
+				"another hash":       {properties(pss, "SHA-512", "RSA-PSS", rsaID), content, "not what was signed"},
+				"no hash":            {properties(pss, "MD5", "RSA-PSS", rsaID), content, "hash method"},
+				"another key type":   {properties(pss, "SHA-256", "ECC_SECP521R1", ecID), content, "key type"},
+				"RSA said to be ECC": {properties(pss, "SHA-256", "ECC_SECP384R1", rsaID), content, "key type"},
+				"no base64":          {fields{"img_signature": "%%%", "img_signature_hash_method": "SHA-256", "img_signature_key_type": "RSA-PSS", "img_signature_certificate_uuid": rsaID}, content, "base64"},
+				"an old certificate": {properties(pss, "SHA-256", "RSA-PSS", oldID), content, "valid from"},
+				"no certificate":     {properties(pss, "SHA-256", "RSA-PSS", none), content, "unable to retrieve"},
+				"a path for a UUID":  {properties(pss, "SHA-256", "RSA-PSS", "../../etc/passwd"), content, "no UUID"},
+			} {
+				id := cl.create(tt.more)
+				got := cl.put(id, tt.data)
+				if tt.refuse == "" {
+					got.want(204)
+					continue
+				}
+				if got.status != 400 || !strings.Contains(string(got.body), tt.refuse) || cl.show(id)["status"] != "queued" {
+					t.Errorf("%s: %d %s, %v", what, got.status, got.body, cl.show(id)["status"])
+				}
+			}
+			right, wrong := cl.create(properties(pss, "SHA-256", "RSA-PSS", rsaID)), cl.create(properties(pss, "SHA-256", "RSA-PSS", rsaID))
+			cl.importing(right, []byte(content))
+			if status, message := cl.ended(right); status != "success" {
+				t.Error(message)
+			}
+			cl.importing(wrong, []byte("something else"))
+			if status, message := cl.ended(wrong); status != "failure" || !strings.Contains(message, "not what was signed") {
+				t.Error(status, message)
+			}
+		})
+	}
+	cl := start(t, nil)
+	if got := cl.put(cl.create(properties(pss, "SHA-256", "RSA-PSS", rsaID)), content); got.status != 400 {
+		t.Error("a signature that nobody can check was taken:", got.status)
+	}
+}
