@@ -41,6 +41,7 @@ type Config struct {
 	Scheduler       schedule.SchedulerOptions `toml:"scheduler"`
 	FilterScheduler schedule.FilterOptions    `toml:"filter_scheduler"`
 	Metrics         schedule.MetricsOptions   `toml:"metrics"`
+	PCI             computecontrol.PCIOptions `toml:"pci"`
 	Libvirt         LibvirtOptions            `toml:"libvirt"`
 	// Notifications says what other programs are told, Messaging whether at all.
 	Notifications computecontrol.NotifyOptions    `toml:"notifications"`
@@ -241,6 +242,7 @@ func (c *Config) computeOptions() computecontrol.Options {
 	o := c.Default.Options
 	o.Quota = c.Quota
 	o.Notify, o.Messaging = c.Notifications, c.Messaging
+	o.PCI = c.PCI
 	o.Scheduler = schedule.Options{Scheduler: c.Scheduler, Filter: c.FilterScheduler, Metrics: c.Metrics}
 	if old := c.Default.SchedulerDriver; old != "" {
 		o.Scheduler.Scheduler.Driver = old

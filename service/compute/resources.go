@@ -24,6 +24,52 @@ type Resources struct {
 	Supported [][3]string
 	// Traits are further Placement traits that hold on this host (HW_CPU_…).
 	Traits []string
+
+	// NUMA describes the host's nodes, PCI the devices that guests may have.
+	NUMA []NUMACell  `json:",omitempty"`
+	PCI  []PCIDevice `json:",omitempty"`
+	// Metrics are what the host's monitors measure, by upstream's names
+	// (cpu.percent, ...).
+	Metrics map[string]float64 `json:",omitempty"`
+}
+
+// CPUSets counts the processors that guests share and those that are given away
+// whole.
+func (r *Resources) CPUSets() (shared, dedicated int) {
+	for _, n := range r.NUMA {
+		shared += len(n.Shared)
+		dedicated += len(n.Dedicated)
+	}
+	return shared, dedicated
+}
+
+// NUMACell is one NUMA node of a host.
+type NUMACell struct {
+	ID int `json:"id"`
+	// Shared are the processors for guests that float, Dedicated those that are
+	// given away whole; Siblings lists the threads of each core that has several.
+	Shared    []int      `json:"shared,omitempty"`
+	Dedicated []int      `json:"dedicated,omitempty"`
+	Siblings  [][]int    `json:"siblings,omitempty"`
+	MemoryMB  int        `json:"memory_mb"`
+	Pages     []PagePool `json:"pages,omitempty"`
+}
+
+// PagePool is a node's memory pages of one size.
+type PagePool struct {
+	SizeKB   int `json:"size_kb"`
+	Total    int `json:"total"`
+	Reserved int `json:"reserved,omitempty"` // for others than guests
+}
+
+// PCIDevice is a device that guests may have to themselves.
+type PCIDevice struct {
+	Address string `json:"address"` // "0000:81:00.1"
+	Vendor  string `json:"vendor"`  // "8086"
+	Product string `json:"product"`
+	Type    string `json:"type"`              // "type-PCI", "type-PF" or "type-VF"
+	Cell    int    `json:"cell"`              // NUMA node; -1: not known
+	Network string `json:"network,omitempty"` // physical network behind it
 }
 
 // CPU is cpu_info of the API.

@@ -59,6 +59,9 @@ type Server struct {
 	// service.
 	Networks []Interface
 	Fault    *ServerFault
+	// Hold is what the server has of its host to itself. It is read where work is
+	// handed to an agent, and nil elsewhere.
+	Hold *Hold `json:",omitempty"`
 
 	CreatedAt    time.Time
 	UpdatedAt    time.Time

@@ -88,16 +88,29 @@ func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []comp
 	if err != nil {
 		return nil, err
 	}
+	holds, err := c.heldOf(ctx, f)
+	if err != nil {
+		return nil, err
+	}
 	all := make([]*schedule.Host, 0, len(candidates))
 	for _, candidate := range candidates {
 		if h := f.byNode[candidate.ProviderID]; h != nil {
 			x := c.scheduleHost(h, candidate)
 			x.Aggregates, x.FailedBuilds = f.byHost[h.Name], f.failures[h.Name]
+			x.NUMA, x.PCI, x.Metrics = cellsOf(h.Resources, holds[h.Name]), poolsOf(h.Resources, holds[h.Name]), h.Resources.Metrics
 			x.Servers, x.IOOps = loads[h.Name].Servers, loads[h.Name].Busy
 			all = append(all, x)
 		}
 	}
 	return all, nil
+}
+
+// heldOf returns what servers hold of hosts, where any host has anything to hold.
+func (c *Control) heldOf(ctx context.Context, f *Fleet) (map[string]map[string]compute.Hold, error) {
+	if !slices.ContainsFunc(f.Hosts, func(h *compute.Host) bool { return len(h.Resources.NUMA)+len(h.Resources.PCI) > 0 }) {
+		return nil, nil
+	}
+	return c.Store.Holds(ctx, c.Store.DB, "")
 }
 
 func (c *Control) scheduleHost(h *compute.Host, candidate compute.Candidate) *schedule.Host {
@@ -116,12 +129,15 @@ func (c *Control) scheduleHost(h *compute.Host, candidate compute.Candidate) *sc
 func (c *Control) scheduleRequest(ctx context.Context, s *compute.Server, state *buildState) (*schedule.Request, error) {
 	r := &schedule.Request{ServerID: s.ID, ProjectID: s.ProjectID, Zone: s.AvailabilityZone,
 		Flavor: flavorOf(s),
-		Image:  schedule.Image{ID: s.ImageID, Properties: s.ImageMeta.Properties}, Hints: hintsOf(s.Hints), Destination: state.Requested, Choices: 16}
+		Image:  imageOf(s), Hints: hintsOf(s.Hints), Destination: state.Requested, Choices: 16}
 	r.IgnoreHosts = state.Ignored
 	for _, host := range state.Tried {
 		r.Tried = append(r.Tried, schedule.Place{Host: host})
 	}
 	var err error
+	if r.PCI, err = c.deviceRequests(s.Flavor); err != nil {
+		return nil, err
+	}
 	r.Located, err = c.Store.HostsOf(ctx, c.Store.DB, slices.Concat(r.Hints.SameHost, r.Hints.DifferentHost))
 	if err != nil {
 		return nil, err

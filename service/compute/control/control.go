@@ -49,6 +49,7 @@ type Config struct {
 type Control struct {
 	Config
 	scheduler   *schedule.Scheduler
+	aliases     map[string][]alias // of PCI devices
 	tasks       *task.Runner
 	notifier    *notifier // nil: nobody is told of anything
 	fleet       fleetCache
@@ -70,7 +71,11 @@ func New(c Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	control := &Control{Config: c, scheduler: scheduler, born: c.Now()}
+	aliases, err := aliasesOf(c.Options.PCI)
+	if err != nil {
+		return nil, err
+	}
+	control := &Control{Config: c, scheduler: scheduler, aliases: aliases, born: c.Now()}
 	control.tasks = &task.Runner{DB: c.Store.DB, Place: c.Place, Now: c.Now, Log: c.Log, Workers: 128}
 	control.tasks.Handlers = control.handlers()
 	if control.notifier, err = control.notifierOf(); err != nil {

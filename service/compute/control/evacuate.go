@@ -136,6 +136,9 @@ func (c *Control) evacuateOnce(ctx context.Context, run *task.Run, s *compute.Se
 	}
 	there := *s
 	there.Host, there.Node = m.DestHost, m.DestNode
+	if there.Hold, err = c.heldBy(ctx, &there, there.Host); err != nil {
+		return progress, err
+	}
 	request := compute.RebuildRequest{Server: there, On: !state.Off && m.WasState != compute.Stopped}
 	return work(ctx, c, compute.RebuildGuest, m.DestHost, m.ID+"/evacuate", request, run.Created.Add(c.Options.BuildTimeout.D()), func() error { return c.notDeleting(ctx, s) })
 }

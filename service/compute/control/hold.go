@@ -21,11 +21,30 @@ var errHeld = errors.New("others were faster")
 // process. A hold needs not be given back: it counts only while its server is on
 // that host or on the way.
 func (c *Control) hold(ctx context.Context, tx *db.Tx, s *compute.Server, host string) error {
-	group, err := c.holdSeat(ctx, tx, s, host)
-	if err != nil || !group {
+	grouped, err := c.holdSeat(ctx, tx, s, host)
+	if err != nil {
 		return err
 	}
-	return c.Store.PutHold(ctx, tx, s.ID, host, compute.Hold{})
+	hold, err := c.holdHardware(ctx, tx, s, host)
+	if err != nil || !grouped && hold.Empty() {
+		return err
+	}
+	if !hold.Empty() {
+		s.Hold = &hold
+	}
+	return c.Store.PutHold(ctx, tx, s.ID, host, hold)
+}
+
+// heldBy returns what a server has of a host to itself, nil for nothing.
+func (c *Control) heldBy(ctx context.Context, s *compute.Server, host string) (*compute.Hold, error) {
+	if host == "" || !c.asksForHardware(s) {
+		return nil, nil
+	}
+	hold, err := c.Store.Hold(ctx, c.Store.DB, s.ID, host)
+	if err != nil || hold.Empty() {
+		return nil, err
+	}
+	return &hold, nil
 }
 
 // holdSeat decides whether the server's group has a seat on a host for it, and

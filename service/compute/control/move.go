@@ -115,6 +115,9 @@ func (c *Control) moveOnce(ctx context.Context, run *task.Run, s *compute.Server
 	}
 	there := *s
 	there.Host, there.Node, there.Flavor = m.DestHost, m.DestNode, m.NewFlavor
+	if there.Hold, err = c.heldBy(ctx, &there, there.Host); err != nil {
+		return progress, err
+	}
 	request := compute.ArriveRequest{Server: there, From: m.SourceHost, On: m.WasState != compute.Stopped}
 	return work(ctx, c, compute.ArriveGuest, m.DestHost, m.ID+"/arrive", request, deadline, check)
 }
@@ -336,6 +339,11 @@ func (c *Control) restore(ctx context.Context, run *task.Run, s *compute.Server,
 		}
 		back := *s
 		back.Host, back.Node, back.Flavor = m.SourceHost, m.SourceNode, m.OldFlavor
+		hold, err := c.heldBy(ctx, &back, back.Host)
+		if err != nil {
+			return nil, err
+		}
+		back.Hold = hold
 		request := compute.UnparkRequest{Server: back, On: m.WasState != compute.Stopped}
 		progress, err := work(ctx, c, compute.UnparkGuest, m.SourceHost, m.ID+"/unpark", request, c.Now().Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
 		if err != nil {

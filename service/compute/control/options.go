@@ -43,7 +43,8 @@ type Options struct {
 	UsageAuditPeriod string `toml:"instance_usage_audit_period"`
 	// Quota holds the defaults; -1 is no limit.
 	Quota Quota `toml:"quota"`
-	// Notify, Messaging and Scheduler have sections of their own.
+	// PCI, Notify, Messaging and Scheduler have sections of their own.
+	PCI       PCIOptions       `toml:"-"`
 	Notify    NotifyOptions    `toml:"-"`
 	Messaging MessagingOptions `toml:"-"`
 	Scheduler schedule.Options `toml:"-"`

@@ -177,7 +177,7 @@ func (c *Control) questionOf(s *compute.Server, f *Fleet) (question, error) {
 
 // dedicatedCPUs counts the processors that a server has to itself.
 func dedicatedCPUs(s *compute.Server) int {
-	return schedule.Dedicated(flavorOf(s), schedule.Image{ID: s.ImageID, Properties: s.ImageMeta.Properties})
+	return schedule.Dedicated(flavorOf(s), imageOf(s))
 }
 
 // flavorOf is a server's flavor in the scheduler's words.

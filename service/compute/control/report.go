@@ -186,6 +186,10 @@ func (c *Control) inventoryOf(r compute.Resources) map[string]compute.Inventory 
 		"MEMORY_MB": {Total: r.MemoryMB, Reserved: min(o.ReservedMemory, r.MemoryMB), MinUnit: 1, MaxUnit: r.MemoryMB, StepSize: 1, AllocationRatio: o.RAMRatio},
 		"DISK_GB":   {Total: r.DiskGB, Reserved: min((o.ReservedDiskMB+1023)/1024, r.DiskGB), MinUnit: 1, MaxUnit: r.DiskGB, StepSize: 1, AllocationRatio: o.DiskRatio},
 	}
+	if shared, dedicated := r.CPUSets(); dedicated > 0 {
+		all["PCPU"] = compute.Inventory{Total: dedicated, MinUnit: 1, MaxUnit: dedicated, StepSize: 1, AllocationRatio: 1}
+		all["VCPU"] = compute.Inventory{Total: shared, Reserved: min(o.ReservedCPUs, shared), MinUnit: 1, MaxUnit: shared, StepSize: 1, AllocationRatio: o.CPURatio}
+	}
 	maps.DeleteFunc(all, func(_ string, i compute.Inventory) bool { return i.Total <= 0 })
 	return all
 }

@@ -179,6 +179,9 @@ func (c *Control) checkImage(ctx context.Context, s *compute.Server) error {
 	if image.Properties["img_config_drive"] == "mandatory" {
 		s.ConfigDrive = true
 	}
+	if _, err := c.deviceRequests(s.Flavor); err != nil {
+		return err
+	}
 	return checkHardware(s.Flavor, s.ImageID, s.ImageMeta)
 }
 

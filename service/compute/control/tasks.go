@@ -53,6 +53,9 @@ func (c *Control) handlers() map[string]task.Handler {
 			if err != nil {
 				return err
 			}
+			if s.Hold, err = c.heldBy(ctx, s, s.Host); err != nil {
+				return err
+			}
 			return h(ctx, run, s)
 		}
 	}

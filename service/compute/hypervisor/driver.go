@@ -135,6 +135,9 @@ type Guest struct {
 	// Properties are the image's hardware properties (hw_*, os_*), by upstream's
 	// names; a driver ignores what it does not know.
 	Properties map[string]string
+	// Hold is what of the host the guest has to itself: NUMA nodes, processors,
+	// pages, devices; nil: it floats.
+	Hold *compute.Hold
 	// PowerOn says whether Create starts the guest.
 	PowerOn bool
 }

@@ -103,7 +103,7 @@ var verdicts = []verdict{
 	{filter: "ImagePropertiesFilter", name: "address bits unknown", host: Host{Supported: kvm}, request: Request{Image: image("hw_vm_mode", "hvm", "hw_maxphysaddr_bits", "42")}},
 
 	{filter: "ComputeCapabilitiesFilter", name: "no specs", host: Host{}},
-	{filter: "ComputeCapabilitiesFilter", name: "other scopes", host: Host{}, request: Request{Flavor: specs("hw:numa_nodes", "2", "unknown", "x")}},
+	{filter: "ComputeCapabilitiesFilter", name: "other scopes", host: Host{}, request: Request{Flavor: specs("hw:cpu_sockets", "2", "unknown", "x")}},
 	{filter: "ComputeCapabilitiesFilter", name: "met", host: Host{CPUInfo: map[string]any{"vendor": "AMD", "topology": map[string]any{"cores": 8.0}, "features": []any{"avx", "avx2"}}},
 		request: Request{Flavor: specs("capabilities:cpu_info:vendor", "<or> Intel <or> AMD", "capabilities:cpu_info:topology:cores", ">= 8", "capabilities:cpu_info:features", "<in> 'avx'")}},
 	{filter: "ComputeCapabilitiesFilter", name: "missed", host: Host{CPUInfo: map[string]any{"vendor": "AMD"}}, request: Request{Flavor: specs("capabilities:cpu_info:vendor", "Intel")}, why: "wants Intel, the host has AMD"},

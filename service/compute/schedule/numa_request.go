@@ -19,7 +19,10 @@ type guestNUMA struct {
 }
 
 // guestCell is one NUMA node of a guest.
-type guestCell struct{ shared, dedicated, memoryMB int }
+type guestCell struct {
+	shared, dedicated, memoryMB int
+	floating, pinned            []int // which of the guest's processors these are
+}
 
 // Page sizes by kind.
 const (
@@ -106,6 +109,8 @@ func (s *specReader) cpuPolicy() string {
 		}
 	}
 	switch {
+	case flavor == "" && image == "" && s.flavor["resources:PCPU"] != "" && s.flavor["resources:PCPU"] != "0":
+		return "dedicated" // asked of Placement in so many words
 	case flavor == "":
 		return image
 	case flavor == "shared" && image != "" && image != "shared", flavor == "mixed" && image == "dedicated":
@@ -218,10 +223,13 @@ func (s *specReader) split(r *Request, nodes int, dedicated []bool) []guestCell 
 		return nil
 	}
 	for cpu, pinned := range dedicated {
+		c := &cells[owner[cpu]]
 		if pinned {
-			cells[owner[cpu]].dedicated++
+			c.dedicated++
+			c.pinned = append(c.pinned, cpu)
 		} else {
-			cells[owner[cpu]].shared++
+			c.shared++
+			c.floating = append(c.floating, cpu)
 		}
 	}
 	return cells

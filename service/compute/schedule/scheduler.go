@@ -202,10 +202,23 @@ func (s *Scheduler) plan(r *Request) []namedFilter {
 		return append(plan, namedFilter{"ComputeFilter", computeFilter})
 	}
 	plan = append(plan, s.filters...)
+	// What is asked of processors, memory and devices is refused by the host in
+	// the end, whatever filters are enabled: better before than after.
+	for _, f := range []namedFilter{{"NUMATopologyFilter", numaTopology}, {"PciPassthroughFilter", pciPassthrough}} {
+		if !s.enabled(f.name) && f.asked(r) {
+			plan = append(plan, f)
+		}
+	}
 	if m := &s.options.Metrics; m.Required && m.Multiplier != 0 && len(m.Setting) > 0 && !s.enabled("MetricsFilter") {
 		plan = append(plan, namedFilter{"MetricsFilter", metricsFilter})
 	}
 	return plan
+}
+
+// asked reports whether a filter has anything to say to a request.
+func (f namedFilter) asked(r *Request) bool {
+	made, err := f.make(nil, r)
+	return made != nil || err != nil
 }
 
 func (s *Scheduler) enabled(name string) bool {

@@ -254,6 +254,11 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	if err == nil && n == 1 && (p.DeletedAt != nil || p.Host != nil && *p.Host == "") {
 		err = s.DropHold(ctx, tx, id, "") // one that is nowhere holds nothing
 	}
+	if err == nil && n == 1 && p.Task != nil && *p.Task == compute.NoTask {
+		// one that has arrived holds nothing elsewhere
+		_, err = tx.Exec(ctx, `DELETE FROM host_holds WHERE server_id = ? AND NOT EXISTS
+			(SELECT 1 FROM servers AS s WHERE s.id = ? AND (s.host = host_holds.host OR s.vm_state = 'resized'))`, id, id)
+	}
 	if err != nil || n != 1 || before == nil {
 		return n == 1, err
 	}

@@ -3,6 +3,7 @@ package fake
 import (
 	"time"
 
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 )
 
@@ -17,6 +18,17 @@ type Config struct {
 	VCPUs    int // 0: 64
 	MemoryMB int // 0: 524288
 	DiskGB   int // 0: 10240
+
+	// NUMANodes spreads processors and memory over so many nodes; 0: the host
+	// tells of none. Dedicated are the processors that are given away whole, the
+	// others are shared. HugePages is how many pages of 2 MiB each node has.
+	NUMANodes int
+	Dedicated []int
+	HugePages int
+	// PCI are the devices that guests may have.
+	PCI []compute.PCIDevice
+	// Metrics are what the host says that it measures.
+	Metrics map[string]float64
 
 	// StateFile, if set, keeps the guests over a restart of the agent. It
 	// belongs to one driver at a time.

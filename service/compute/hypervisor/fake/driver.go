@@ -209,6 +209,7 @@ func (d *Driver) Resources(ctx context.Context) (r hypervisor.Resources, err err
 			CPU: hypervisor.CPU{Arch: "x86_64", Model: "Nehalem", Vendor: "Intel", Features: []string{"pge", "clflush"},
 				Topology: hypervisor.CPUTopology{Sockets: 1, Cores: d.cfg.VCPUs, Threads: 1}},
 			Supported: [][3]string{{"x86_64", "fake", "hvm"}},
+			NUMA:      d.cfg.cells(), PCI: d.cfg.PCI, Metrics: d.cfg.Metrics,
 		}
 		for _, g := range d.state.Guests {
 			r.DiskUsedGB += g.Spec.Root.SizeGB

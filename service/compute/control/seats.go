@@ -1,0 +1,105 @@
+package control
+
+import (
+	"context"
+	"slices"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+	"kilonova/service/compute/schedule"
+)
+
+// asksForHardware reports whether a server asks for processors, memory or devices
+// of a host to itself.
+func (c *Control) asksForHardware(s *compute.Server) bool {
+	return schedule.AsksForSeats(flavorOf(s), imageOf(s)) || s.Flavor.ExtraSpecs[aliasSpec] != ""
+}
+
+func imageOf(s *compute.Server) schedule.Image {
+	return schedule.Image{ID: s.ImageID, Properties: s.ImageMeta.Properties}
+}
+
+// holdHardware chooses in tx what of a host a server gets to itself: processors,
+// memory pages, devices. All who decide that for one host come here one after the
+// other, so that nothing is given away twice.
+func (c *Control) holdHardware(ctx context.Context, tx *db.Tx, s *compute.Server, host string) (compute.Hold, error) {
+	var hold compute.Hold
+	if !c.asksForHardware(s) {
+		return hold, nil
+	}
+	h, err := c.Store.Host(ctx, tx, compute.BinaryCompute, host)
+	if err != nil {
+		return hold, err
+	}
+	if err := c.Store.NodeTurn(ctx, tx, h.NodeID); err != nil {
+		return hold, err
+	}
+	holds, err := c.Store.Holds(ctx, tx, host)
+	if err != nil {
+		return hold, err
+	}
+	others := holds[host]
+	delete(others, s.ID)
+	x := &schedule.Host{VCPUs: schedule.Resource{Ratio: c.Options.CPURatio}, MemoryMB: schedule.Resource{Ratio: c.Options.RAMRatio}, NUMA: cellsOf(h.Resources, others)}
+	seats, emulator, ok, err := schedule.Seats(x, flavorOf(s), imageOf(s))
+	if err != nil {
+		return hold, err
+	}
+	if !ok {
+		return hold, fault.New(fault.Conflict, "The NUMA nodes of host %s have no room for what server %s asks for: %w", host, s.ID, errHeld)
+	}
+	hold.Emulator = emulator
+	for _, seat := range seats {
+		cell := compute.GuestCell{HostCell: seat.Cell, MemoryMB: seat.MemoryMB, PageKB: seat.PageKB, CPUs: slices.Clone(seat.Floating), Pins: seat.Pins, Shared: seat.Shared}
+		for guest := range seat.Pins {
+			cell.CPUs = append(cell.CPUs, guest)
+		}
+		slices.Sort(cell.CPUs)
+		hold.Cells = append(hold.Cells, cell)
+	}
+	hold.Devices, err = c.holdDevices(h, others, hold.Cells, s)
+	return hold, err
+}
+
+// cellsOf are a host's NUMA nodes with what is held of them.
+func cellsOf(r compute.Resources, holds map[string]compute.Hold) []schedule.NUMACell {
+	if len(r.NUMA) == 0 {
+		return nil
+	}
+	cells := make([]schedule.NUMACell, len(r.NUMA))
+	at := make(map[int]*schedule.NUMACell, len(cells))
+	for i, n := range r.NUMA {
+		cells[i] = schedule.NUMACell{ID: n.ID, Shared: n.Shared, Dedicated: n.Dedicated, Siblings: n.Siblings, MemoryMB: n.MemoryMB}
+		for _, p := range n.Pages {
+			cells[i].Pages = append(cells[i].Pages, schedule.PagePool{SizeKB: p.SizeKB, Total: p.Total, Reserved: p.Reserved})
+		}
+		at[n.ID] = &cells[i]
+	}
+	for _, hold := range holds {
+		for _, g := range hold.Cells {
+			cell := at[g.HostCell]
+			if cell == nil {
+				continue // the host has changed since
+			}
+			cell.MemoryUsedMB += g.MemoryMB
+			cell.SharedUsed += len(g.CPUs) - len(g.Pins)
+			for _, cpu := range g.Pins {
+				cell.Pinned = append(cell.Pinned, cpu)
+			}
+			for i := range cell.Pages {
+				if cell.Pages[i].SizeKB == g.PageKB && g.PageKB > 0 {
+					cell.Pages[i].Used += g.MemoryMB << 10 / g.PageKB
+				}
+			}
+		}
+		for _, cpu := range hold.Emulator {
+			for i := range cells {
+				if slices.Contains(cells[i].Dedicated, cpu) {
+					cells[i].Pinned = append(cells[i].Pinned, cpu)
+				}
+			}
+		}
+	}
+	return cells
+}
