@@ -308,7 +308,7 @@ func (k *killing) settled(t *testing.T) {
 				return ""
 			}
 			_, running := k.boots(t, id)
-			if s.Status != want || s.TaskState != "" || want == "ACTIVE" != running {
+			if s.Status != want || s.TaskState != "" || (want == "ACTIVE" || want == "VERIFY_RESIZE") != running {
 				return fmt.Sprintf("it shall be %s, and is %s (%s, %s); its guest runs: %v", want, s.Status, s.TaskState, s.VmState, running)
 			}
 			return ""

@@ -20,8 +20,12 @@ import (
 func (c *cloud) fakeHosts(t *testing.T) map[string]hostState {
 	t.Helper()
 	all := map[string]hostState{}
+	folders := []string{c.config.Data}
 	for _, st := range c.stacks {
-		files, err := filepath.Glob(filepath.Join(st.Config.Data, "fake", "*.json"))
+		folders = append(folders, st.Config.Data)
+	}
+	for _, folder := range folders {
+		files, err := filepath.Glob(filepath.Join(folder, "fake", "*.json"))
 		if err != nil {
 			t.Fatal(err)
 		}

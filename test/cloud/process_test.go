@@ -70,6 +70,7 @@ func newProcess(t *testing.T) *process {
 	}
 	address := freeAddress(t)
 	p.url = "http://" + address
+	p.config.Data = p.data
 	p.config.Secrets = stack.Secrets{AdminPassword: "admin-pw", DemoPassword: "demo-pw"}
 	if err := os.WriteFile(filepath.Join(dir, "kilonova.toml"), fmt.Appendf(nil, processConfig, p.data, address), 0o600); err != nil {
 		t.Fatal(err)
