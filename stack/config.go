@@ -46,6 +46,7 @@ type Config struct {
 	// Notifications says what other programs are told, Messaging whether at all.
 	Notifications computecontrol.NotifyOptions    `toml:"notifications"`
 	Messaging     computecontrol.MessagingOptions `toml:"oslo_messaging_notifications"`
+	ImageCache    ImageCacheOptions               `toml:"image_cache"`
 	VNC           VNC                             `toml:"vnc"`
 	LinuxBridge   LinuxBridge                     `toml:"linux_bridge"`
 
@@ -108,6 +109,14 @@ type ComputeDefaults struct {
 	// VIFTimeout is how long a guest waits for its ports to be wired, 0 not at all.
 	VIFTimeout    config.Duration `toml:"vif_plugging_timeout"`
 	InstancesPath string          `toml:"instances_path"` // "" below Data
+}
+
+// ImageCacheOptions are about the copies of images on hypervisor hosts.
+type ImageCacheOptions struct {
+	ForceRaw     bool            `toml:"force_raw_images"` // upstream has it in [DEFAULT]
+	RemoveUnused bool            `toml:"remove_unused_base_images"`
+	MinimumAge   int             `toml:"remove_unused_original_minimum_age_seconds"`
+	Interval     config.Duration `toml:"manager_interval"`
 }
 
 // VNC is where guests' screens are served.
@@ -182,7 +191,8 @@ func Defaults() Config {
 		Bootstrap: BootstrapOptions{AdminName: "admin"},
 		Default:   ComputeDefaults{Options: compute, ComputeDriver: "libvirt", VIFTimeout: config.Duration(5 * time.Minute)},
 		Quota:     computecontrol.Defaults().Quota, Scheduler: d.Scheduler, FilterScheduler: d.Filter, Metrics: d.Metrics,
-		VNC: VNC{ServerListen: "127.0.0.1"}, Identity: identitycontrol.Defaults(), Image: ImageOptions{Options: imagecontrol.Defaults()},
+		ImageCache: ImageCacheOptions{RemoveUnused: true, MinimumAge: 86400, Interval: config.Duration(40 * time.Minute)},
+		VNC:        VNC{ServerListen: "127.0.0.1"}, Identity: identitycontrol.Defaults(), Image: ImageOptions{Options: imagecontrol.Defaults()},
 		Placement: placementcontrol.Defaults(), Network: NetworkOptions{Options: networkcontrol.Defaults(), Dataplane: "linuxbridge"},
 		Fake: FakeOptions{Hosts: 1}}
 }

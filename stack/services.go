@@ -1,10 +1,12 @@
 package stack
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"kilonova/internal/host"
 	"kilonova/internal/peer"
@@ -273,7 +275,14 @@ func (s *Stack) startComputeAgents() error {
 	if err != nil {
 		return err
 	}
-	cache := &computeagent.ImageCache{Dir: filepath.Join(s.Config.Default.InstancesPath, "_base"), Images: &computeremote.Images{Client: images}}
+	o := s.Config.ImageCache
+	cache := &computeagent.ImageCache{Dir: filepath.Join(s.Config.Default.InstancesPath, "_base"), Images: &computeremote.Images{Client: images},
+		ForceRaw: o.ForceRaw, Instances: s.Config.Default.InstancesPath, Now: s.Now, Log: s.Log}
+	if o.RemoveUnused && o.Interval > 0 {
+		s.run("image cache", func(ctx context.Context) error {
+			return cache.Tidy(ctx, o.Interval.D(), time.Duration(o.MinimumAge)*time.Second)
+		})
+	}
 	for _, host := range s.agentHosts() {
 		d, err := make(s.ctx, &s.Config, host, s.Log, s.Now)
 		if err != nil {

@@ -8,14 +8,18 @@ import (
 	"errors"
 	"hash"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 
 	"kilonova/internal/diskimage"
 	"kilonova/internal/fault"
+	"kilonova/internal/host"
 	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 )
@@ -26,8 +30,17 @@ import (
 type ImageCache struct {
 	Dir    string
 	Images compute.Images
+	// ForceRaw keeps raw copies of images of all formats; else qcow2 stays, and
+	// only formats that guests cannot stand on are converted, to qcow2.
+	ForceRaw bool
+	Run      host.Runner // runs qemu-img; nil: host.Local
+	// Instances is the folder whose guests' disks may stand on the images; "" none.
+	Instances string
+	Now       func() time.Time
+	Log       *slog.Logger
 
 	fetching singleflight.Group
+	noting   sync.Mutex // one writer of a note at a time
 }
 
 // Get returns an image's file, fetching it if need be. Those who want the same
@@ -46,7 +59,7 @@ func (c *ImageCache) Get(ctx context.Context, id string, meta compute.ImageMeta)
 			*path = f.Path
 		}
 	}
-	return image, nil
+	return image, c.noteParts(image)
 }
 
 // cacheImage fetches an image for servers to come.
@@ -60,20 +73,23 @@ func (c *ImageCache) file(ctx context.Context, id, format string) (hypervisor.Im
 	case "ami", "aki", "ari", "iso", "":
 		format = "raw"
 	}
-	image := hypervisor.Image{ID: id, Format: format, Path: filepath.Join(c.Dir, id)}
+	image := hypervisor.Image{ID: id, Format: c.kept(format), Path: filepath.Join(c.Dir, id)}
+	if image.Format != format {
+		image.Path += "." + image.Format
+	}
 	if strings.ContainsAny(id, "/.") || id == "" {
 		return image, fault.Invalidf("%q is no image id.", id)
 	}
-	if _, err := os.Stat(image.Path); err == nil {
+	if c.touch(image.Path) == nil {
 		return image, nil
 	}
-	_, err, _ := c.fetching.Do(id, func() (any, error) {
-		return nil, c.fetch(context.WithoutCancel(ctx), id, image)
+	_, err, _ := c.fetching.Do(filepath.Base(image.Path), func() (any, error) {
+		return nil, c.fetch(context.WithoutCancel(ctx), id, format, image)
 	})
 	return image, err
 }
 
-func (c *ImageCache) fetch(ctx context.Context, id string, image hypervisor.Image) (err error) {
+func (c *ImageCache) fetch(ctx context.Context, id, format string, image hypervisor.Image) (err error) {
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return err
 	}
@@ -106,10 +122,16 @@ func (c *ImageCache) fetch(ctx context.Context, id string, image hypervisor.Imag
 	if err := part.Sync(); err != nil {
 		return err
 	}
-	if err := safe(part.Name(), image.Format); err != nil {
+	if err := safe(part.Name(), format); err != nil {
 		return fault.New(fault.Invalid, "Image %s is unacceptable: %w", id, err)
 	}
-	return os.Rename(part.Name(), image.Path)
+	if image.Format == format {
+		return os.Rename(part.Name(), image.Path)
+	}
+	if err := c.convert(ctx, id, part.Name(), format, image); err != nil {
+		return err
+	}
+	return os.Remove(part.Name())
 }
 
 // checksum picks the strongest sum that the image service has promised.
