@@ -22,7 +22,8 @@ A case is a command and, indented below it, what is expected of it:
 "demo" and "admin" are the clouds kilonova and kilonova-admin of CLOUDS.YAML; "as NAME/PASSWORD/PROJECT" is whoever is
 said; $url is where the cloud is. A command that nothing is said of must
 succeed. Whatever is expected, a traceback or an answer 500 is a failure. "versions: 2.1 2.53" at the top of a file
-has it run once at each of these compute API versions, as $version.
+has it run once at each of these compute API versions, as $version. "program: nova" has the commands given to the stock
+nova client instead, whose tables are read.
 
 The client is loaded once and forked for each command, which is the same program without a second of start-up.
 """
@@ -31,13 +32,16 @@ import os
 import pty
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 
+import novaclient.shell
 import openstack  # noqa: F401  loaded before the forks, to be loaded once
 import openstackclient.shell
+import yaml
 from cliff import commandmanager
 
 PATIENCE = 15  # seconds that "eventually" goes on
@@ -54,7 +58,7 @@ class Case:
 
 def read(path):
     """Returns the cases of a file and the versions it wants to be run at."""
-    cases, versions = [], [None]
+    cases, versions, program = [], [None], "openstack"
     for number, line in enumerate(open(path), 1):
         text = line.rstrip()
         if not text or text.lstrip().startswith("#"):
@@ -65,16 +69,52 @@ def read(path):
         if text.startswith("versions:"):
             versions = text.split()[1:]
             continue
+        if text.startswith("program:"):
+            program = text.split()[1]
+            continue
         head, _, rest = text.partition(": ")
         eventually = head.startswith("eventually ")
         who = head.removeprefix("eventually ")
         if who not in ("demo", "admin", "shell") and not who.startswith(("file ", "as ")):
             sys.exit(f"{path}:{number}: a case begins with demo:, admin:, as NAME/PASSWORD/PROJECT:, shell: or file NAME:")
         cases.append(Case(f"{os.path.basename(path)}:{number}", who, rest, eventually))
-    return cases, versions
+    return cases, versions, program
 
 
-def fork_client(argv, environment):
+def openstack_client(argv):
+    return openstackclient.shell.OpenStackShell().run(argv)
+
+
+def nova_client(argv):
+    """Does what novaclient.shell.main does, which reads the arguments of the process."""
+    try:
+        return novaclient.shell.OpenStackComputeShell().main(argv)
+    except Exception as e:
+        print(f"ERROR ({type(e).__name__}): {e}", file=sys.stderr)
+        return 1
+
+
+PROGRAMS = {"openstack": openstack_client, "nova": nova_client}
+
+
+def rows_of(table):
+    """Reads the tables that PrettyTable prints: rows, or one object where they are properties and their values."""
+    rows, names = [], None
+    for line in table.splitlines():
+        if not line.startswith("|"):
+            names = names if line.startswith("+") else None
+            continue
+        cells = [c.strip() for c in line.strip("|").split(" | ")]
+        if names is None:
+            names = cells
+        elif len(cells) == len(names):
+            rows.append(dict(zip(names, cells)))
+    if rows and list(rows[0]) == ["Property", "Value"]:
+        return {r["Property"]: r["Value"] for r in rows}
+    return rows
+
+
+def fork_client(program, argv, environment):
     """Runs the client in a fork; returns its exit status, output and errors."""
     out, err = tempfile.TemporaryFile("w+"), tempfile.TemporaryFile("w+")
     pid = os.fork()
@@ -85,7 +125,8 @@ def fork_client(argv, environment):
             os.dup2(err.fileno(), 2)
             os.dup2(pty.openpty()[1], 0)  # a terminal: from anything else it would read an image's data
             os.environ.update(environment)
-            status = openstackclient.shell.OpenStackShell().run(argv)
+            signal.alarm(60)  # some commands wait for ever
+            status = PROGRAMS[program](argv)
         except SystemExit as e:
             status = e.code if isinstance(e.code, int) else 1
         except BaseException as e:
@@ -104,10 +145,11 @@ class Suite:
     def __init__(self, clouds, verbose):
         self.clouds, self.verbose = clouds, verbose
         self.auth_url = re.search(r"auth_url: *(\S+)", open(clouds).read())[1]
+        self.known = yaml.safe_load(open(clouds))["clouds"]
         self.passed = self.failed = 0
 
     def run(self, path):
-        cases, versions = read(path)
+        cases, versions, self.program = read(path)
         for version in versions:
             with tempfile.TemporaryDirectory() as folder:
                 self.names = {"dir": folder, "version": version or "", "url": self.auth_url.removesuffix("/identity/v3")}
@@ -191,15 +233,19 @@ class Suite:
             done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=self.names["dir"])
             return done.returncode, done.stdout, done.stderr
         argv, environment = shlex.split(command), dict(self.environment)
-        if case.who in CLOUDS:
+        if case.who in CLOUDS and self.program == "openstack":
             environment["OS_CLOUD"] = CLOUDS[case.who]
         else:
-            user, password, project = self.fill(case.who[3:]).split("/")
+            if case.who in CLOUDS:
+                auth = self.known[CLOUDS[case.who]]["auth"]
+                user, password, project = auth["username"], auth["password"], auth["project_name"]
+            else:
+                user, password, project = self.fill(case.who[3:]).split("/")
             environment |= {"OS_AUTH_URL": self.auth_url, "OS_IDENTITY_API_VERSION": "3", "OS_USERNAME": user, "OS_PASSWORD": password,
                             "OS_PROJECT_NAME": project, "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default"}
-        if any(re.search(r"\s(=|!=|~|!~|->)(\s|$)", e) and not e.startswith(("fails", "prints")) for e in case.expect):
+        if self.program == "openstack" and any(re.search(r"\s(=|!=|~|!~|->)(\s|$)", e) and not e.startswith(("fails", "prints")) for e in case.expect):
             argv += ["-f", "json"]
-        return fork_client(argv, environment)
+        return fork_client(self.program, argv, environment)
 
     def check(self, expectation, out, said):
         words = expectation.split()
@@ -208,7 +254,7 @@ class Suite:
         if words[0] == "prints":
             return "" if re.search(expectation[7:], said) else f"it does not say /{expectation[7:]}/"
         try:
-            data = json.loads(out)
+            data = rows_of(out) if self.program == "nova" else json.loads(out)
         except ValueError:
             return f"no JSON to look for {expectation!r} in"
         m = re.match(r"(?:(any|none|all|first) )?(.+?)\s+(=|!=|~|!~|->)(?:\s+(.*))?$", expectation)
