@@ -12,6 +12,8 @@ type HostState struct {
 	Networks []HostNetwork `json:"networks"`
 	Ports    []HostPort    `json:"ports"`
 	Routers  []HostRouter  `json:"routers"`
+	// Waiting are the ports that control does not know to be wired.
+	Waiting []string `json:"waiting,omitempty"`
 	// Groups are the rules of security groups by the groups' ids. A group of a
 	// thousand members stands here once, and not with each of its ports.
 	Groups map[string][]SecurityRule `json:"groups,omitempty"`

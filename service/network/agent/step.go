@@ -23,6 +23,7 @@ type reality struct {
 
 	failed map[string]failure // by kind and id
 	told   map[string]bool    // ports that control knows to be wired
+	anew   map[string]bool    // ports of which it is to be told once more
 	owing  bool               // control has not been told all
 }
 
@@ -34,7 +35,7 @@ type failure struct {
 
 func newReality() *reality {
 	return &reality{networks: map[string]network.HostNetwork{}, ports: map[string]network.HostPort{}, routers: map[string]network.HostRouter{},
-		unwired: map[string]bool{}, failed: map[string]failure{}, told: map[string]bool{}}
+		unwired: map[string]bool{}, failed: map[string]failure{}, told: map[string]bool{}, anew: map[string]bool{}}
 }
 
 // step asks control what is wanted, makes it so and reports. full compares with
@@ -51,6 +52,11 @@ func (a *Agent) step(ctx context.Context, full bool) time.Duration {
 	first := a.now.want == nil
 	if state != nil {
 		a.now.want = state
+		for _, id := range state.Waiting {
+			// Also when it is what it was: it may have been unbound and bound again.
+			delete(a.now.ports, id)
+			a.now.anew[id] = true
+		}
 		a.guests.set(state)
 	}
 	a.takeDevices()
@@ -320,7 +326,7 @@ func (s *pass) report(all bool) {
 		}
 	}
 	for id := range wired {
-		if all || s.owing || !s.told[id] {
+		if all || s.owing || !s.told[id] || s.anew[id] {
 			request.Ports = append(request.Ports, id)
 		}
 	}
@@ -344,4 +350,5 @@ func (s *pass) report(all bool) {
 		return
 	}
 	s.told, s.owing = wired, false
+	clear(s.anew)
 }

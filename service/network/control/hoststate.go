@@ -60,6 +60,9 @@ func (c *Control) HostState(ctx context.Context, host string) (network.HostState
 	}
 	for _, p := range servers {
 		state.Ports = append(state.Ports, v.hostPort(p))
+		if p.Status != network.Active {
+			state.Waiting = append(state.Waiting, p.ID)
+		}
 	}
 	state.Groups = v.rules
 	for _, r := range routers {
