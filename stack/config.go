@@ -48,6 +48,10 @@ type Config struct {
 	Messaging     computecontrol.MessagingOptions `toml:"oslo_messaging_notifications"`
 	ImageCache    ImageCacheOptions               `toml:"image_cache"`
 	VNC           VNC                             `toml:"vnc"`
+	SPICE         SPICE                           `toml:"spice"`
+	Serial        SerialConsole                   `toml:"serial_console"`
+	Consoles      ConsoleOptions                  `toml:"console"`
+	ConsoleAuth   ConsoleAuth                     `toml:"consoleauth"`
 	LinuxBridge   LinuxBridge                     `toml:"linux_bridge"`
 
 	Identity  identitycontrol.Options  `toml:"identity"`
@@ -122,6 +126,32 @@ type ImageCacheOptions struct {
 // VNC is where guests' screens are served.
 type VNC struct {
 	ServerListen string `toml:"server_listen"`
+	// BaseURL is where browsers find the viewer; "" here.
+	BaseURL string `toml:"novncproxy_base_url"`
+	// Web is a folder with noVNC's files; "" a small viewer of our own.
+	Web string `toml:"web"`
+}
+
+// SPICE is the like for that protocol.
+type SPICE struct {
+	BaseURL   string `toml:"html5proxy_base_url"`
+	DirectURL string `toml:"spice_direct_proxy_base_url"` // "" there is none
+}
+
+// SerialConsole is about serial ports that can be connected to.
+type SerialConsole struct {
+	BaseURL string `toml:"base_url"` // "" here
+}
+
+// ConsoleOptions are about all consoles.
+type ConsoleOptions struct {
+	// Origins are hosts whose pages may connect besides those of the proxy's own.
+	Origins []string `toml:"allowed_origins"`
+}
+
+// ConsoleAuth is about the keys to consoles.
+type ConsoleAuth struct {
+	TTL int `toml:"token_ttl"` // seconds
 }
 
 // ImageOptions are the image service's.
@@ -192,7 +222,7 @@ func Defaults() Config {
 		Default:   ComputeDefaults{Options: compute, ComputeDriver: "libvirt", VIFTimeout: config.Duration(5 * time.Minute)},
 		Quota:     computecontrol.Defaults().Quota, Scheduler: d.Scheduler, FilterScheduler: d.Filter, Metrics: d.Metrics,
 		ImageCache: ImageCacheOptions{RemoveUnused: true, MinimumAge: 86400, Interval: config.Duration(40 * time.Minute)},
-		VNC:        VNC{ServerListen: "127.0.0.1"}, Identity: identitycontrol.Defaults(), Image: ImageOptions{Options: imagecontrol.Defaults()},
+		VNC:        VNC{ServerListen: "127.0.0.1"}, ConsoleAuth: ConsoleAuth{TTL: 600}, Identity: identitycontrol.Defaults(), Image: ImageOptions{Options: imagecontrol.Defaults()},
 		Placement: placementcontrol.Defaults(), Network: NetworkOptions{Options: networkcontrol.Defaults(), Dataplane: "linuxbridge"},
 		Fake: FakeOptions{Hosts: 1}}
 }
@@ -258,6 +288,7 @@ func (c *Config) computeOptions() computecontrol.Options {
 		o.Scheduler.Scheduler.Driver = old
 	}
 	o.MaxAttempts = c.Scheduler.MaxAttempts
+	o.ConsoleTTL = c.ConsoleAuth.TTL
 	return o
 }
 

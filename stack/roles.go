@@ -18,6 +18,7 @@ const (
 	Compute      Role = "compute"   // API
 	Conductor    Role = "conductor" // compute's durable work and its scheduler
 	Metadata     Role = "metadata"  // what guests read
+	Console      Role = "console"   // what shows guests' consoles to people
 	NetworkAgent Role = "network-agent"
 	ComputeAgent Role = "compute-agent"
 )
@@ -36,6 +37,7 @@ var starters = []starter{
 	{Compute, (*Stack).startCompute},
 	{Conductor, (*Stack).startConductor},
 	{Metadata, (*Stack).startMetadata},
+	{Console, (*Stack).startConsole},
 	{NetworkAgent, (*Stack).startNetworkAgents},
 	{ComputeAgent, (*Stack).startComputeAgents},
 }

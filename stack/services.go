@@ -12,6 +12,7 @@ import (
 	"kilonova/internal/peer"
 	computeagent "kilonova/service/compute/agent"
 	computeapi "kilonova/service/compute/api"
+	"kilonova/service/compute/console"
 	computecontrol "kilonova/service/compute/control"
 	"kilonova/service/compute/metadata"
 	computeremote "kilonova/service/compute/remote"
@@ -192,7 +193,7 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 	images, networks := &computeremote.Images{Client: clients["image"]}, &computeremote.Networks{Client: clients["network"]}
 	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: images, Catalog: images, Networks: networks, OldNetworks: networks,
 		Placement: &computeremote.Placement{Client: clients["placement"]},
-		Options:   s.Config.computeOptions(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
+		Options:   s.Config.computeOptions(), ConsoleURLs: s.consoleURLs(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
 	return s.compute, err
 }
 
@@ -228,6 +229,32 @@ func (s *Stack) startMetadata() error {
 		return err
 	}
 	s.handlers["metadata"] = h
+	return nil
+}
+
+// consoleURLs are where clients find the viewers of consoles.
+func (s *Stack) consoleURLs() computecontrol.ConsoleURLs {
+	base := s.front.public + prefixes["console"]
+	if elsewhere := s.Config.Peers["console"]; elsewhere != "" && !s.has(Console) {
+		base = strings.TrimSuffix(elsewhere, "/")
+	}
+	urls := computecontrol.ConsoleURLs{"novnc": base + "/vnc_auto.html", "spice-html5": base + "/spice_auto.html", "serial": "ws" + strings.TrimPrefix(base, "http") + "/",
+		"webmks": base + "/mks.html"}
+	for kind, url := range map[string]string{"novnc": s.Config.VNC.BaseURL, "spice-html5": s.Config.SPICE.BaseURL, "spice-direct": s.Config.SPICE.DirectURL,
+		"serial": s.Config.Serial.BaseURL} {
+		if url != "" {
+			urls[kind] = url
+		}
+	}
+	return urls
+}
+
+func (s *Stack) startConsole() error {
+	c, err := s.computeControl()
+	if err != nil {
+		return err
+	}
+	s.handlers["console"] = console.New(console.Config{Open: c.OpenConsole, Origins: s.Config.Consoles.Origins, Web: s.Config.VNC.Web, Log: s.Log})
 	return nil
 }
 

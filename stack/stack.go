@@ -158,7 +158,7 @@ func (s *Stack) connectBus() (err error) {
 
 // services that others reach, with the prefixes of their APIs.
 var prefixes = map[string]string{"identity": "/identity", "image": "/image", "placement": "/placement", "network": "/network", "compute": "/compute",
-	"metadata": "/metadata"}
+	"metadata": "/metadata", "console": "/console"}
 
 // dial fills the table of peers: a pipe for what will live here, TCP for the rest.
 func (s *Stack) dial() {

@@ -93,7 +93,7 @@ func splitWith(t *testing.T, change func(*stack.Config)) *cloud {
 	}{
 		{"identity,placement", []string{"identity", "placement"}},
 		{"image,network", []string{"image", "network"}},
-		{"compute,conductor,metadata", []string{"compute", "metadata"}},
+		{"compute,conductor,metadata,console", []string{"compute", "metadata", "console"}},
 		{"network-agent,compute-agent", nil},
 	}
 	peers, addresses := map[string]string{}, make([]string, len(parts))

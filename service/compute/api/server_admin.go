@@ -10,7 +10,7 @@ import (
 
 // stays are the operations on a server that leave it where it is.
 func (a *api) stays() []rest.Route {
-	return slices.Concat(a.admin(), a.tags(), a.toggles(), a.snapshots(), a.shelving())
+	return slices.Concat(a.admin(), a.tags(), a.toggles(), a.snapshots(), a.shelving(), a.consoles())
 }
 
 func (a *api) admin() []rest.Route {

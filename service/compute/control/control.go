@@ -33,6 +33,9 @@ type Config struct {
 	Catalog     compute.ImageCatalog
 	OldNetworks compute.OldNetworks
 	Options     Options
+	// ConsoleURLs are where the proxies are; a type that is not here is not to be
+	// had.
+	ConsoleURLs ConsoleURLs
 	Policy      *auth.Policy // nil: the defaults
 	// Host is the name of the host that this process runs on.
 	Host string

@@ -22,6 +22,9 @@ type Options struct {
 	ShelvedOffload int `toml:"shelved_offload_time"`
 	// ReclaimInterval is for how many seconds a deleted server can be restored.
 	ReclaimInterval int `toml:"reclaim_instance_interval"`
+	// ConsoleTTL is for how many seconds a console can be opened that was asked for
+	// ([consoleauth] token_ttl).
+	ConsoleTTL int `toml:"-"`
 	// RescueImage is what servers are rescued from when nothing is named; "" their own.
 	RescueImage    string  `toml:"rescue_image_id"`
 	MaxLimit       int     `toml:"max_limit"` // the longest page of a list

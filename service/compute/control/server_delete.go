@@ -107,6 +107,9 @@ func (c *Control) remove(ctx context.Context, run *task.Run, s *compute.Server) 
 		}
 	}
 	now := c.Now()
+	if err := c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.DropConsoles(ctx, tx, s.ID) }); err != nil {
+		return err
+	}
 	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Deleted), Task: ptr(compute.NoTask), Power: ptr(compute.PowerNone), TerminatedAt: &now,
 		DeletedAt: &now, AdminPass: ptr("")}, "compute_terminate_instance", s.Host, nil)
 }

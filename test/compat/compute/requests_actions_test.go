@@ -1,6 +1,10 @@
 package compute
 
-import "kilonova/internal/rest"
+import (
+	"strings"
+
+	"kilonova/internal/rest"
+)
 
 // actor is the server that the actions of this file are asked of.
 func (w *walker) actor() string {
@@ -82,6 +86,23 @@ var actionRequests = map[string]func(*walker, rest.Version) request{
 	},
 	"POST /servers/{id}/action forceDelete": func(w *walker, _ rest.Version) request {
 		return request{"/servers/" + w.server() + "/action", obj{"forceDelete": nil}}
+	},
+	"POST /servers/{id}/action os-getVNCConsole":    from("os-getVNCConsole", obj{"type": "novnc"}),
+	"POST /servers/{id}/action os-getSPICEConsole":  from("os-getSPICEConsole", obj{"type": "spice-html5"}),
+	"POST /servers/{id}/action os-getSerialConsole": from("os-getSerialConsole", obj{"type": "serial"}),
+	"POST /servers/{server_id}/remote-consoles": func(w *walker, _ rest.Version) request {
+		w.settle(w.actor())
+		return request{"/servers/" + w.actor() + "/remote-consoles", obj{"remote_console": obj{"protocol": "vnc", "type": "novnc"}}}
+	},
+	"GET /os-console-auth-tokens/{id}": func(w *walker, _ rest.Version) request {
+		w.settle(w.actor())
+		out := w.must("POST", "/servers/"+w.actor()+"/remote-consoles", "2.8", obj{"remote_console": obj{"protocol": "spice", "type": "spice-html5"}})
+		_, token, _ := strings.Cut(out["remote_console"].(obj)["url"].(string), "token=")
+		return request{path: "/os-console-auth-tokens/" + token}
+	},
+	"GET /servers/{server_id}/diagnostics": func(w *walker, _ rest.Version) request {
+		w.settle(w.actor())
+		return request{path: "/servers/" + w.actor() + "/diagnostics"}
 	},
 
 	"GET /servers/{server_id}/tags":         onTags("", nil),

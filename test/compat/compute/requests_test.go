@@ -19,6 +19,7 @@ var statuses = map[string]func(rest.Version) int{
 	"POST /servers/{id}/action removeFloatingIp": func(rest.Version) int { return 202 },
 
 	"PUT /servers/{server_id}/tags/{id}": created,
+	"GET /os-console-auth-tokens/{id}":   func(v rest.Version) int { return pick(v.AtLeast("2.31"), 200, 400) },
 }
 
 func pick[T any](yes bool, a, b T) T {
