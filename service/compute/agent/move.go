@@ -71,6 +71,10 @@ func (a *Agent) arrive(ctx context.Context, r compute.ArriveRequest) (compute.Po
 		return 0, err
 	}
 	open := func(ctx context.Context, name string) (io.ReadCloser, error) {
+		if r.From == a.Host {
+			f, err := m.OpenParcel(ctx, s.ID, name)
+			return &localFile{f, 0}, err
+		}
 		return &remoteFile{ctx: ctx, agent: a, from: r.From, id: s.ID, name: name}, nil
 	}
 	if err := m.Receive(ctx, guest, parcel.Files, open); err != nil {
@@ -181,6 +185,22 @@ func zero(data []byte) bool {
 		}
 	}
 	return true
+}
+
+// localFile reads a file of a parcel on this host.
+type localFile struct {
+	hypervisor.ParcelReader
+	offset int64
+}
+
+// Read implements io.Reader.
+func (f *localFile) Read(into []byte) (int, error) {
+	n, err := f.ReadAt(into, f.offset)
+	f.offset += int64(n)
+	if n > 0 && errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, err
 }
 
 // remoteFile reads a file of a parcel on another host, piece by piece.

@@ -9,6 +9,11 @@
 // tap is left down and unbridged for the network agent), fetches no image and
 // remembers nothing: whatever it must know later is in the domain's XML.
 //
+// A guest that moves is put aside in a folder of its own, ID_resize, and its disk
+// is read from there by the host where it goes, through the agents; hosts need not
+// reach one another by ssh and share no disk. Guests are not carried while they
+// run: hypervisor.LiveMigrator is not implemented.
+//
 // What a host must provide:
 //   - libvirtd (or virtqemud) with the QEMU driver, and virtlogd: it keeps the
 //     console logs and bounds them (max_size, max_backups in virtlogd.conf);

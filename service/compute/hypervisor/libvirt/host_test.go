@@ -35,7 +35,7 @@ func TestHost(t *testing.T) {
 			{"Disk", testDisk}, {"DiskOfRedefinedGuest", testDiskIsKept}, {"HalfMadeDisk", testHalfMadeDisk},
 			{"ImageTooLarge", testImageTooLarge}, {"ConfigDrive", testConfigDrive}, {"ForeignGuests", testForeignGuests},
 			{"LibvirtRestarts", testLibvirtRestarts}, {"Schema", testSchema}, {"Buses", testBuses},
-			{"HotplugQ35", testHotplugQ35}, {"NBD", testNBD}, {"Secret", testSecret}, {"Clean", testClean},
+			{"HotplugQ35", testHotplugQ35}, {"NBD", testNBD}, {"Secret", testSecret}, {"Clean", testClean}, {"Move", testMove},
 			{"Taps", testTaps}, {"HungLibvirt", testHungLibvirt}, {"CreateTime", testCreateTime},
 			{"AutoVirtType", testAutoVirtType}, {"TalkativeGuest", testTalkativeGuest},
 		} {

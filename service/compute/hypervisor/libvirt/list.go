@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	lv "github.com/digitalocean/go-libvirt"
 
@@ -61,6 +62,9 @@ func (d *Driver) Clean(ctx context.Context) error {
 	for _, e := range entries {
 		if hypervisor.IsUUID(e.Name()) {
 			failed = errors.Join(failed, d.Destroy(ctx, e.Name()))
+		}
+		if id, ok := strings.CutSuffix(e.Name(), parkedSuffix); ok {
+			failed = errors.Join(failed, d.Drop(ctx, id))
 		}
 	}
 	return failed
