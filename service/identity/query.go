@@ -13,7 +13,7 @@ type Query struct {
 type Filter struct {
 	Attribute string
 	Op        Op
-	Value     any // a string or a bool
+	Value     any // a string, a bool or a time.Time
 }
 
 // Op is how a filter compares.

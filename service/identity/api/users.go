@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
 	"kilonova/service/identity"
@@ -52,7 +51,7 @@ func expiryFilter(text string) (identity.Filter, error) {
 		return f, fault.Invalidf("The given operator %.64s is not valid. It must be one of the following: 'eq', 'neq', 'lt', 'lte', 'gt', or 'gte'.", text)
 	}
 	t, err := parseTime("password_expires_at", when)
-	f.Op, f.Value = op, db.At(t)
+	f.Op, f.Value = op, t
 	return f, err
 }
 

@@ -136,12 +136,22 @@ func (c *Control) userID(ctx context.Context, ref identity.UserRef) (string, err
 	if err != nil {
 		return "", err
 	}
+	if dir, err := c.directoryOf(ctx, domain.ID); err != nil {
+		return "", err
+	} else if dir != nil {
+		id, err := c.adoptByName(ctx, dir, domain.ID, ref.Name)
+		return orElse(id, nobodyIn+domain.ID), err
+	}
 	u, err := store.UserByName(ctx, c.db, domain.ID, ref.Name)
 	if err != nil && !errors.Is(err, db.ErrNoRow) {
 		return "", err
 	}
 	return u.ID, nil
 }
+
+// nobodyIn begins the id of nobody in a domain with a directory, which knows how
+// long it takes to check a password.
+const nobodyIn = "nobody in "
 
 // domain resolves a reference; a zero domain when there is none.
 func (c *Control) domain(ctx context.Context, ref identity.DomainRef) (identity.Project, error) {

@@ -51,6 +51,8 @@ type Control struct {
 	// providers verify the tokens of OpenID Connect providers.
 	providers map[string]*oidc.Verifier
 	proxies   []netip.Prefix
+
+	directories directories
 }
 
 // New checks the options, and opens the key directories, which it makes if need be.

@@ -18,7 +18,10 @@ type DomainConfig map[string]map[string]any
 func domainDefaults() DomainConfig {
 	return DomainConfig{
 		"identity": {"driver": "sql", "list_limit": nil},
-		"ldap": {"url": "ldap://localhost", "user": nil, "suffix": "cn=example,cn=com", "query_scope": "one", "page_size": 0,
+		"ldap": {"user_description_attribute": "description", "user_enabled_invert": false, "user_enabled_mask": 0, "user_enabled_default": "True",
+			"user_enabled_emulation": false, "user_enabled_emulation_dn": nil, "user_attribute_ignore": "default_project_id", "user_default_project_id_attribute": nil,
+			"group_desc_attribute": "description", "group_members_are_ids": false, "group_ad_nesting": false, "connection_timeout": 10,
+			"url": "ldap://localhost", "user": nil, "suffix": "cn=example,cn=com", "query_scope": "one", "page_size": 0,
 			"user_tree_dn": nil, "user_filter": nil, "user_objectclass": "inetOrgPerson", "user_id_attribute": "cn", "user_name_attribute": "sn",
 			"user_mail_attribute": "mail", "user_enabled_attribute": "enabled", "group_tree_dn": nil, "group_filter": nil,
 			"group_objectclass": "groupOfNames", "group_id_attribute": "cn", "group_name_attribute": "ou", "group_member_attribute": "member",

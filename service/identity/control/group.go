@@ -15,7 +15,11 @@ func (c *Control) Groups(ctx context.Context, q identity.Query) ([]identity.Grou
 	if err := c.may(ctx, "identity:list_groups", domainTarget(ctx)); err != nil {
 		return nil, err
 	}
-	return store.Groups(ctx, c.db, confined(ctx, q))
+	q = confined(ctx, q)
+	if err := c.listDirectory(ctx, domainOf(q)); err != nil {
+		return nil, err
+	}
+	return store.Groups(ctx, c.db, q)
 }
 
 // Group returns a group.
@@ -33,6 +37,9 @@ func (c *Control) CreateGroup(ctx context.Context, change identity.GroupChange) 
 	g := identity.Group{DomainID: value(change.DomainID, c.ownDomain(ctx)), Name: strings.TrimSpace(value(change.Name, "")),
 		Description: value(change.Description, ""), Extra: change.Extra}
 	err := c.may(ctx, "identity:create_group", groupTarget(g))
+	if err == nil {
+		err = c.readOnly(ctx, g.DomainID)
+	}
 	if err != nil {
 		return g, err
 	}
@@ -54,6 +61,9 @@ func (c *Control) UpdateGroup(ctx context.Context, id string, change identity.Gr
 	if err != nil {
 		return g, err
 	}
+	if err := c.readOnly(ctx, g.DomainID); err != nil {
+		return g, err
+	}
 	if err := sameDomain(change.DomainID, g.DomainID); err != nil {
 		return g, err
 	}
@@ -70,7 +80,11 @@ func (c *Control) UpdateGroup(ctx context.Context, id string, change identity.Gr
 
 // DeleteGroup removes a group and what was granted to it.
 func (c *Control) DeleteGroup(ctx context.Context, id string) error {
-	if _, err := c.group(ctx, id, "identity:delete_group"); err != nil {
+	g, err := c.group(ctx, id, "identity:delete_group")
+	if err == nil {
+		err = c.readOnly(ctx, g.DomainID)
+	}
+	if err != nil {
 		return err
 	}
 	return c.changing(ctx, func(tx *db.Tx) error { return found(store.DeleteGroup(ctx, tx, id), "group", id) })
@@ -100,6 +114,9 @@ func (c *Control) AddMember(ctx context.Context, groupID, userID string) error {
 	if err := c.memberOf(ctx, groupID, userID, "identity:add_user_to_group"); err != nil {
 		return err
 	}
+	if err := c.groupReadOnly(ctx, groupID); err != nil {
+		return err
+	}
 	return c.changing(ctx, func(tx *db.Tx) error { return store.AddMember(ctx, tx, groupID, userID) })
 }
 
@@ -120,11 +137,23 @@ func (c *Control) RemoveMember(ctx context.Context, groupID, userID string) erro
 	if err := c.memberOf(ctx, groupID, userID, "identity:remove_user_from_group"); err != nil {
 		return err
 	}
+	if err := c.groupReadOnly(ctx, groupID); err != nil {
+		return err
+	}
 	err := c.changing(ctx, func(tx *db.Tx) error { return store.RemoveMember(ctx, tx, groupID, userID) })
 	if errors.Is(err, db.ErrNoRow) {
 		err = notMember(groupID, userID)
 	}
 	return err
+}
+
+// groupReadOnly is readOnly for the members of a group.
+func (c *Control) groupReadOnly(ctx context.Context, groupID string) error {
+	g, err := store.Group(ctx, c.db, groupID)
+	if err != nil {
+		return found(err, "group", groupID)
+	}
+	return c.readOnly(ctx, g.DomainID)
 }
 
 func notMember(groupID, userID string) error {

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"kilonova/internal/db"
@@ -68,6 +69,9 @@ func (c *Control) ChangePassword(ctx context.Context, userID, original, password
 	if err != nil {
 		return err
 	}
+	if err := c.readOnly(ctx, u.DomainID); err != nil {
+		return err
+	}
 	if err := c.checkNewPassword(password); err != nil {
 		return err
 	}
@@ -101,6 +105,15 @@ func (c *Control) checkPassword(ctx context.Context, userID, password string, la
 	u, l, err := c.login(ctx, userID)
 	if err != nil {
 		return u, err
+	}
+	home := u.DomainID
+	if rest, ok := strings.CutPrefix(userID, nobodyIn); ok {
+		home = rest
+	}
+	if dir, err := c.directoryOf(ctx, home); err != nil {
+		return u, err
+	} else if dir != nil {
+		return c.checkInDirectory(ctx, dir, home, userID, password)
 	}
 	locked := c.lockedOut(u, l)
 	right := c.hash.Matches(l.Hash, password)

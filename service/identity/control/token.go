@@ -165,6 +165,9 @@ func (c *Control) resolve(ctx context.Context, claims identity.Claims, withCatal
 
 func (c *Control) enabledUser(ctx context.Context, id string) (identity.User, error) {
 	u, err := store.User(ctx, c.db, id)
+	if err == nil {
+		u, err = c.refresh(ctx, u)
+	}
 	if errors.Is(err, db.ErrNoRow) || err == nil && !u.Enabled {
 		return u, refuse("user %s does not exist or is disabled", id)
 	}

@@ -16,7 +16,11 @@ func (c *Control) Users(ctx context.Context, q identity.Query) ([]identity.User,
 	if err := c.may(ctx, "identity:list_users", domainTarget(ctx)); err != nil {
 		return nil, err
 	}
-	return store.Users(ctx, c.db, confined(ctx, q))
+	q = confined(ctx, q)
+	if err := c.listDirectory(ctx, domainOf(q)); err != nil {
+		return nil, err
+	}
+	return store.Users(ctx, c.db, q)
 }
 
 // User returns a user.
@@ -30,6 +34,9 @@ func (c *Control) User(ctx context.Context, id string) (identity.User, error) {
 func (c *Control) CreateUser(ctx context.Context, change identity.UserChange) (identity.User, error) {
 	u := identity.User{Enabled: true, DomainID: value(change.DomainID, c.ownDomain(ctx))}
 	if err := c.may(ctx, "identity:create_user", userTarget(u)); err != nil {
+		return u, err
+	}
+	if err := c.readOnly(ctx, u.DomainID); err != nil {
 		return u, err
 	}
 	if err := c.checkUser(ctx, u, change); err != nil {
@@ -128,6 +135,9 @@ func (c *Control) UpdateUser(ctx context.Context, id string, change identity.Use
 	if err := c.seen(ctx, found(err, "user", id), "identity:update_user", userTarget(u)); err != nil {
 		return u, err
 	}
+	if err := c.readOnly(ctx, u.DomainID); err != nil {
+		return u, err
+	}
 	if err := sameDomain(change.DomainID, u.DomainID); err != nil {
 		return u, err
 	}
@@ -187,6 +197,9 @@ func (c *Control) resetLogin(ctx context.Context, tx *db.Tx, id string) error {
 func (c *Control) DeleteUser(ctx context.Context, id string) error {
 	u, err := store.User(ctx, c.db, id)
 	if err := c.seen(ctx, found(err, "user", id), "identity:delete_user", userTarget(u)); err != nil {
+		return err
+	}
+	if err := c.readOnly(ctx, u.DomainID); err != nil {
 		return err
 	}
 	return c.changing(ctx, func(tx *db.Tx) error {

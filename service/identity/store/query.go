@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strings"
+	"time"
 
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
@@ -54,6 +55,9 @@ var comparisons = map[identity.Op]string{identity.Equal: "=", identity.NotEqual:
 	identity.Greater: ">", identity.GreaterEq: ">="}
 
 func (c *clause) compare(column string, f identity.Filter) {
+	if t, ok := f.Value.(time.Time); ok {
+		f.Value = db.At(t)
+	}
 	if op, ok := comparisons[f.Op]; ok {
 		c.add(column+" "+op+" ?", f.Value)
 		return

@@ -52,7 +52,7 @@ func UserLogin(ctx context.Context, q db.Querier, id string) (Login, error) {
 	return pick[Login](ctx, q, "users", id)
 }
 
-// Users lists users. A filter by password_expires_at has a db.Time.
+// Users lists users. A filter by password_expires_at has a time.Time.
 func Users(ctx context.Context, q db.Querier, query identity.Query) ([]identity.User, error) {
 	return users(ctx, q, query, clause{})
 }
