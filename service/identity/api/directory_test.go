@@ -146,7 +146,9 @@ func inDomain(user, pass, domain string, scope any) doc {
 
 func TestDirectoryUsersLogIn(t *testing.T) {
 	k, s, domain := inDirectory(t)
-	login := func(user, pass string, scope any) answer { return k.do("", "POST", "/v3/auth/tokens", inDomain(user, pass, domain, scope)) }
+	login := func(user, pass string, scope any) answer {
+		return k.do("", "POST", "/v3/auth/tokens", inDomain(user, pass, domain, scope))
+	}
 	a := login("ann", "ann's word", nil)
 	if a.status != 201 || a.str("token", "user", "domain", "id") != domain {
 		t.Fatal(a.status, a.body)

@@ -221,6 +221,9 @@ func TestEveryAttributeFiltersAndSorts(t *testing.T) {
 		probe[identity.Limit](t, s, "limits", limitColumns)
 		probe[appCredRow](t, s, "app_credentials", appCredColumns)
 		probe[trustRow](t, s, "trusts", trustColumns)
+		probe[identity.Consumer](t, s, "consumers", consumerColumns)
+		probe[identity.IdentityProvider](t, s, "identity_providers", idpColumns)
+		probe[identity.ServiceProvider](t, s, "service_providers", spColumns)
 	})
 }
 
@@ -251,4 +254,56 @@ func probe[R any](t *testing.T, s *Store, table string, attributes map[string]st
 			run(identity.Query{SortKey: name, Desc: down, Limit: 2, Marker: "u"})
 		}
 	}
+}
+
+// Who comes in from elsewhere is the same user, and in his groups for their time.
+func TestFederation(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		ctx := t.Context()
+		f := identity.FederatedUser{UserID: "u", IdentityProvider: "idp", Protocol: "oidc", UniqueID: "42", DisplayName: "Ü"}
+		in(t, s, func(ctx context.Context, tx *db.Tx) error {
+			return errors.Join(
+				AddIdentityProvider(ctx, tx, identity.IdentityProvider{ID: "idp", DomainID: "d", Enabled: true, RemoteIDs: []string{"https://b", "https://a"}}),
+				AddMapping(ctx, tx, identity.Mapping{ID: "m", SchemaVersion: "1.0", Rules: "[]"}),
+				AddProtocol(ctx, tx, identity.FederationProtocol{ID: "oidc", IdentityProvider: "idp", MappingID: "m"}),
+				AddFederatedUser(ctx, tx, f),
+				AddGrant(ctx, tx, identity.Grant{ActorID: "g", IsGroup: true, TargetID: "d", TargetKind: identity.OnDomain, RoleID: "r"}),
+				SetFederatedMemberships(ctx, tx, "u", "idp", []string{"g"}, epoch.Add(time.Hour)))
+		})
+		if p, err := IdentityProvider(ctx, s.DB, "idp"); err != nil || !slices.Equal(p.RemoteIDs, []string{"https://a", "https://b"}) {
+			t.Error(p, err)
+		}
+		if id, err := ProviderByRemoteID(ctx, s.DB, "https://a"); err != nil || id != "idp" {
+			t.Error(id, err)
+		}
+		if got, err := FederatedUser(ctx, s.DB, "idp", "oidc", "42"); err != nil || got != f {
+			t.Error(got, err)
+		}
+		roles := func(a Actor) int {
+			list, err := RolesOn(ctx, s.DB, a, identity.OnDomain, "d", nil)
+			if err != nil {
+				t.Error(err)
+			}
+			return len(list)
+		}
+		for want, a := range map[int][]Actor{1: {{UserID: "u", Now: epoch}, {UserID: "x", Groups: []string{"h", "g"}, Now: epoch}}, 0: {{UserID: "u", Now: epoch.Add(time.Hour)}, {UserID: "x", Now: epoch}}} {
+			for _, actor := range a {
+				if got := roles(actor); got != want {
+					t.Errorf("%+v has %d roles, want %d", actor, got, want)
+				}
+			}
+		}
+		before, err := Changes(ctx, s.DB)
+		if err != nil {
+			t.Fatal(err)
+		}
+		together(t, s, 8, func(ctx context.Context, tx *db.Tx, _ int) error { return CountChange(ctx, tx) })
+		if after, err := Changes(ctx, s.DB); err != nil || after != before+8 {
+			t.Error(before, after, err)
+		}
+		in(t, s, func(ctx context.Context, tx *db.Tx) error { return DeleteIdentityProvider(ctx, tx, "idp") })
+		if _, err := FederatedUser(ctx, s.DB, "idp", "oidc", "42"); !errors.Is(err, db.ErrNoRow) {
+			t.Error("a user of a provider that is gone:", err)
+		}
+	})
 }
