@@ -78,6 +78,11 @@ func (s *Stack) bootstrap() identitycontrol.Bootstrap {
 		}
 		b.Services = append(b.Services, identitycontrol.BootstrapService{Type: e.kind, Name: e.name, Public: url, Internal: url, Admin: url})
 	}
+	if url := strings.TrimSuffix(c.Peers[volumeType], "/"); url != "" {
+		for _, kind := range []string{"block-storage", "volumev3"} {
+			b.Services = append(b.Services, identitycontrol.BootstrapService{Type: kind, Name: map[string]string{"volumev3": "cinderv3", "block-storage": "cinder"}[kind], Public: url, Internal: url, Admin: url})
+		}
+	}
 	return b
 }
 
@@ -194,7 +199,16 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: images, Catalog: images, Networks: networks, OldNetworks: networks,
 		Placement: &computeremote.Placement{Client: clients["placement"]},
 		Options:   s.Config.computeOptions(), ConsoleURLs: s.consoleURLs(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
-	return s.compute, err
+	if err != nil || s.Config.Peers[volumeType] == "" {
+		return s.compute, err
+	}
+	client, err := s.peers.Client(volumeType, own)
+	if err != nil {
+		return nil, err
+	}
+	volumes := &computeremote.Volumes{Client: client}
+	s.compute.Volumes, s.compute.OldVolumes = volumes, volumes
+	return s.compute, nil
 }
 
 func (s *Stack) startCompute() error {

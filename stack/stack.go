@@ -160,6 +160,10 @@ func (s *Stack) connectBus() (err error) {
 var prefixes = map[string]string{"identity": "/identity", "image": "/image", "placement": "/placement", "network": "/network", "compute": "/compute",
 	"metadata": "/metadata", "console": "/console"}
 
+// volumeType is the name of the Block Storage service in the table of peers; its
+// URL there ends with the version, /v3.
+const volumeType = "volume"
+
 // dial fills the table of peers: a pipe for what will live here, TCP for the rest.
 func (s *Stack) dial() {
 	network := peer.Network(nil)
@@ -172,6 +176,10 @@ func (s *Stack) dial() {
 			target.URL = strings.TrimSuffix(elsewhere, "/")
 		}
 		s.peers[service] = target
+	}
+	// Nobody of ours provides volumes yet; whoever does is named by the configuration.
+	if elsewhere := s.Config.Peers[volumeType]; elsewhere != "" {
+		s.peers[volumeType] = peer.Target{URL: strings.TrimSuffix(elsewhere, "/"), Transport: network}
 	}
 }
 

@@ -195,11 +195,14 @@ func unfit(path string, v reflect.Value, why string) error {
 
 // Patterns are what match=NAME may name.
 var Patterns = map[string]*regexp.Regexp{
-	"hostname": regexp.MustCompile(`^[a-zA-Z0-9-._]*$`),
-	"id":       regexp.MustCompile(`^[a-zA-Z0-9-]+$`),
-	"flavorid": regexp.MustCompile(`^[a-zA-Z0-9. _-]*$`),
-	"key":      regexp.MustCompile(`^[a-zA-Z0-9-_:. ]{1,255}$`),
-	"keypair":  regexp.MustCompile(`^[a-zA-Z0-9 _-]+$`),
+	"hostname":  regexp.MustCompile(`^[a-zA-Z0-9-._]*$`),
+	"id":        regexp.MustCompile(`^[a-zA-Z0-9-]+$`),
+	"flavorid":  regexp.MustCompile(`^[a-zA-Z0-9. _-]*$`),
+	"key":       regexp.MustCompile(`^[a-zA-Z0-9-_:. ]{1,255}$`),
+	"device":    regexp.MustCompile(`^[a-zA-Z0-9._/-]*$`),
+	"devpath":   regexp.MustCompile(`(^/dev/x{0,1}[a-z]{0,1}d{0,1})([a-z]+)[0-9]*$`),
+	"devicetag": regexp.MustCompile(`^[^,/]*$`),
+	"keypair":   regexp.MustCompile(`^[a-zA-Z0-9 _-]+$`),
 	// since compute 2.92 also these
 	"keypairdots": regexp.MustCompile(`^[a-zA-Z0-9 _@.-]+$`),
 }

@@ -6,6 +6,7 @@ type Resources struct {
 	HypervisorVersion int    // as libvirt counts: 1e6*major + 1e3*minor + micro
 	HypervisorName    string // the hypervisor's own name of the host (its FQDN)
 	HostIP            string
+	Initiator         string // the host's iSCSI name; "" none
 
 	VCPUs        int
 	MemoryMB     int

@@ -58,7 +58,9 @@ type Server struct {
 	// Networks is what is known of the server's ports, cached from the network
 	// service.
 	Networks []Interface
-	Fault    *ServerFault
+	// Devices are the disks that the server has of the volume service.
+	Devices []BlockDevice
+	Fault   *ServerFault
 	// Hold is what the server has of its host to itself. It is read where work is
 	// handed to an agent, and nil elsewhere.
 	Hold *Hold `json:",omitempty"`

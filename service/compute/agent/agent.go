@@ -54,6 +54,8 @@ func (a *Agent) Run(ctx context.Context) error {
 		serve(a, ctx, compute.PowerCall, a.power),
 		serve(a, ctx, compute.AttachInterface, a.attachInterface),
 		serve(a, ctx, compute.DetachInterface, a.detachInterface),
+		serve(a, ctx, compute.AttachVolumeCall, a.attachVolume),
+		serve(a, ctx, compute.DetachVolumeCall, a.detachVolume),
 		serve(a, ctx, compute.CacheImage, a.cacheImage),
 		serve(a, ctx, compute.ParkGuest, a.park),
 		serve(a, ctx, compute.ArriveGuest, a.arrive),

@@ -40,13 +40,18 @@ func (a *Agent) build(ctx context.Context, r compute.BuildRequest) (compute.Powe
 // guest describes a server to the driver.
 func (a *Agent) guest(ctx context.Context, s *compute.Server) (hypervisor.Guest, error) {
 	g := hypervisor.Guest{ID: s.ID, Name: s.GuestName(), Title: s.DisplayName, ProjectID: s.ProjectID, UserID: s.UserID, VCPUs: s.Flavor.VCPUs,
-		MemoryMB: s.Flavor.MemoryMB, Root: hypervisor.Disk{SizeGB: s.Flavor.RootGB}, Properties: hardware(s), Hold: s.Hold, PowerOn: true}
+		MemoryMB: s.Flavor.MemoryMB, Root: hypervisor.Disk{SizeGB: s.Claims().RootGB}, Properties: hardware(s), Hold: s.Hold, PowerOn: true}
 	for _, n := range s.Networks {
 		g.NICs = append(g.NICs, nic(n))
 	}
 	var err error
-	if g.Image, err = a.Images.Get(ctx, s.ImageID, s.ImageMeta); err != nil {
+	if g.Volumes, err = volumes(s); err != nil {
 		return g, err
+	}
+	if !s.BootsFromVolume() {
+		if g.Image, err = a.Images.Get(ctx, s.ImageID, s.ImageMeta); err != nil {
+			return g, err
+		}
 	}
 	if s.ConfigDrive {
 		inst, err := metadata.Of(s, s.AvailabilityZone)

@@ -39,7 +39,7 @@ func (a *Agent) reportLoop(ctx context.Context) {
 }
 
 // methods are the calls that this agent serves, for a control that is newer.
-var methods = []string{compute.Build.Name, compute.Destroy.Name, compute.PowerCall.Name, compute.AttachInterface.Name, compute.DetachInterface.Name, compute.ConsoleLog.Name,
+var methods = []string{compute.Build.Name, compute.Destroy.Name, compute.PowerCall.Name, compute.AttachInterface.Name, compute.DetachInterface.Name, compute.AttachVolumeCall.Name, compute.DetachVolumeCall.Name, compute.ConsoleLog.Name,
 	compute.CacheImage.Name, compute.RebuildGuest.Name}
 
 // methodsOf adds those that only some drivers can do.
@@ -64,6 +64,7 @@ func (a *Agent) report(ctx context.Context) error {
 		return err
 	}
 	r.Resources.Uptime, r.Resources.Load = uptime("/proc")
+	r.Resources.Initiator = initiator("/etc/iscsi/initiatorname.iscsi")
 	guests, err := a.Driver.List(ctx)
 	if err != nil {
 		return err
@@ -79,6 +80,20 @@ func (a *Agent) report(ctx context.Context) error {
 	}
 	r.Age = a.Now().Sub(began).Milliseconds() + 1
 	return a.tell(ctx, r)
+}
+
+// initiator reads this host's iSCSI name as open-iscsi keeps it; "" where it does not.
+func initiator(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "InitiatorName="); ok {
+			return name
+		}
+	}
+	return ""
 }
 
 // uptime reads how long this host is up and what load it has had; nothing where

@@ -41,36 +41,13 @@ type createServer struct {
 	UserData     *string           `json:"user_data" check:"len=0..65535 base64"`
 	Tags         []string          `json:"tags" mv:"2.52-" check:"len=0..50"`
 	Disks        []blockDevice     `json:"block_device_mapping_v2"`
-	OldDisks     []map[string]any  `json:"block_device_mapping"`
+	OldDisks     []oldBlockDevice  `json:"block_device_mapping"`
 	Files        []map[string]any  `json:"personality" mv:"-2.56"`
 	Certificates []string          `json:"trusted_image_certificates" mv:"2.63-" check:"len=0..50"`
 }
 
 type groupRef struct {
 	Name string `json:"name" check:"len=1..255 name"`
-}
-
-// blockDevice is one element of block_device_mapping_v2. Of these only the one
-// that says "the image, on a local disk" can be had without a volume service.
-type blockDevice struct {
-	UUID            string    `json:"uuid" check:"len=0..255"`
-	SourceType      string    `json:"source_type" check:"enum=volume|image|snapshot|blank"`
-	DestinationType string    `json:"destination_type" check:"enum=local|volume"`
-	BootIndex       *rest.Int `json:"boot_index"`
-	DeleteOnEnd     rest.Bool `json:"delete_on_termination"`
-	DeviceName      string    `json:"device_name" check:"len=0..255"`
-	DeviceType      string    `json:"device_type" check:"len=0..255"`
-	DiskBus         string    `json:"disk_bus" check:"len=0..255"`
-	GuestFormat     string    `json:"guest_format" check:"len=0..255"`
-	NoDevice        any       `json:"no_device"`
-	VolumeSize      *rest.Int `json:"volume_size"`
-	Tag             string    `json:"tag" mv:"2.32-" check:"len=0..60"`
-	VolumeType      *string   `json:"volume_type" mv:"2.67-" check:"len=0..255"`
-	VolumeID        string    `json:"volume_id" check:"uuid"`
-	SnapshotID      string    `json:"snapshot_id" check:"uuid"`
-	ImageID         string    `json:"image_id" check:"uuid"`
-	VirtualName     string    `json:"virtual_name" check:"len=0..255"`
-	ConnectionInfo  string    `json:"connection_info"`
 }
 
 // flavorRef is a flavor's id, which old clients write as a number or as a link.
@@ -244,13 +221,10 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 	if n.MaxCount > maxCount {
 		return n, fault.Invalidf("Invalid input for field/attribute max_count. Value: %d. At most %d servers can be made by one request.", n.MaxCount, maxCount)
 	}
-	if len(b.OldDisks) > 0 {
-		return n, fault.Invalidf("Invalid input for field/attribute block_device_mapping. There is no volume service in this cloud.")
-	}
 	if len(b.Files) > 0 {
 		return n, fault.Invalidf("Invalid input for field/attribute personality. Files are not put into guests here; use user_data.")
 	}
-	return n, b.takeDisks(&n)
+	return n, b.takeDisks(v, &n)
 }
 
 // canonical writes an address in its one short form, as it will be shown.
@@ -263,20 +237,6 @@ func canonical(ip string) string {
 
 // maxCount bounds the servers of one request.
 const maxCount = 1000
-
-// takeDisks reads block_device_mapping_v2.
-func (b *createServer) takeDisks(n *control.NewServer) error {
-	for _, d := range b.Disks {
-		if d.SourceType != "image" || d.DestinationType != "local" || d.BootIndex == nil || *d.BootIndex != 0 {
-			return fault.Invalidf("Block Device Mapping is Invalid: source %q to %q cannot be had, since there is no volume service in this cloud.", d.SourceType, d.DestinationType)
-		}
-		if n.ImageID != "" && d.UUID != n.ImageID {
-			return fault.Invalidf("Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping combination is not valid.")
-		}
-		n.ImageID = d.UUID
-	}
-	return nil
-}
 
 // checkMetadata applies what upstream's schema says of metadata.
 func checkMetadata(m map[string]string) error {

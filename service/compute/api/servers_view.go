@@ -55,7 +55,7 @@ type serverView struct {
 	TaskState     *compute.Task        `json:"OS-EXT-STS:task_state"`
 	VMState       compute.State        `json:"OS-EXT-STS:vm_state"`
 	PowerState    compute.Power        `json:"OS-EXT-STS:power_state"`
-	Volumes       []any                `json:"os-extended-volumes:volumes_attached"`
+	Volumes       []volumeAttached     `json:"os-extended-volumes:volumes_attached"`
 	Fault         *faultView           `json:"fault,omitempty"`
 	Locked        bool                 `json:"locked" mv:"2.9-"`
 	LockedReason  *string              `json:"locked_reason" mv:"2.73-"`
@@ -214,6 +214,27 @@ func (v *viewer) brief(s *compute.Server) *serverBrief {
 	return &serverBrief{ID: s.ID, Name: s.DisplayName, Links: v.links("servers", s.ID)}
 }
 
+// volumeAttached names a volume of a server; since 2.3 with whether it goes with it.
+type volumeAttached struct {
+	ID          string `json:"id"`
+	DeleteOnEnd *bool  `json:"delete_on_termination,omitempty"`
+}
+
+func volumesAttached(v rest.Version, s *compute.Server) []volumeAttached {
+	all := []volumeAttached{}
+	for _, d := range s.Devices {
+		if d.AttachmentID == "" {
+			continue
+		}
+		x := volumeAttached{ID: d.VolumeID}
+		if v.AtLeast("2.3") {
+			x.DeleteOnEnd = &d.DeleteOnEnd
+		}
+		all = append(all, x)
+	}
+	return all
+}
+
 var progressShown = []string{"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}
 
 func (v *viewer) server(s *compute.Server) *serverView {
@@ -222,7 +243,7 @@ func (v *viewer) server(s *compute.Server) *serverView {
 		HostID: v.hostID(s.ProjectID, s.Host), Image: "", Created: textOf(rest.Time{Time: s.CreatedAt}), Updated: textOf(rest.Time{Time: s.UpdatedAt}),
 		Addresses: addresses(s.Networks), AccessIPv4: s.AccessIPv4, AccessIPv6: s.AccessIPv6, Links: v.links("servers", s.ID), DiskConfig: s.DiskConfig,
 		Zone: v.fleet.ZoneOf(s.Host), PinnedZone: orNull(s.AvailabilityZone), KeyName: orNull(s.KeyName), LaunchedAt: textOf(rest.MicroTime{Time: s.LaunchedAt}),
-		TerminatedAt: textOf(rest.MicroTime{Time: s.TerminatedAt}), Groups: groupNames(s), VMState: s.State, PowerState: s.Power, Volumes: []any{},
+		TerminatedAt: textOf(rest.MicroTime{Time: s.TerminatedAt}), Groups: groupNames(s), VMState: s.State, PowerState: s.Power, Volumes: volumesAttached(v.r.Version, s),
 		Locked: s.Locked, LockedReason: orNull(s.LockedReason), Description: s.Description, Tags: orNone(s.Tags)}
 	if s.ConfigDrive {
 		out.ConfigDrive = "True"

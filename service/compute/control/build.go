@@ -124,6 +124,9 @@ func (c *Control) forgive(ctx context.Context, host string) {
 // built writes that the server is there. Should the database not take it, the
 // task is taken up again and finds the guest made.
 func (c *Control) built(ctx context.Context, run *task.Run, s *compute.Server, state buildState, progress compute.Progress) error {
+	if err := c.completeVolumes(ctx, s); err != nil {
+		return err
+	}
 	c.forgive(ctx, state.Host)
 	now := c.Now()
 	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Active), Task: ptr(compute.NoTask), Power: &progress.Power, LaunchedAt: &now,
@@ -138,6 +141,9 @@ func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Serve
 		}
 	}
 	if err := c.ensurePorts(ctx, s, state.Host, run.Attempt > 1); err != nil {
+		return progress, err
+	}
+	if err := c.ensureVolumes(ctx, s, state.Host, deadline); err != nil {
 		return progress, err
 	}
 	if err := c.advance(ctx, s, store.ServerPatch{Task: ptr(compute.Spawning), Networks: &s.Networks}); err != nil {
@@ -158,7 +164,7 @@ func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Serve
 func (c *Control) advance(ctx context.Context, s *compute.Server, p store.ServerPatch) error {
 	return c.Store.Tx(ctx, func(tx *db.Tx) error {
 		ok, err := c.Store.UpdateServer(ctx, tx, s.ID, p, store.Expect{States: []compute.State{compute.Building},
-			Tasks: []compute.Task{compute.Scheduling, compute.Networking, compute.Spawning}, Existing: true}, c.Now())
+			Tasks: []compute.Task{compute.Scheduling, compute.Networking, compute.BlockMapping, compute.Spawning}, Existing: true}, c.Now())
 		if err == nil && !ok {
 			err = errAbandoned
 		}

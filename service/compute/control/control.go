@@ -32,7 +32,10 @@ type Config struct {
 	// clients who ask compute for what is theirs.
 	Catalog     compute.ImageCatalog
 	OldNetworks compute.OldNetworks
-	Options     Options
+	// Volumes and OldVolumes are the Block Storage service; nil: there is none.
+	Volumes    compute.Volumes
+	OldVolumes compute.OldVolumes
+	Options    Options
 	// ConsoleURLs are where the proxies are; a type that is not here is not to be
 	// had.
 	ConsoleURLs ConsoleURLs

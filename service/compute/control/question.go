@@ -125,7 +125,7 @@ func askFlavor(q *question, s *compute.Server, merged map[string]bool) {
 		}
 	}
 	set("MEMORY_MB", s.Flavor.MemoryMB)
-	set("DISK_GB", s.Flavor.DiskGB())
+	set("DISK_GB", s.Claims().DiskGB())
 	if yes(either(s, "mem_encryption")) {
 		set("MEM_ENCRYPTION_CONTEXT", 1)
 	}

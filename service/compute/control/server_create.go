@@ -9,6 +9,7 @@ import (
 	"kilonova/internal/auth"
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
+	"kilonova/internal/undo"
 	"kilonova/service/compute"
 	"kilonova/service/compute/hardware"
 	"kilonova/service/compute/schedule"
@@ -39,6 +40,7 @@ type NewServer struct {
 	MinCount       int
 	MaxCount       int
 	Hints          map[string]any
+	Disks          []NewDisk // none: the image on the flavor's disk
 }
 
 // CreatedServers is the answer: the first of the servers, and what is theirs in
@@ -51,7 +53,7 @@ type CreatedServers struct {
 
 // CreateServers checks a request whole, then writes the servers and one build
 // task each, in one transaction with their quota.
-func (c *Control) CreateServers(ctx context.Context, n NewServer) (*CreatedServers, error) {
+func (c *Control) CreateServers(ctx context.Context, n NewServer) (created *CreatedServers, err error) {
 	if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create", auth.Own(ctx)); err != nil {
 		return nil, err
 	}
@@ -68,6 +70,11 @@ func (c *Control) CreateServers(ctx context.Context, n NewServer) (*CreatedServe
 		return nil, err
 	}
 	servers := replicate(template, n)
+	var u undo.Stack
+	defer u.Run(ctx, &err)
+	if err := c.makeDisks(ctx, &u, servers, n.Disks); err != nil {
+		return nil, err
+	}
 	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
 		if err := c.groupTurn(ctx, tx, group); err != nil {
 			return err
@@ -117,8 +124,13 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer
 	if s.AdminPass == "" {
 		s.AdminPass = randomText(12)
 	}
-	if err := c.checkImage(ctx, s); err != nil {
+	if err := c.checkDisks(ctx, s, n); err != nil {
 		return nil, place, err
+	}
+	if s.ImageID != "" || len(n.Disks) == 0 {
+		if err := c.checkImage(ctx, s); err != nil {
+			return nil, place, err
+		}
 	}
 	if s.AvailabilityZone, place, err = c.placeAsked(ctx, n); err != nil {
 		return nil, place, err

@@ -17,16 +17,19 @@ import (
 // The kinds of durable work. The subject of all is a server's id, so that what
 // is asked of one server is done in the order in which it was asked.
 const (
-	taskBuild   = "server.build"
-	taskDelete  = "server.delete"
-	taskPower   = "server.power"
-	taskReboot  = "server.reboot"
-	taskRefresh = "server.refresh" // ask the network service what the ports are like
-	taskAttach  = "server.attach_interface"
-	taskDetach  = "server.detach_interface"
-	taskMove    = "server.move" // cold: to another host, flavor or both
-	taskConfirm = "server.confirm_move"
-	taskRevert  = "server.revert_move"
+	taskBuild        = "server.build"
+	taskDelete       = "server.delete"
+	taskPower        = "server.power"
+	taskReboot       = "server.reboot"
+	taskRefresh      = "server.refresh" // ask the network service what the ports are like
+	taskAttach       = "server.attach_interface"
+	taskDetach       = "server.detach_interface"
+	taskAttachVolume = "server.attach_volume"
+	taskDetachVolume = "server.detach_volume"
+	taskSwapVolume   = "server.swap_volume"
+	taskMove         = "server.move" // cold: to another host, flavor or both
+	taskConfirm      = "server.confirm_move"
+	taskRevert       = "server.revert_move"
 
 	taskToggle   = "server.toggle" // pause, suspend and their like
 	taskRescue   = "server.rescue"
@@ -60,13 +63,16 @@ func (c *Control) handlers() map[string]task.Handler {
 		}
 	}
 	return map[string]task.Handler{
-		taskBuild:   on(c.build),
-		taskDelete:  on(c.remove),
-		taskPower:   on(c.power),
-		taskReboot:  on(c.reboot),
-		taskRefresh: on(c.refresh),
-		taskAttach:  on(c.attach),
-		taskDetach:  on(c.detach),
+		taskBuild:        on(c.build),
+		taskDelete:       on(c.remove),
+		taskPower:        on(c.power),
+		taskReboot:       on(c.reboot),
+		taskRefresh:      on(c.refresh),
+		taskAttach:       on(c.attach),
+		taskDetach:       on(c.detach),
+		taskAttachVolume: on(c.attachVolume),
+		taskDetachVolume: on(c.detachVolume),
+		taskSwapVolume:   on(c.swapVolume),
 
 		taskCacheImages: c.cacheImages,
 		taskMove:        on(c.move),

@@ -199,3 +199,11 @@ type (
 	CPU         = compute.CPU
 	CPUTopology = compute.CPUTopology
 )
+
+// VolumeSwapper is implemented by drivers that can copy a guest's volume to
+// another, which then takes its place, without the guest seeing more than a slow
+// disk. A guest that has the new one already is success; one that has neither is
+// fault.NotFound.
+type VolumeSwapper interface {
+	SwapVolume(ctx context.Context, id, oldID string, v Volume) error
+}

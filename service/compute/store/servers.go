@@ -54,6 +54,7 @@ type serverRow struct {
 	Groups       db.JSON[[]string]                 `db:"security_groups"`
 	Hints        db.JSON[map[string]any]           `db:"hints"`
 	Networks     interfaces                        `db:"networks"`
+	Devices      db.JSON[[]compute.BlockDevice]    `db:"devices"`
 	Fault        db.JSON[*compute.ServerFault]     `db:"fault"`
 	CreatedAt    db.Time                           `db:"created_at"`
 	UpdatedAt    db.Time                           `db:"updated_at"`
@@ -75,7 +76,7 @@ func (r *serverRow) server() *compute.Server {
 		Metadata: r.Metadata.V, Tags: r.Tags.V, ConfigDrive: r.ConfigDrive, DiskConfig: r.DiskConfig, AccessIPv4: r.AccessIPv4,
 		AccessIPv6: r.AccessIPv6, Locked: r.Locked, LockedReason: r.LockedReason, LockedBy: r.LockedBy, System: r.System.V, AvailabilityZone: r.Zone, Host: r.Host, Node: r.Node,
 		ReservationID: r.Reservation, LaunchIndex: r.LaunchIndex, RootDevice: r.RootDevice, Progress: r.Progress, Wanted: r.Wanted.V,
-		SecurityGroups: r.Groups.V, Hints: r.Hints.V, Networks: r.Networks, Fault: r.Fault.V, CreatedAt: r.CreatedAt.Time,
+		SecurityGroups: r.Groups.V, Hints: r.Hints.V, Networks: r.Networks, Devices: r.Devices.V, Fault: r.Fault.V, CreatedAt: r.CreatedAt.Time,
 		UpdatedAt: r.UpdatedAt.Time, LaunchedAt: r.LaunchedAt.Time, TerminatedAt: r.TerminatedAt.Time, DeletedAt: r.DeletedAt.Time}
 }
 
@@ -90,7 +91,7 @@ func (s *Store) InsertServers(ctx context.Context, tx *db.Tx, servers ...*comput
 			ConfigDrive: v.ConfigDrive, DiskConfig: v.DiskConfig, AccessIPv4: v.AccessIPv4, AccessIPv6: v.AccessIPv6, Locked: v.Locked,
 			LockedReason: v.LockedReason, LockedBy: v.LockedBy, System: db.AsJSON(v.System), Zone: v.AvailabilityZone, Host: v.Host, Node: v.Node, Reservation: v.ReservationID,
 			LaunchIndex: v.LaunchIndex, RootDevice: v.RootDevice, Progress: v.Progress, Wanted: db.AsJSON(v.Wanted), Groups: db.AsJSON(v.SecurityGroups),
-			Hints: db.AsJSON(v.Hints), Networks: interfaces(v.Networks), Fault: db.AsJSON(v.Fault), CreatedAt: db.At(v.CreatedAt), UpdatedAt: db.At(v.UpdatedAt)}
+			Hints: db.AsJSON(v.Hints), Networks: interfaces(v.Networks), Devices: db.AsJSON(v.Devices), Fault: db.AsJSON(v.Fault), CreatedAt: db.At(v.CreatedAt), UpdatedAt: db.At(v.UpdatedAt)}
 	}
 	return db.Insert(ctx, tx, "servers", rows...)
 }
@@ -124,6 +125,7 @@ type ServerPatch struct {
 	Metadata     *map[string]string
 	Networks     *[]compute.Interface
 	Wanted       *[]compute.NetworkRequest
+	Devices      *[]compute.BlockDevice
 	Fault        **compute.ServerFault
 	Progress     *int
 	LaunchedAt   *time.Time
@@ -201,6 +203,9 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	}
 	if p.Wanted != nil {
 		add("wanted_networks", db.AsJSON(*p.Wanted))
+	}
+	if p.Devices != nil {
+		add("devices", db.AsJSON(*p.Devices))
 	}
 	if p.Networks != nil {
 		add("networks", db.AsJSON(*p.Networks))

@@ -11,9 +11,10 @@ import (
 // statuses are those that depend on the version, or that the contract's rows do
 // not say.
 var statuses = map[string]func(rest.Version) int{
-	"POST /os-keypairs":        func(v rest.Version) int { return pick(v.AtLeast("2.2"), 201, 200) },
-	"DELETE /os-keypairs/{id}": func(v rest.Version) int { return pick(v.AtLeast("2.2"), 204, 202) },
-	"GET /versions/{id}":       func(rest.Version) int { return 200 },
+	"POST /os-keypairs":                               func(v rest.Version) int { return pick(v.AtLeast("2.2"), 201, 200) },
+	"DELETE /os-keypairs/{id}":                        func(v rest.Version) int { return pick(v.AtLeast("2.2"), 204, 202) },
+	"GET /versions/{id}":                              func(rest.Version) int { return 200 },
+	"POST /servers/{server_id}/os-volume_attachments": func(v rest.Version) int { return pick(v.AtLeast("2.101"), 202, 200) },
 	// the handlers give the answer themselves, which the rows do not know
 	"POST /servers/{id}/action addFloatingIp":    func(rest.Version) int { return 202 },
 	"POST /servers/{id}/action removeFloatingIp": func(rest.Version) int { return 202 },

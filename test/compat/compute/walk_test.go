@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"kilonova/internal/rest"
 	"kilonova/stack"
+	"kilonova/test/cinder"
 )
 
 // walker calls the compute API of a cloud as its administrator.
@@ -27,6 +29,7 @@ type walker struct {
 	project string
 	ids     map[string]string // what the paths' wildcards stand for
 	n       int               // for names
+	cinder  *cinder.Service
 	makers  map[string]func(*walker, rest.Version) request
 }
 
@@ -87,6 +90,10 @@ func newCloud(t *testing.T) *walker {
 	t.Helper()
 	config := stack.Dev(t.TempDir(), "127.0.0.1:0", 2)
 	config.Fake.LiveDelay = 60_000_000_000 // a minute: long enough to be looked at
+	block := cinder.New()
+	volumes := httptest.NewServer(block)
+	t.Cleanup(volumes.Close)
+	config.Peers = map[string]string{"volume": volumes.URL + "/v3"}
 	config.Default.UsageAudit, config.Default.UsageAuditPeriod = true, "hour"
 	config.Default.ShelvedOffload, config.Default.ReclaimInterval = -1, 3600 // for states that are passed over else
 	s, err := stack.StartDev(t.Context(), config, slog.New(slog.DiscardHandler), time.Now)
@@ -94,7 +101,9 @@ func newCloud(t *testing.T) *walker {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return cloudOf(t, s)
+	w := cloudOf(t, s)
+	w.cinder = block
+	return w
 }
 
 // cloudOf fills a cloud with one of each.
@@ -193,7 +202,7 @@ type request struct {
 
 // tables are the requests, by the operation's key in the contract. Whoever adds
 // operations adds a table.
-var tables = []map[string]func(*walker, rest.Version) request{requests, oldRequests, groupRequests, moveRequests, actionRequests, guestRequests}
+var tables = []map[string]func(*walker, rest.Version) request{requests, oldRequests, groupRequests, moveRequests, actionRequests, guestRequests, volumeRequests}
 
 // wildcards makes keys alike whatever the wildcards of their paths are called.
 var wildcards = regexp.MustCompile(`\{[^}]*\}`)

@@ -104,3 +104,30 @@ func (d *Driver) Unplug(ctx context.Context, nic hypervisor.NIC) error {
 		return nil
 	})
 }
+
+// SwapVolume implements hypervisor.VolumeSwapper.
+func (d *Driver) SwapVolume(ctx context.Context, id, oldID string, v hypervisor.Volume) error {
+	if err := v.Check(); err != nil {
+		return err
+	}
+	return d.do(ctx, SwapVolume, id, func() error {
+		g, err := d.find(id)
+		if err != nil {
+			return err
+		}
+		at := func(id string) int {
+			return slices.IndexFunc(g.Spec.Volumes, func(v hypervisor.Volume) bool { return v.ID == id })
+		}
+		i := at(oldID)
+		switch {
+		case i < 0 && at(v.ID) >= 0:
+			return nil
+		case i < 0:
+			return fault.NotFoundf("Guest %s has no volume %s.", id, oldID)
+		}
+		v.Secret, v.Device, v.Boot = "", g.Spec.Volumes[i].Device, g.Spec.Volumes[i].Boot
+		g.Spec.Volumes[i] = v
+		d.touched(id)
+		return nil
+	})
+}

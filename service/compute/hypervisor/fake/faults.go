@@ -17,6 +17,7 @@ const (
 	List            Verb = "list"
 	AttachVolume    Verb = "attach-volume"
 	DetachVolume    Verb = "detach-volume"
+	SwapVolume      Verb = "swap-volume"
 	AttachInterface Verb = "attach-interface"
 	DetachInterface Verb = "detach-interface"
 	Resources       Verb = "resources"

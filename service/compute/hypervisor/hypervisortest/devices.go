@@ -104,3 +104,20 @@ func (b *bench) interfacesOfStoppedGuest() {
 	}
 	b.want(g.ID, hypervisor.Shutdown)
 }
+
+func (b *bench) swapVolume() {
+	swapper := optional[hypervisor.VolumeSwapper](b)
+	g := b.create(b.Guest(b.t), true)
+	old, next := b.Volume(b.t), b.Volume(b.t)
+	if err := swapper.SwapVolume(b.ctx, g.ID, old.ID, next); !fault.Is(err, fault.NotFound) {
+		b.t.Errorf("swap of a volume that the guest has not: got %v, want a fault of kind not found", err)
+	}
+	b.must(b.d.AttachVolume(b.ctx, g.ID, old))
+	for range 2 {
+		b.must(swapper.SwapVolume(b.ctx, g.ID, old.ID, next))
+	}
+	b.must(b.d.DetachVolume(b.ctx, g.ID, next.ID))
+	if err := swapper.SwapVolume(b.ctx, g.ID, next.ID, old); !fault.Is(err, fault.NotFound) {
+		b.t.Errorf("swap of a volume that was detached: got %v, want a fault of kind not found", err)
+	}
+}

@@ -30,6 +30,7 @@ func Test(t *testing.T, h Harness) {
 		{"Volumes", (*bench).volumes},
 		{"VolumesOfStoppedGuest", (*bench).volumesOfStoppedGuest},
 		{"VolumeRefused", (*bench).volumeRefused},
+		{"SwapVolume", (*bench).swapVolume},
 		{"Interfaces", (*bench).interfaces},
 		{"InterfacesOfStoppedGuest", (*bench).interfacesOfStoppedGuest},
 		// host.go

@@ -1,0 +1,537 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"kilonova/internal/auth"
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/internal/task"
+	"kilonova/internal/undo"
+	"kilonova/service/compute"
+	"kilonova/service/compute/store"
+)
+
+// volumesHere reports a cloud without a volume service to those who need one.
+func (c *Control) volumesHere() error {
+	if c.Volumes == nil {
+		return fault.Invalidf("There is no volume service in this cloud.")
+	}
+	return nil
+}
+
+// Devices returns the volumes of a server; rule is the last part of the policy's name.
+func (c *Control) Devices(ctx context.Context, rule, id string) ([]compute.BlockDevice, error) {
+	s, err := c.ownServer(ctx, "os_compute_api:os-volumes-attachments:"+rule, id)
+	if err != nil {
+		return nil, err
+	}
+	return attachedDevices(s), nil
+}
+
+// attachedDevices are those that the volume service knows of.
+func attachedDevices(s *compute.Server) []compute.BlockDevice {
+	return slices.DeleteFunc(slices.Clone(s.Devices), func(d compute.BlockDevice) bool { return d.AttachmentID == "" })
+}
+
+func deviceOf(s *compute.Server, volumeID string) int {
+	return slices.IndexFunc(s.Devices, func(d compute.BlockDevice) bool { return d.VolumeID == volumeID })
+}
+
+// maxVolumes bounds the volumes of a server, as the letters of /dev/vd? do.
+const maxVolumes = 25
+
+// NewAttachment is a volume that a server shall have.
+type NewAttachment struct {
+	VolumeID, Device, Tag string
+	DeleteOnEnd           bool
+}
+
+// AttachVolume gives a server a volume. It is the server's from now on; the guest
+// gets it by a task.
+// Of old clients offloaded says whether they know that a server that is shelved
+// away can have one, multi that a volume can have several servers.
+func (c *Control) AttachVolume(ctx context.Context, id string, n NewAttachment, offloaded, multi bool) (device compute.BlockDevice, err error) {
+	s, err := c.ownServer(ctx, "os_compute_api:os-volumes-attachments:create", id)
+	if err != nil {
+		return device, err
+	}
+	if err := c.volumesHere(); err != nil {
+		return device, err
+	}
+	if err := c.unlocked(ctx, s); err != nil {
+		return device, err
+	}
+	if ok, why := compute.Allows(compute.AttachVolume, id, s.State, s.Task); !ok {
+		return device, fault.Conflictf("%s", why)
+	}
+	if s.State == compute.ShelvedOffloaded && !offloaded {
+		return device, fault.Conflictf("Cannot '%s' instance %s while it is in vm_state %s", compute.AttachVolume, id, s.State)
+	}
+	if deviceOf(s, n.VolumeID) >= 0 && s.Devices[deviceOf(s, n.VolumeID)].AttachmentID != "" {
+		return device, fault.Invalidf("Invalid volume: volume %s already attached", n.VolumeID)
+	}
+	v, err := c.Volumes.Volume(ctx, n.VolumeID)
+	if err != nil {
+		return device, err
+	}
+	if v.Multiattach && !multi {
+		return device, fault.Invalidf("Multiattach volumes are only supported starting with compute API version 2.60.")
+	}
+	if v.Status != "available" && !(v.Multiattach && v.Status == "in-use") {
+		return device, fault.Invalidf("Invalid volume: volume '%s' status must be 'available'. Currently in '%s'", n.VolumeID, v.Status)
+	}
+	device = compute.BlockDevice{ID: newID(), Source: "volume", VolumeID: n.VolumeID, Device: n.Device, Tag: n.Tag, DeleteOnEnd: n.DeleteOnEnd}
+	// Noted before it is reserved: should this process die in between, the end of
+	// the server gives the reservation back.
+	err = c.changeDevices(ctx, id, func(all []compute.BlockDevice) ([]compute.BlockDevice, error) {
+		all = withoutVolume(all, n.VolumeID)
+		if len(all) >= maxVolumes {
+			return nil, fault.Forbiddenf("The maximum allowed number of disk devices (%d) to attach to a single instance has been exceeded.", maxVolumes+1)
+		}
+		if device.Device, err = freeDevice(all, s, n.Device); err != nil {
+			return nil, err
+		}
+		return append(all, device), nil
+	})
+	if err != nil {
+		return device, err
+	}
+	if device.AttachmentID, err = c.Volumes.Reserve(ctx, n.VolumeID, id); err != nil {
+		return device, errors.Join(err, c.dropDevice(ctx, id, n.VolumeID))
+	}
+	return device, c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.changeDevicesIn(ctx, tx, id, func(all []compute.BlockDevice) ([]compute.BlockDevice, error) {
+			return append(withoutVolume(all, n.VolumeID), device), nil
+		}); err != nil {
+			return err
+		}
+		if err := c.act(ctx, tx, id, "attach_volume"); err != nil {
+			return err
+		}
+		return c.add(ctx, tx, taskAttachVolume, id, n.VolumeID)
+	})
+}
+
+// freeDevice is the name of a server's next disk; one that was asked for must be free.
+func freeDevice(all []compute.BlockDevice, s *compute.Server, asked string) (string, error) {
+	taken := map[string]bool{s.RootDevice: true}
+	for _, d := range all {
+		taken[d.Device] = true
+	}
+	if asked != "" {
+		if taken[asked] {
+			return "", fault.Conflictf("The supplied device path (%s) is in use.", asked)
+		}
+		return asked, nil
+	}
+	for letter := 'b'; letter <= 'z'; letter++ {
+		if name := "/dev/vd" + string(letter); !taken[name] {
+			return name, nil
+		}
+	}
+	return "", fault.Forbiddenf("Instance %s has no name left for a further disk.", s.ID)
+}
+
+func withoutVolume(all []compute.BlockDevice, volumeID string) []compute.BlockDevice {
+	return slices.DeleteFunc(slices.Clone(all), func(d compute.BlockDevice) bool { return d.VolumeID == volumeID })
+}
+
+// changeDevices changes what is known of a server's volumes, as they are now. A
+// server that is gone, or going, gets no further one.
+func (c *Control) changeDevices(ctx context.Context, id string, change func([]compute.BlockDevice) ([]compute.BlockDevice, error)) error {
+	return c.Store.Tx(ctx, func(tx *db.Tx) error { return c.changeDevicesIn(ctx, tx, id, change) })
+}
+
+func (c *Control) changeDevicesIn(ctx context.Context, tx *db.Tx, id string, change func([]compute.BlockDevice) ([]compute.BlockDevice, error)) error {
+	s, err := c.Store.Server(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	after, err := change(s.Devices)
+	if err != nil {
+		return err
+	}
+	if len(after) > len(s.Devices) && (s.Task == compute.Deleting || !s.DeletedAt.IsZero()) {
+		return fault.Conflictf("Cannot '%s' instance %s while it is in task_state %s", compute.AttachVolume, id, compute.Deleting)
+	}
+	_, err = c.Store.UpdateServer(ctx, tx, id, store.ServerPatch{Devices: &after}, store.Expect{Existing: true}, c.Now())
+	return err
+}
+
+func (c *Control) dropDevice(ctx context.Context, id, volumeID string) error {
+	return c.changeDevices(ctx, id, func(all []compute.BlockDevice) ([]compute.BlockDevice, error) {
+		return withoutVolume(all, volumeID), nil
+	})
+}
+
+// DetachVolume begins to take a volume from a server.
+func (c *Control) DetachVolume(ctx context.Context, id, volumeID string) error {
+	s, err := c.ownServer(ctx, "os_compute_api:os-volumes-attachments:delete", id)
+	if err != nil {
+		return err
+	}
+	if err := c.volumesHere(); err != nil {
+		return err
+	}
+	if err := c.unlocked(ctx, s); err != nil {
+		return err
+	}
+	if ok, why := compute.Allows(compute.DetachVolume, id, s.State, s.Task); !ok {
+		return fault.Conflictf("%s", why)
+	}
+	i := deviceOf(s, volumeID)
+	if i < 0 || s.Devices[i].AttachmentID == "" {
+		return fault.NotFoundf("volume_id not found: %s", volumeID)
+	}
+	if s.Devices[i].Boot && s.State != compute.ShelvedOffloaded {
+		return fault.Forbiddenf("Cannot detach a root device volume")
+	}
+	if err := c.Volumes.Detaching(ctx, volumeID, true); err != nil {
+		return err
+	}
+	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.act(ctx, tx, id, "detach_volume"); err != nil {
+			return err
+		}
+		return c.add(ctx, tx, taskDetachVolume, id, volumeID)
+	})
+	if err != nil {
+		return errors.Join(err, c.Volumes.Detaching(ctx, volumeID, false))
+	}
+	return nil
+}
+
+// KeepVolume says whether a server's volume goes with it.
+func (c *Control) KeepVolume(ctx context.Context, id, volumeID string, check func(compute.BlockDevice) error, deleteOnEnd bool) error {
+	s, err := c.ownServer(ctx, "os_compute_api:os-volumes-attachments:update", id)
+	if err != nil {
+		return err
+	}
+	i := deviceOf(s, volumeID)
+	if i < 0 || s.Devices[i].AttachmentID == "" {
+		return fault.NotFoundf("Instance %s is not attached to volume %s", id, volumeID)
+	}
+	if err := check(s.Devices[i]); err != nil {
+		return err
+	}
+	return c.changeDevices(ctx, id, func(all []compute.BlockDevice) ([]compute.BlockDevice, error) {
+		after := slices.Clone(all)
+		for j := range after {
+			if after[j].VolumeID == volumeID {
+				after[j].DeleteOnEnd = deleteOnEnd
+			}
+		}
+		return after, nil
+	})
+}
+
+// connector is what the volume service is told of a host that shall be let in.
+func (c *Control) connector(ctx context.Context, host string) (map[string]any, error) {
+	h, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, host)
+	if err != nil {
+		return nil, err
+	}
+	connector := map[string]any{"host": h.Name, "ip": h.Resources.HostIP, "platform": "x86_64", "os_type": "linux", "multipath": false, "do_local_attach": false}
+	if h.Resources.Initiator != "" {
+		connector["initiator"] = h.Resources.Initiator
+	}
+	return connector, nil
+}
+
+// connect has a host let in to a server's volumes; those where it is already are
+// left alone. The volumes are taken over in s.
+func (c *Control) connect(ctx context.Context, s *compute.Server, host string, only string) error {
+	for i := range s.Devices {
+		d := &s.Devices[i]
+		if d.AttachmentID == "" || d.Host == host && len(d.Connection) > 0 || only != "" && d.VolumeID != only {
+			continue
+		}
+		connector, err := c.connector(ctx, host)
+		if err != nil {
+			return err
+		}
+		if d.Connection, err = c.Volumes.Connect(ctx, d.AttachmentID, connector); err != nil {
+			return err
+		}
+		d.Host = host
+		connected := *d
+		if err := c.changeDevices(ctx, s.ID, func(all []compute.BlockDevice) ([]compute.BlockDevice, error) {
+			after := slices.Clone(all)
+			if j := slices.IndexFunc(after, func(x compute.BlockDevice) bool { return x.ID == connected.ID }); j >= 0 {
+				after[j].Host, after[j].Connection = connected.Host, connected.Connection
+			}
+			return after, nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attachVolume is the task that brings a volume into a guest. A server without a
+// host gets it when it comes to one.
+func (c *Control) attachVolume(ctx context.Context, run *task.Run, s *compute.Server) error {
+	var volumeID string
+	if err := run.Payload(&volumeID); err != nil {
+		return err
+	}
+	i := deviceOf(s, volumeID)
+	if i < 0 {
+		return nil
+	}
+	var progress compute.Progress
+	var err error
+	if s.Host != "" {
+		if err = c.connect(ctx, s, s.Host, volumeID); err == nil {
+			request := compute.VolumeRequest{ServerID: s.ID, Device: s.Devices[i]}
+			progress, err = work(ctx, c, compute.AttachVolumeCall, s.Host, workID(run), request, run.Created.Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
+		}
+		if err == nil {
+			err = c.Volumes.Complete(ctx, s.Devices[i].AttachmentID)
+		}
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errAbandoned) { // the guest did not take it: it is given back
+			if backErr := errors.Join(c.Volumes.Release(ctx, s.Devices[i].AttachmentID), c.dropDevice(ctx, s.ID, volumeID)); backErr != nil {
+				return backErr
+			}
+		}
+	}
+	if err == nil && s.Host == "" {
+		progress.Power = s.Power
+	}
+	return c.settle(ctx, run, s, store.ServerPatch{}, progress, "compute_attach_volume", err)
+}
+
+// detachVolume is the task that takes a volume from a guest and gives it back.
+func (c *Control) detachVolume(ctx context.Context, run *task.Run, s *compute.Server) error {
+	var volumeID string
+	if err := run.Payload(&volumeID); err != nil {
+		return err
+	}
+	i := deviceOf(s, volumeID)
+	if i < 0 {
+		return nil
+	}
+	progress, err := compute.Progress{Done: true, Power: s.Power}, error(nil)
+	if s.Host != "" {
+		request := compute.VolumeRequest{ServerID: s.ID, Device: s.Devices[i]}
+		progress, err = work(ctx, c, compute.DetachVolumeCall, s.Host, workID(run), request, run.Created.Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
+	}
+	if err == nil {
+		err = errors.Join(c.Volumes.Release(ctx, s.Devices[i].AttachmentID), c.dropDevice(ctx, s.ID, volumeID))
+	} else if ctx.Err() == nil && !errors.Is(err, errAbandoned) {
+		if rollErr := c.Volumes.Detaching(ctx, volumeID, false); rollErr != nil {
+			c.Log.Warn("a volume that was not detached is shown as if it were on its way", "volume", volumeID, "error", rollErr)
+		}
+	}
+	return c.settle(ctx, run, s, store.ServerPatch{}, progress, "compute_detach_volume", err)
+}
+
+// dropVolumes gives back the volumes of a server that ends, and deletes those that
+// go with it. What was reserved by a call that was cut off goes with them.
+func (c *Control) dropVolumes(ctx context.Context, s *compute.Server) error {
+	if len(s.Devices) == 0 || c.Volumes == nil {
+		return nil
+	}
+	held, err := c.Volumes.Held(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	for _, h := range held {
+		if err := c.Volumes.Release(ctx, h.AttachmentID); err != nil {
+			return err
+		}
+	}
+	for _, d := range s.Devices {
+		if !d.DeleteOnEnd {
+			continue
+		}
+		if err := c.Volumes.Delete(ctx, d.VolumeID); err != nil && !fault.Is(err, fault.NotFound) {
+			if fault.Is(err, fault.Unavailable) {
+				return err
+			}
+			c.Log.Warn("a volume that should go with its server stays", "server", s.ID, "volume", d.VolumeID, "error", err)
+		}
+	}
+	return nil
+}
+
+// volumePause is how often a volume on its way is looked at.
+const volumePause = 500 * time.Millisecond
+
+// awaitVolume waits until a volume can be used.
+func (c *Control) awaitVolume(ctx context.Context, id string, deadline time.Time, check func() error) error {
+	for {
+		v, err := c.Volumes.Volume(ctx, id)
+		if err != nil {
+			return err
+		}
+		switch v.Status {
+		case "available", "reserved", "attaching", "in-use":
+			return nil
+		case "creating", "downloading", "copying":
+		default:
+			return fault.Invalidf("Build of instance aborted: Volume %s did not finish being created: its status is %s.", id, v.Status)
+		}
+		if c.Now().After(deadline) {
+			return fault.New(fault.Unavailable, "Build of instance aborted: Volume %s is still %s.", id, v.Status)
+		}
+		if err := check(); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(volumePause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// ensureVolumes has the volumes of a new server ready for a host.
+func (c *Control) ensureVolumes(ctx context.Context, s *compute.Server, host string, deadline time.Time) error {
+	if len(s.Devices) == 0 {
+		return nil
+	}
+	check := func() error { return c.stillWanted(ctx, s) }
+	if err := c.advance(ctx, s, store.ServerPatch{Task: ptr(compute.BlockMapping)}); err != nil {
+		return err
+	}
+	held, err := c.Volumes.Held(ctx, s.ID)
+	if err != nil {
+		return err
+	}
+	for i := range s.Devices {
+		d := &s.Devices[i]
+		if d.AttachmentID != "" {
+			continue
+		}
+		if err := c.awaitVolume(ctx, d.VolumeID, deadline, check); err != nil {
+			return err
+		}
+		if j := slices.IndexFunc(held, func(h compute.Held) bool { return h.VolumeID == d.VolumeID }); j >= 0 {
+			d.AttachmentID = held[j].AttachmentID
+		} else if d.AttachmentID, err = c.Volumes.Reserve(ctx, d.VolumeID, s.ID); err != nil {
+			return err
+		}
+		if err := c.advance(ctx, s, store.ServerPatch{Devices: &s.Devices}); err != nil {
+			return err
+		}
+	}
+	return c.connect(ctx, s, host, "")
+}
+
+// completeVolumes says of a new server's volumes that its guest has them.
+func (c *Control) completeVolumes(ctx context.Context, s *compute.Server) error {
+	for _, d := range s.Devices {
+		if err := c.Volumes.Complete(ctx, d.AttachmentID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// MayVolumes asks the policy about what old clients do with volumes by compute.
+func (c *Control) MayVolumes(ctx context.Context, rule string) error {
+	if err := c.Policy.Enforce(ctx, "os_compute_api:os-volumes:"+rule, auth.Own(ctx)); err != nil {
+		return err
+	}
+	return c.volumesHere()
+}
+
+// SwapVolume has a guest's volume copied to another, which takes its place. The
+// volume service asks for it while it moves a volume.
+func (c *Control) SwapVolume(ctx context.Context, id, oldID, newID string) (err error) {
+	s, err := c.ownServer(ctx, "os_compute_api:os-volumes-attachments:swap", id)
+	if err != nil {
+		return err
+	}
+	if err := c.volumesHere(); err != nil {
+		return err
+	}
+	if err := c.unlocked(ctx, s); err != nil {
+		return err
+	}
+	if ok, why := compute.Allows(compute.SwapVolume, id, s.State, s.Task); !ok {
+		return fault.Conflictf("%s", why)
+	}
+	i := deviceOf(s, oldID)
+	if i < 0 || s.Devices[i].AttachmentID == "" {
+		return fault.NotFoundf("Instance %s is not attached to volume %s", id, oldID)
+	}
+	was, err := c.Volumes.Volume(ctx, oldID)
+	if err != nil {
+		return err
+	}
+	v, err := c.Volumes.Volume(ctx, newID)
+	if err != nil {
+		return err
+	}
+	if v.Status != "available" || v.SizeGB < was.SizeGB {
+		return fault.Invalidf("Invalid volume: volume '%s' must be available and have at least %d GB to take the place of '%s'.", newID, was.SizeGB, oldID)
+	}
+	var u undo.Stack
+	defer u.Run(ctx, &err)
+	if err := c.Volumes.Detaching(ctx, oldID, true); err != nil {
+		return err
+	}
+	u.Add("roll detaching", func(ctx context.Context) error { return c.Volumes.Detaching(ctx, oldID, false) })
+	next := s.Devices[i]
+	next.VolumeID, next.Host, next.Connection = newID, "", nil
+	if next.AttachmentID, err = c.Volumes.Reserve(ctx, newID, id); err != nil {
+		return err
+	}
+	u.Add("release volume", func(ctx context.Context) error { return c.Volumes.Release(ctx, next.AttachmentID) })
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.act(ctx, tx, id, "swap_volume"); err != nil {
+			return err
+		}
+		return c.add(ctx, tx, taskSwapVolume, id, swapState{Old: s.Devices[i], New: next})
+	})
+}
+
+type swapState struct {
+	Old compute.BlockDevice `json:"old"`
+	New compute.BlockDevice `json:"new"`
+}
+
+// swapVolume is the task that has the guest's host do it.
+func (c *Control) swapVolume(ctx context.Context, run *task.Run, s *compute.Server) error {
+	var state swapState
+	if err := run.Payload(&state); err != nil {
+		return err
+	}
+	connector, err := c.connector(ctx, s.Host)
+	if err == nil {
+		state.New.Host = s.Host
+		state.New.Connection, err = c.Volumes.Connect(ctx, state.New.AttachmentID, connector)
+	}
+	progress := compute.Progress{Power: s.Power}
+	if err == nil {
+		request := compute.VolumeRequest{ServerID: s.ID, Device: state.New, Replaces: state.Old.VolumeID}
+		progress, err = work(ctx, c, compute.AttachVolumeCall, s.Host, workID(run), request, run.Created.Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
+	}
+	switch {
+	case err == nil:
+		err = errors.Join(c.Volumes.Complete(ctx, state.New.AttachmentID), c.Volumes.Release(ctx, state.Old.AttachmentID),
+			c.changeDevices(ctx, s.ID, func(all []compute.BlockDevice) ([]compute.BlockDevice, error) {
+				after := slices.Clone(all)
+				for j := range after {
+					if after[j].VolumeID == state.Old.VolumeID {
+						after[j] = state.New
+					}
+				}
+				return after, nil
+			}))
+	case ctx.Err() == nil && !errors.Is(err, errAbandoned):
+		if backErr := c.Volumes.Release(ctx, state.New.AttachmentID); backErr != nil {
+			return backErr
+		}
+		if rollErr := c.Volumes.Detaching(ctx, state.Old.VolumeID, false); rollErr != nil {
+			c.Log.Warn("a volume that was not swapped is shown as if it were on its way", "volume", state.Old.VolumeID, "error", rollErr)
+		}
+	}
+	return c.settle(ctx, run, s, store.ServerPatch{}, progress, "compute_swap_volume", err)
+}

@@ -1,0 +1,279 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"kilonova/internal/auth"
+	"kilonova/internal/fault"
+	"kilonova/internal/peer"
+	"kilonova/service/compute"
+)
+
+// Volumes is the Block Storage service, at a version that knows attachments (3.44
+// and newer). What a user asks for is asked as that user; what is done to attach a
+// volume to a host is done as this service's own user, who may.
+type Volumes struct{ Client *peer.Client }
+
+var (
+	_ compute.Volumes    = (*Volumes)(nil)
+	_ compute.OldVolumes = (*Volumes)(nil)
+)
+
+const volumeVersion = "volume 3.48"
+
+func (v *Volumes) do(ctx context.Context, method, path string, in, out any) error {
+	return v.Client.Do(ctx, peer.Call{Method: method, Path: path, In: in, Out: out, AsCaller: auth.From(ctx) != nil, Version: volumeVersion})
+}
+
+type cinderTime struct{ time.Time }
+
+// UnmarshalJSON implements json.Unmarshaler: the service gives no zone and means UTC.
+func (t *cinderTime) UnmarshalJSON(data []byte) error {
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil || text == "" {
+		return err
+	}
+	at, err := time.Parse("2006-01-02T15:04:05.999999", text)
+	if err != nil {
+		at, err = time.Parse(time.RFC3339, text)
+	}
+	t.Time = at
+	return err
+}
+
+type volume struct {
+	ID          string            `json:"id"`
+	Name        *string           `json:"name"`
+	Description *string           `json:"description"`
+	Status      string            `json:"status"`
+	Zone        *string           `json:"availability_zone"`
+	Type        *string           `json:"volume_type"`
+	Size        int               `json:"size"`
+	Bootable    string            `json:"bootable"`
+	Multiattach bool              `json:"multiattach"`
+	SnapshotID  *string           `json:"snapshot_id"`
+	Metadata    map[string]string `json:"metadata"`
+	Image       map[string]string `json:"volume_image_metadata"`
+	CreatedAt   cinderTime        `json:"created_at"`
+	Attachments []struct {
+		ServerID     string  `json:"server_id"`
+		Device       *string `json:"device"`
+		AttachmentID string  `json:"attachment_id"`
+	} `json:"attachments"`
+}
+
+func textOf(p *string) string {
+	if p == nil {
+		return ""
+	}
+	return *p
+}
+
+// imageBase are the members of an image that a volume made from it keeps beside
+// the image's properties.
+var imageBase = map[string]bool{"image_id": true, "image_name": true, "container_format": true, "disk_format": true, "checksum": true, "min_disk": true, "min_ram": true, "size": true}
+
+func (x volume) volume() compute.Volume {
+	v := compute.Volume{ID: x.ID, Name: textOf(x.Name), Description: textOf(x.Description), Status: x.Status, Zone: textOf(x.Zone), Type: textOf(x.Type),
+		SizeGB: x.Size, Bootable: x.Bootable == "true", Multiattach: x.Multiattach, SnapshotID: textOf(x.SnapshotID), Metadata: x.Metadata, CreatedAt: x.CreatedAt.Time}
+	for _, a := range x.Attachments {
+		v.Attachments = append(v.Attachments, compute.VolumeUse{ServerID: a.ServerID, Device: textOf(a.Device), AttachmentID: a.AttachmentID})
+	}
+	m := compute.ImageMeta{Name: x.Image["image_name"], DiskFormat: x.Image["disk_format"], ContainerFormat: x.Image["container_format"], Checksum: x.Image["checksum"],
+		Properties: map[string]string{}}
+	m.MinDiskGB, _ = strconv.Atoi(x.Image["min_disk"])
+	m.MinRAMMB, _ = strconv.Atoi(x.Image["min_ram"])
+	for name, value := range x.Image {
+		if !imageBase[name] {
+			m.Properties[name] = value
+		}
+	}
+	v.ImageMeta = m
+	return v
+}
+
+type volumeBody struct {
+	Volume volume `json:"volume"`
+}
+
+// Volume implements compute.Volumes.
+func (v *Volumes) Volume(ctx context.Context, id string) (compute.Volume, error) {
+	var out volumeBody
+	err := v.do(ctx, http.MethodGet, "/volumes/"+url.PathEscape(id), nil, &out)
+	if fault.Is(err, fault.NotFound) {
+		return compute.Volume{}, fault.NotFoundf("Volume %s could not be found.", id)
+	}
+	return out.Volume.volume(), err
+}
+
+// Create implements compute.Volumes.
+func (v *Volumes) Create(ctx context.Context, n compute.NewVolume) (compute.Volume, error) {
+	spec := object{"size": n.SizeGB, "name": n.Name, "description": n.Description}
+	for name, value := range map[string]string{"imageRef": n.ImageID, "snapshot_id": n.SnapshotID, "volume_type": n.Type, "availability_zone": n.Zone} {
+		if value != "" {
+			spec[name] = value
+		}
+	}
+	if len(n.Metadata) > 0 {
+		spec["metadata"] = n.Metadata
+	}
+	var out volumeBody
+	err := v.do(ctx, http.MethodPost, "/volumes", object{"volume": spec}, &out)
+	return out.Volume.volume(), overLimit(err)
+}
+
+// overLimit says of the service's 413 and of a refusal by quota what they are.
+func overLimit(err error) error {
+	if fault.Is(err, fault.TooLarge) || fault.Is(err, fault.OverLimit) {
+		return fault.New(fault.OverLimit, "%w", err)
+	}
+	return err
+}
+
+// Delete implements compute.Volumes.
+func (v *Volumes) Delete(ctx context.Context, id string) error {
+	err := v.do(ctx, http.MethodDelete, "/volumes/"+url.PathEscape(id), nil, nil)
+	if fault.Is(err, fault.NotFound) {
+		return fault.NotFoundf("Volume %s could not be found.", id)
+	}
+	return err
+}
+
+// List implements compute.OldVolumes.
+func (v *Volumes) List(ctx context.Context) ([]compute.Volume, error) {
+	var out struct {
+		Volumes []volume `json:"volumes"`
+	}
+	err := v.do(ctx, http.MethodGet, "/volumes/detail", nil, &out)
+	var all []compute.Volume
+	for _, x := range out.Volumes {
+		all = append(all, x.volume())
+	}
+	return all, err
+}
+
+// Reserve implements compute.Volumes.
+func (v *Volumes) Reserve(ctx context.Context, volumeID, serverID string) (string, error) {
+	var out attachmentBody
+	err := v.do(ctx, http.MethodPost, "/attachments", object{"attachment": object{"volume_uuid": volumeID, "instance_uuid": serverID, "connector": nil}}, &out)
+	if fault.Is(err, fault.Conflict) { // not available: upstream's face says 400
+		return "", fault.New(fault.Invalid, "%w", err)
+	}
+	return out.Attachment.ID, err
+}
+
+type attachmentBody struct {
+	Attachment struct {
+		ID         string          `json:"id"`
+		Connection json.RawMessage `json:"connection_info"`
+	} `json:"attachment"`
+}
+
+// Connect implements compute.Volumes.
+func (v *Volumes) Connect(ctx context.Context, attachmentID string, connector map[string]any) (json.RawMessage, error) {
+	var out attachmentBody
+	err := v.do(ctx, http.MethodPut, "/attachments/"+url.PathEscape(attachmentID), object{"attachment": object{"connector": connector}}, &out)
+	return out.Attachment.Connection, err
+}
+
+// Complete implements compute.Volumes.
+func (v *Volumes) Complete(ctx context.Context, attachmentID string) error {
+	return v.do(ctx, http.MethodPost, "/attachments/"+url.PathEscape(attachmentID)+"/action", object{"os-complete": attachmentID}, nil)
+}
+
+// Release implements compute.Volumes.
+func (v *Volumes) Release(ctx context.Context, attachmentID string) error {
+	err := v.do(ctx, http.MethodDelete, "/attachments/"+url.PathEscape(attachmentID), nil, nil)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// Held implements compute.Volumes.
+func (v *Volumes) Held(ctx context.Context, serverID string) ([]compute.Held, error) {
+	var out struct {
+		Attachments []struct {
+			ID       string `json:"id"`
+			VolumeID string `json:"volume_id"`
+		} `json:"attachments"`
+	}
+	err := v.do(ctx, http.MethodGet, "/attachments?"+url.Values{"instance_id": {serverID}, "all_tenants": {"1"}}.Encode(), nil, &out)
+	var held []compute.Held
+	for _, a := range out.Attachments {
+		held = append(held, compute.Held{AttachmentID: a.ID, VolumeID: a.VolumeID})
+	}
+	return held, err
+}
+
+// Detaching implements compute.Volumes.
+func (v *Volumes) Detaching(ctx context.Context, volumeID string, begin bool) error {
+	action := "os-roll_detaching"
+	if begin {
+		action = "os-begin_detaching"
+	}
+	return v.do(ctx, http.MethodPost, "/volumes/"+url.PathEscape(volumeID)+"/action", object{action: object{}}, nil)
+}
+
+type volumeSnapshot struct {
+	ID          string     `json:"id"`
+	Name        *string    `json:"name"`
+	Description *string    `json:"description"`
+	VolumeID    string     `json:"volume_id"`
+	Status      string     `json:"status"`
+	Size        int        `json:"size"`
+	CreatedAt   cinderTime `json:"created_at"`
+}
+
+func (x volumeSnapshot) snapshot() compute.VolumeSnapshot {
+	return compute.VolumeSnapshot{ID: x.ID, Name: textOf(x.Name), Description: textOf(x.Description), VolumeID: x.VolumeID, Status: x.Status, SizeGB: x.Size,
+		CreatedAt: x.CreatedAt.Time}
+}
+
+type volumeSnapshotBody struct {
+	Snapshot volumeSnapshot `json:"snapshot"`
+}
+
+// Snapshot implements compute.Volumes.
+func (v *Volumes) Snapshot(ctx context.Context, id string) (compute.VolumeSnapshot, error) {
+	var out volumeSnapshotBody
+	err := v.do(ctx, http.MethodGet, "/snapshots/"+url.PathEscape(id), nil, &out)
+	if fault.Is(err, fault.NotFound) {
+		return compute.VolumeSnapshot{}, fault.NotFoundf("Snapshot %s could not be found.", id)
+	}
+	return out.Snapshot.snapshot(), err
+}
+
+// Snapshots implements compute.OldVolumes.
+func (v *Volumes) Snapshots(ctx context.Context) ([]compute.VolumeSnapshot, error) {
+	var out struct {
+		Snapshots []volumeSnapshot `json:"snapshots"`
+	}
+	err := v.do(ctx, http.MethodGet, "/snapshots/detail", nil, &out)
+	var all []compute.VolumeSnapshot
+	for _, x := range out.Snapshots {
+		all = append(all, x.snapshot())
+	}
+	return all, err
+}
+
+// CreateSnapshot implements compute.OldVolumes.
+func (v *Volumes) CreateSnapshot(ctx context.Context, volumeID, name, description string, force bool) (compute.VolumeSnapshot, error) {
+	var out volumeSnapshotBody
+	err := v.do(ctx, http.MethodPost, "/snapshots", object{"snapshot": object{"volume_id": volumeID, "name": name, "description": description, "force": force}}, &out)
+	return out.Snapshot.snapshot(), overLimit(err)
+}
+
+// DeleteSnapshot implements compute.OldVolumes.
+func (v *Volumes) DeleteSnapshot(ctx context.Context, id string) error {
+	err := v.do(ctx, http.MethodDelete, "/snapshots/"+url.PathEscape(id), nil, nil)
+	if fault.Is(err, fault.NotFound) {
+		return fault.NotFoundf("Snapshot %s could not be found.", id)
+	}
+	return err
+}

@@ -1,0 +1,156 @@
+package cloud
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/volumeattach"
+
+	"kilonova/stack"
+	"kilonova/test/cinder"
+)
+
+// withVolumes starts a cloud whose catalog has a volume service, in both forms.
+func withVolumes(t *testing.T, test func(t *testing.T, c *cloud, volumes *cinder.Service)) {
+	for name, start := range map[string]func(*testing.T, func(*stack.Config)) *cloud{"one": oneWith, "split": splitWith} {
+		t.Run(name, func(t *testing.T) {
+			volumes := cinder.New()
+			served := httptest.NewServer(volumes)
+			t.Cleanup(served.Close)
+			c := start(t, func(c *stack.Config) {
+				if c.Peers == nil {
+					c.Peers = map[string]string{}
+				}
+				c.Peers["volume"] = served.URL + "/v3"
+			})
+			hostsUp(t, c)
+			test(t, c, volumes)
+		})
+	}
+}
+
+func statusOf(t *testing.T, u *user, id string) func() string {
+	return func() string {
+		s, err := servers.Get(t.Context(), u.compute, id).Extract()
+		if err != nil {
+			return err.Error()
+		}
+		if s.Status == "ACTIVE" {
+			return ""
+		}
+		return fmt.Sprint(s.Status, " ", s.Fault.Message)
+	}
+}
+
+func goneServer(t *testing.T, u *user, id string) {
+	t.Helper()
+	if err := servers.Delete(t.Context(), u.compute, id).ExtractErr(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "server's end", func() string {
+		if _, err := servers.Get(t.Context(), u.compute, id).Extract(); gophercloud.ResponseCodeIs(err, 404) {
+			return ""
+		}
+		return "it is there"
+	})
+}
+
+func TestVolumesComeAndGo(t *testing.T) {
+	withVolumes(t, func(t *testing.T, c *cloud, volumes *cinder.Service) {
+		u := c.demo
+		s, err := servers.Create(t.Context(), u.compute, servers.CreateOpts{Name: "s", FlavorRef: "1", ImageRef: imageID(t, u),
+			Networks: []servers.Network{{UUID: networkID(t, u, "private")}}}, nil).Extract()
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "server", statusOf(t, u, s.ID))
+		kept, gone := volumes.Add(1, false), volumes.Add(2, false)
+		for _, id := range []string{kept, gone} {
+			a, err := volumeattach.Create(t.Context(), u.compute, s.ID, volumeattach.CreateOpts{VolumeID: id, DeleteOnTermination: id == gone}).Extract()
+			if err != nil || a.VolumeID != id {
+				t.Fatalf("%+v, %v", a, err)
+			}
+			eventually(t, "volume in use", func() string { return is("in-use", volumes.Status(id)) })
+		}
+		if _, err := volumeattach.Create(t.Context(), u.compute, s.ID, volumeattach.CreateOpts{VolumeID: kept}).Extract(); !gophercloud.ResponseCodeIs(err, 400) {
+			t.Errorf("a volume is attached twice: %v", err)
+		}
+		if err := servers.Reboot(t.Context(), u.compute, s.ID, servers.RebootOpts{Type: servers.HardReboot}).ExtractErr(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "server after its reboot", statusOf(t, u, s.ID))
+		if err := volumeattach.Delete(t.Context(), u.compute, s.ID, kept).ExtractErr(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "volume free", func() string { return is("available", volumes.Status(kept)) })
+		eventually(t, "one attachment", func() string {
+			pages, err := volumeattach.List(u.compute, s.ID).AllPages(t.Context())
+			if err != nil {
+				return err.Error()
+			}
+			all, err := volumeattach.ExtractVolumeAttachments(pages)
+			if err != nil || len(all) != 1 || all[0].VolumeID != gone || all[0].Device != "/dev/vdc" {
+				return fmt.Sprint(all, err)
+			}
+			return ""
+		})
+		goneServer(t, u, s.ID)
+		if left := volumes.Left(); len(left) != 1 || left[0] != "volume "+kept {
+			t.Errorf("left are %v", left)
+		}
+	})
+}
+
+func TestServersBootFromVolumes(t *testing.T) {
+	withVolumes(t, func(t *testing.T, c *cloud, volumes *cinder.Service) {
+		u := c.demo
+		data := volumes.Add(1, false)
+		disks := []servers.BlockDevice{
+			{SourceType: servers.SourceImage, DestinationType: servers.DestinationVolume, UUID: imageID(t, u), VolumeSize: 2, BootIndex: 0, DeleteOnTermination: true},
+			{SourceType: servers.SourceVolume, DestinationType: servers.DestinationVolume, UUID: data, BootIndex: -1},
+			{SourceType: servers.SourceBlank, DestinationType: servers.DestinationVolume, VolumeSize: 1, BootIndex: -1, DeleteOnTermination: true},
+		}
+		opts := servers.CreateOpts{Name: "s", FlavorRef: "1", Networks: []servers.Network{{UUID: networkID(t, u, "private")}}, BlockDevice: disks}
+		s, err := servers.Create(t.Context(), u.compute, opts, nil).Extract()
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "server", statusOf(t, u, s.ID))
+		shown, err := servers.Get(t.Context(), u.compute, s.ID).Extract()
+		if err != nil || len(shown.AttachedVolumes) != 3 || len(shown.Image) != 0 {
+			t.Errorf("%+v, %v", shown, err)
+		}
+		if err := volumeattach.Delete(t.Context(), u.compute, s.ID, shown.AttachedVolumes[0].ID).ExtractErr(); !gophercloud.ResponseCodeIs(err, 403) {
+			t.Errorf("the root disk is taken away: %v", err)
+		}
+		goneServer(t, u, s.ID)
+		if left := volumes.Left(); len(left) != 1 || left[0] != "volume "+data {
+			t.Errorf("left are %v", left)
+		}
+
+		for name, wrong := range map[string][]servers.BlockDevice{
+			"nothing to boot from": disks[1:],
+			"two to boot from":     {disks[0], disks[0]},
+			"no such volume":       {disks[0], {SourceType: servers.SourceVolume, DestinationType: servers.DestinationVolume, UUID: s.ID, BootIndex: -1}},
+			"no size":              {{SourceType: servers.SourceImage, DestinationType: servers.DestinationVolume, UUID: disks[0].UUID, BootIndex: 0}},
+		} {
+			opts.BlockDevice = wrong
+			if _, err := servers.Create(t.Context(), u.compute, opts, nil).Extract(); !gophercloud.ResponseCodeIs(err, 400) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if left := volumes.Left(); len(left) != 1 {
+			t.Errorf("after what was refused, left are %v", left)
+		}
+	})
+}
+
+func is(want, got string) string {
+	if got == want {
+		return ""
+	}
+	return "it is " + got
+}
