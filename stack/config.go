@@ -41,7 +41,8 @@ type Config struct {
 	Scheduler       schedule.SchedulerOptions `toml:"scheduler"`
 	FilterScheduler schedule.FilterOptions    `toml:"filter_scheduler"`
 	Metrics         schedule.MetricsOptions   `toml:"metrics"`
-	PCI             computecontrol.PCIOptions `toml:"pci"`
+	Compute         ComputeOptions            `toml:"compute"`
+	PCI             PCIOptions                `toml:"pci"`
 	Libvirt         LibvirtOptions            `toml:"libvirt"`
 	// Notifications says what other programs are told, Messaging whether at all.
 	Notifications computecontrol.NotifyOptions    `toml:"notifications"`
@@ -123,6 +124,20 @@ type ImageCacheOptions struct {
 	Interval     config.Duration `toml:"manager_interval"`
 }
 
+// ComputeOptions are those of a host's processors: which ones its guests share, and
+// which are given away whole.
+type ComputeOptions struct {
+	SharedSet    string `toml:"cpu_shared_set"`
+	DedicatedSet string `toml:"cpu_dedicated_set"`
+}
+
+// PCIOptions is section [pci]: names for kinds of devices, for who decides, and
+// which devices of a host guests may have, for its agent.
+type PCIOptions struct {
+	computecontrol.PCIOptions
+	DeviceSpec []string `toml:"device_spec"`
+}
+
 // VNC is where guests' screens are served.
 type VNC struct {
 	ServerListen string `toml:"server_listen"`
@@ -199,6 +214,12 @@ type FakeOptions struct {
 	Delay config.Duration `toml:"delay"` // of each step of a guest
 	// LiveDelay is how long a guest takes to another host while it runs.
 	LiveDelay config.Duration `toml:"live_delay"`
+	// NUMANodes spreads a host's processors and memory over nodes, each with so
+	// many pages of 2 MiB; [compute] cpu_dedicated_set counts here too. PCIDevices
+	// are so many virtual functions 8086:1520.
+	NUMANodes  int `toml:"numa_nodes"`
+	HugePages  int `toml:"huge_pages"`
+	PCIDevices int `toml:"pci_devices"`
 	// Faults are what fails, for those who test how their programs take it.
 	Faults []FakeFault `toml:"faults"`
 }
@@ -282,7 +303,7 @@ func (c *Config) computeOptions() computecontrol.Options {
 	o := c.Default.Options
 	o.Quota = c.Quota
 	o.Notify, o.Messaging = c.Notifications, c.Messaging
-	o.PCI = c.PCI
+	o.PCI = c.PCI.PCIOptions
 	o.Scheduler = schedule.Options{Scheduler: c.Scheduler, Filter: c.FilterScheduler, Metrics: c.Metrics}
 	if old := c.Default.SchedulerDriver; old != "" {
 		o.Scheduler.Scheduler.Driver = old

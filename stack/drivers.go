@@ -13,6 +13,7 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/internal/host"
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 	fakehypervisor "kilonova/service/compute/hypervisor/fake"
 	"kilonova/service/compute/hypervisor/libvirt"
@@ -39,12 +40,18 @@ var hypervisors = map[string]func(ctx context.Context, c *Config, hostName strin
 				faults = append(faults, fakehypervisor.Fault{Verb: fakehypervisor.Verb(f.Verb), Times: f.Times, Err: fault.New(fault.Unavailable, "%s", f.Message)})
 			}
 		}
-		return fakehypervisor.New(fakehypervisor.Config{Host: hostName, HostIP: c.MyIP, StateFile: filepath.Join(c.Data, "fake", hostName+".json"),
+		dedicated, err := compute.ParseCPUSet(c.Compute.DedicatedSet)
+		if err != nil {
+			return nil, err
+		}
+		return fakehypervisor.New(fakehypervisor.Config{Host: hostName, NUMANodes: c.Fake.NUMANodes, Dedicated: dedicated, HugePages: c.Fake.HugePages,
+			PCI: fakehypervisor.Devices(c.Fake.PCIDevices, c.Fake.NUMANodes), HostIP: c.MyIP, StateFile: filepath.Join(c.Data, "fake", hostName+".json"),
 			Delays: map[fakehypervisor.Verb]time.Duration{fakehypervisor.Create: delay, fakehypervisor.Power: delay,
 				fakehypervisor.Park: delay, fakehypervisor.Receive: delay, fakehypervisor.MigrateLive: max(delay, c.Fake.LiveDelay.D())}, Faults: faults}), nil
 	},
 	"libvirt": func(ctx context.Context, c *Config, hostName string, log *slog.Logger, now func() time.Time) (hypervisor.Driver, error) {
 		o := c.Libvirt
+		o.SharedSet, o.DedicatedSet, o.DeviceSpec = c.Compute.SharedSet, c.Compute.DedicatedSet, c.PCI.DeviceSpec
 		o.InstancesPath, o.ServerListen, o.HostIP, o.Host = c.Default.InstancesPath, c.VNC.ServerListen, c.MyIP, hostName
 		return libvirt.New(ctx, o, log, now)
 	},

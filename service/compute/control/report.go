@@ -196,6 +196,9 @@ func (c *Control) inventoryOf(r compute.Resources) map[string]compute.Inventory 
 
 func (c *Control) traitsOf(h *compute.Host) []string {
 	traits := append(slices.Clone(h.Traits), h.Resources.Traits...)
+	if slices.ContainsFunc(h.Resources.NUMA, func(n compute.NUMACell) bool { return len(n.Siblings) > 0 }) {
+		traits = append(traits, "HW_CPU_HYPERTHREADING")
+	}
 	if h.Disabled {
 		traits = append(traits, traitDisabled)
 	}

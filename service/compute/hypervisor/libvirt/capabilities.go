@@ -24,6 +24,7 @@ type capabilities struct {
 			Name string `xml:"name,attr"`
 		} `xml:"feature"`
 	} `xml:"host>cpu"`
+	Cells    []capCell `xml:"host>topology>cells>cell"`
 	Security []struct {
 		Model  string `xml:"model"`
 		Labels []struct {

@@ -35,6 +35,13 @@ type Config struct {
 	// RNGDevPath feeds the guests' random number generators. Empty: /dev/urandom.
 	RNGDevPath string `toml:"rng_dev_path"`
 
+	// SharedSet and DedicatedSet are the processors that guests share and those
+	// that are given away whole, [compute] cpu_shared_set and cpu_dedicated_set.
+	SharedSet    string `toml:"-"`
+	DedicatedSet string `toml:"-"`
+	// DeviceSpec says which PCI devices guests may have, [pci] device_spec.
+	DeviceSpec []string `toml:"-"`
+
 	// InstancesPath is the folder that holds a folder for each guest.
 	// Empty: /var/lib/kilonova/instances.
 	InstancesPath string `toml:"-"`

@@ -14,8 +14,12 @@ type domain struct {
 	Title    string    `xml:"title,omitempty"`
 	Metadata *metadata `xml:"metadata"`
 
-	Memory   quantity  `xml:"memory"`
-	VCPU     int       `xml:"vcpu"`
+	Memory        quantity       `xml:"memory"`
+	MemoryBacking *memoryBacking `xml:"memoryBacking"`
+	VCPU          int            `xml:"vcpu"`
+	CPUTune       *cpuTune       `xml:"cputune"`
+	NUMATune      *numaTune      `xml:"numatune"`
+
 	SysInfo  *sysInfo  `xml:"sysinfo"`
 	OS       osBoot    `xml:"os"`
 	Features *features `xml:"features"`
@@ -68,10 +72,11 @@ type features struct {
 }
 
 type cpu struct {
-	Mode     string    `xml:"mode,attr"`
+	Mode     string    `xml:"mode,attr,omitempty"`
 	Match    string    `xml:"match,attr,omitempty"`
 	Model    *cpuModel `xml:"model"`
 	Topology *topology `xml:"topology"`
+	NUMA     *cpuNUMA  `xml:"numa"`
 }
 
 type cpuModel struct {
@@ -100,6 +105,7 @@ type devices struct {
 	Disks       []disk       `xml:"disk"`
 	Controllers []controller `xml:"controller"`
 	Interfaces  []iface      `xml:"interface"`
+	Hostdevs    []hostdev    `xml:"hostdev"`
 	Serials     []serial     `xml:"serial"`
 	Channels    []channel    `xml:"channel"`
 	Inputs      []input      `xml:"input"`

@@ -61,6 +61,20 @@ func (d *Driver) readStatic(ctx context.Context, v *verdict) (static, error) {
 		HypervisorType: "QEMU", HypervisorVersion: int(version), HypervisorName: name, HostIP: d.cfg.HostIP,
 		VCPUs: node.cpus, MemoryMB: node.memoryMB, CPU: c.cpu(), Supported: c.supported(virtType),
 	}
+	sets, err := readCPUSets(d.cfg)
+	if err != nil {
+		return s, err
+	}
+	if s.NUMA, err = c.cells(sets); err != nil {
+		return s, err
+	}
+	specs, err := readDeviceSpecs(d.cfg.DeviceSpec)
+	if err != nil {
+		return s, err
+	}
+	if s.PCI, err = readDevices("/sys/bus/pci/devices", specs); err != nil {
+		return s, err
+	}
 	if !c.runs(s.CPU.Arch, virtType) {
 		return s, fault.New(fault.Unsupported, "libvirt on host %s cannot run %s guests of the type %s.", name, s.CPU.Arch, virtType)
 	}

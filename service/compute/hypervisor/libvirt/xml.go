@@ -55,7 +55,7 @@ func (b builder) build(g hypervisor.Guest, dir string) (domain, error) {
 	if d.Devices, err = b.devices(g, h, dir); err != nil {
 		return domain{}, err
 	}
-	return d, nil
+	return d, settle(&d, g)
 }
 
 func (b builder) metadata(g hypervisor.Guest, h hardware) *metadata {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 )
 
@@ -61,6 +62,12 @@ var goldens = []struct {
 	}},
 	{"kernel", "qemu", Config{CPUMode: "custom", CPUModel: "qemu64"}, func(g *hypervisor.Guest) {
 		g.Image.Kernel, g.Image.Ramdisk = "/var/lib/kilonova/images/kernel", "/var/lib/kilonova/images/ramdisk"
+	}},
+	{"numa", "kvm", Config{CPUMode: "none"}, func(g *hypervisor.Guest) {
+		g.VCPUs, g.MemoryMB = 4, 2048
+		g.Hold = &compute.Hold{Emulator: []int{7}, Devices: []compute.HeldDevice{{Address: "0000:81:00.1", Request: "vf"}}, Cells: []compute.GuestCell{
+			{HostCell: 1, MemoryMB: 1024, PageKB: 2048, CPUs: []int{0, 1}, Pins: map[int]int{0: 5}, Shared: []int{8, 9, 10}},
+			{HostCell: 0, MemoryMB: 1024, PageKB: 2048, CPUs: []int{2, 3}, Pins: map[int]int{2: 1, 3: 2}}}}
 	}},
 	{"boot-volume", "qemu", Config{}, func(g *hypervisor.Guest) {
 		g.Image, g.Root = hypervisor.Image{}, hypervisor.Disk{}
