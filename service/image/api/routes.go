@@ -83,7 +83,7 @@ func (a *api) routes() []rest.Route {
 		{Method: "GET", Path: "/v2/info/stores/detail", Handle: a.infoStoresDetail, Doc: "tell the stores with their details"},
 		{Method: "GET", Path: "/v2/info/usage", Handle: a.infoUsage, Doc: "tell what the project's images take"},
 	}
-	routes = append(routes, a.metadefRoutes()...)
+	routes = append(append(routes, a.metadefRoutes()...), a.v1Routes()...)
 	for _, s := range append(schemas(a.o), metadefSchemas()...) {
 		routes = append(routes, rest.Route{Method: "GET", Path: "/v2/schemas/" + s.name, Handle: constant(s.body), Doc: "describe the resource " + s.name})
 	}
