@@ -69,7 +69,7 @@ const (
 
 // serve starts `kilonova serve` with all roles, which is ready when /healthz says
 // so.
-func serve(ctx context.Context, binary, data string, hosts, rounds int) (*child, error) {
+func serve(ctx context.Context, binary, data string, hosts, rounds int, more ...string) (*child, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") // some port that is free
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func serve(ctx context.Context, binary, data string, hosts, rounds int) (*child,
 	l.Close()
 	const password = "only-for-this-run"
 	config := data + ".toml"
-	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, hosts, password, rounds), 0o600); err != nil {
+	if err := os.WriteFile(config, fmt.Appendf(nil, strings.Join(more, "")+configuration, hosts, password, rounds), 0o600); err != nil {
 		return nil, err
 	}
 	url := "http://" + address

@@ -27,6 +27,7 @@ type options struct {
 	fleet   string // sizes of the clouds in which decisions are measured
 	profile string
 	only    bool
+	images  int // MiB of the image whose way is measured
 }
 
 func main() {
@@ -42,6 +43,7 @@ func main() {
 	flag.StringVar(&o.fleet, "fleet", "1000,10000", "`numbers` of pretended hosts among which is decided, with commas; empty: that is not measured")
 	flag.StringVar(&o.profile, "fleet-profile", "", "`prefix` of files for CPU profiles of that")
 	flag.BoolVar(&o.only, "fleet-only", false, "measure nothing else")
+	flag.IntVar(&o.images, "image", 0, "measure also the way of an image of so many `MiB`; with -fleet-only nothing else")
 	flag.Parse()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -63,12 +65,21 @@ func run(ctx context.Context, o options) error {
 	}
 	s.servers = o.servers
 	r := Report{Began: time.Now().UTC().Truncate(time.Second), Host: Host{Cores: runtime.NumCPU(), Go: runtime.Version(), Kernel: kernel()}}
+	if o.images > 0 {
+		if r.Images, err = images(ctx, binary, o.images); err != nil {
+			return err
+		}
+		r.Goals = imageGoals(r.Images)
+		if o.only {
+			return write(r, o.out)
+		}
+	}
 	if o.fleet != "" {
 		var err error
 		if r.Scheduling, err = fleets(ctx, o); err != nil {
 			return err
 		}
-		r.Goals = schedulingGoals(r.Scheduling)
+		r.Goals = append(r.Goals, schedulingGoals(r.Scheduling)...)
 		if o.only {
 			return write(r, o.out)
 		}

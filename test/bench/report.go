@@ -13,6 +13,7 @@ type Report struct {
 	// Scheduling is measured in clouds of our own with as many hosts as the names say.
 	Scheduling map[string]Distribution `json:"scheduling,omitempty"`
 	Wires      map[string]Distribution `json:"wires"` // a call between services
+	Images     *Images                 `json:"images,omitempty"`
 	Goals      []Goal                  `json:"goals"`
 }
 
