@@ -21,6 +21,7 @@ type Driver struct {
 	log     *slog.Logger
 	now     func() time.Time
 	conn    *connection
+	slow    *connection // for calls that may take long
 	turns   turns
 	builder builder
 	static  static
@@ -52,6 +53,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, now func() time.Time
 		return nil, err
 	}
 	d := &Driver{cfg: cfg, log: log, now: now, conn: &connection{socket: socket, uri: uri, timeout: cfg.CallTimeout}}
+	d.slow = &connection{socket: socket, uri: uri, timeout: slowTimeout}
 	began := now()
 	v, err := chooseVirtType(ctx, cfg)
 	if err != nil {
@@ -68,7 +70,13 @@ func New(ctx context.Context, cfg Config, log *slog.Logger, now func() time.Time
 }
 
 // Close ends the connection to libvirt; guests are left as they are.
-func (d *Driver) Close() { d.conn.close() }
+func (d *Driver) Close() {
+	d.conn.close()
+	d.slow.close()
+}
+
+// slowTimeout is when a call that may take long counts as hung.
+const slowTimeout = time.Hour
 
 // begin takes the guest's turn; the caller gives it back by end. An id that is
 // not a UUID belongs to no guest.

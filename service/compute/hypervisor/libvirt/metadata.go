@@ -89,6 +89,15 @@ type seen struct {
 	Devices struct {
 		Disks      []disk  `xml:"disk"`
 		Interfaces []iface `xml:"interface"`
+		Channels   []struct {
+			Target struct {
+				Name string `xml:"name,attr"`
+			} `xml:"target"`
+		} `xml:"channel"`
+		Graphics []struct {
+			Type string `xml:"type,attr"`
+			Port int    `xml:"port,attr"`
+		} `xml:"graphics"`
 	} `xml:"devices"`
 }
 
@@ -156,4 +165,14 @@ func isTarget(prefix, dev string) bool {
 	letters, ok := strings.CutPrefix(dev, prefix)
 	return ok && len(letters) >= 1 && len(letters) <= 2 &&
 		!strings.ContainsFunc(letters, func(r rune) bool { return r < 'a' || r > 'z' })
+}
+
+// hasAgent reports whether the guest has a line to an agent in it.
+func (s seen) hasAgent() bool {
+	for _, c := range s.Devices.Channels {
+		if c.Target.Name == "org.qemu.guest_agent.0" {
+			return true
+		}
+	}
+	return false
 }

@@ -95,8 +95,11 @@ func (d *Driver) start(ctx context.Context, t *turn, dom lv.Domain) error {
 // stop pulls the plug; a domain that does not run is success.
 func (d *Driver) stop(ctx context.Context, t *turn, dom lv.Domain) error {
 	state, err := d.rawState(ctx, t, dom)
-	if fault.Is(err, fault.NotFound) || err == nil && state == lv.DomainShutoff {
+	if fault.Is(err, fault.NotFound) {
 		return nil
+	}
+	if err == nil && state == lv.DomainShutoff {
+		return d.dropMemory(ctx, t, dom)
 	}
 	if err != nil {
 		return err
