@@ -11,6 +11,7 @@ import (
 
 	"kilonova/internal/config"
 	computecontrol "kilonova/service/compute/control"
+	"kilonova/service/compute/metadata"
 	"kilonova/service/compute/schedule"
 	identitycontrol "kilonova/service/identity/control"
 	imagecontrol "kilonova/service/image/control"
@@ -44,6 +45,8 @@ type Config struct {
 	Compute         ComputeOptions            `toml:"compute"`
 	PCI             PCIOptions                `toml:"pci"`
 	Libvirt         LibvirtOptions            `toml:"libvirt"`
+	API             metadata.Options          `toml:"api"`
+	Neutron         NeutronOptions            `toml:"neutron"`
 	// Notifications says what other programs are told, Messaging whether at all.
 	Notifications computecontrol.NotifyOptions    `toml:"notifications"`
 	Messaging     computecontrol.MessagingOptions `toml:"oslo_messaging_notifications"`
@@ -114,6 +117,15 @@ type ComputeDefaults struct {
 	// VIFTimeout is how long a guest waits for its ports to be wired, 0 not at all.
 	VIFTimeout    config.Duration `toml:"vif_plugging_timeout"`
 	InstancesPath string          `toml:"instances_path"` // "" below Data
+	// DriveFormat is that of config drives: "iso9660" or "vfat".
+	DriveFormat string `toml:"config_drive_format"`
+}
+
+// NeutronOptions are those of nova.conf's [neutron] that are about guests.
+type NeutronOptions struct {
+	// MetadataProxy: guests' requests come through the network service's proxy, which
+	// vouches for them. Without it they are known by their addresses.
+	MetadataProxy bool `toml:"service_metadata_proxy"`
 }
 
 // ImageCacheOptions are about the copies of images on hypervisor hosts.
@@ -243,7 +255,8 @@ func Defaults() Config {
 		Default:   ComputeDefaults{Options: compute, ComputeDriver: "libvirt", VIFTimeout: config.Duration(5 * time.Minute)},
 		Quota:     computecontrol.Defaults().Quota, Scheduler: d.Scheduler, FilterScheduler: d.Filter, Metrics: d.Metrics,
 		ImageCache: ImageCacheOptions{RemoveUnused: true, MinimumAge: 86400, Interval: config.Duration(40 * time.Minute)},
-		VNC:        VNC{ServerListen: "127.0.0.1"}, ConsoleAuth: ConsoleAuth{TTL: 600}, Identity: identitycontrol.Defaults(), Image: ImageOptions{Options: imagecontrol.Defaults()},
+		API:        metadata.DefaultOptions(), Neutron: NeutronOptions{MetadataProxy: true},
+		VNC: VNC{ServerListen: "127.0.0.1"}, ConsoleAuth: ConsoleAuth{TTL: 600}, Identity: identitycontrol.Defaults(), Image: ImageOptions{Options: imagecontrol.Defaults()},
 		Placement: placementcontrol.Defaults(), Network: NetworkOptions{Options: networkcontrol.Defaults(), Dataplane: "linuxbridge"},
 		Fake: FakeOptions{Hosts: 1}}
 }
@@ -301,7 +314,7 @@ func (c *Config) databaseURL(service string) string {
 
 func (c *Config) computeOptions() computecontrol.Options {
 	o := c.Default.Options
-	o.Quota = c.Quota
+	o.Quota, o.MetadataDomain = c.Quota, c.API.Domain
 	o.Notify, o.Messaging = c.Notifications, c.Messaging
 	o.PCI = c.PCI.PCIOptions
 	o.Scheduler = schedule.Options{Scheduler: c.Scheduler, Filter: c.FilterScheduler, Metrics: c.Metrics}

@@ -238,7 +238,21 @@ func (s *Stack) startMetadata() error {
 	if err != nil {
 		return err
 	}
-	h, err := metadata.NewHandler(metadata.Config{Find: c.Instance, SetPassword: c.PostPassword, Secret: s.Config.Secrets.MetadataSecret, Log: s.Log, Now: s.Now})
+	o := s.Config.API
+	vendor, own, err := s.vendor()
+	if err != nil {
+		return err
+	}
+	config := metadata.Config{Find: c.Instance, SetPassword: c.PostPassword, ForwardedFor: o.ForwardedFor, Vendor: vendor, Expiration: o.CacheExpiration.D(),
+		Secret: s.Config.Secrets.MetadataSecret, Log: s.Log, Now: s.Now}
+	if !s.Config.Neutron.MetadataProxy {
+		network, err := s.peers.Client("network", own)
+		if err != nil {
+			return err
+		}
+		config.ServerAt = (&computeremote.Networks{Client: network}).ServerAt
+	}
+	h, err := metadata.NewHandler(config)
 	if err != nil {
 		return err
 	}
@@ -270,6 +284,16 @@ func (s *Stack) startConsole() error {
 	}
 	s.handlers["console"] = console.New(console.Config{Open: c.OpenConsole, Origins: s.Config.Consoles.Origins, Web: s.Config.VNC.Web, Log: s.Log})
 	return nil
+}
+
+// vendor gives operators' data to guests; own are the tokens that it shows.
+func (s *Stack) vendor() (*metadata.Vendor, peer.Tokens, error) {
+	own, err := s.own("nova", s.Config.Secrets.NovaPassword)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := metadata.NewVendor(s.Config.API, func(ctx context.Context) (string, error) { return own.Token(ctx, "") }, s.Log)
+	return v, own, err
 }
 
 // agentHosts are the hosts that this process is an agent of: its own, or with
@@ -312,6 +336,13 @@ func (s *Stack) startComputeAgents() error {
 	if err != nil {
 		return err
 	}
+	vendor, _, err := s.vendor()
+	if err != nil {
+		return err
+	}
+	if format := s.Config.Default.DriveFormat; format != "" && format != metadata.ISO9660 && format != metadata.VFAT {
+		return fmt.Errorf("configuration: [DEFAULT] config_drive_format is %q; there are %s and %s", format, metadata.ISO9660, metadata.VFAT)
+	}
 	images, err := s.peers.Client("image", own)
 	if err != nil {
 		return err
@@ -330,7 +361,7 @@ func (s *Stack) startComputeAgents() error {
 			return err
 		}
 		a := computeagent.New(computeagent.Config{Host: host, Driver: d, Bus: s.bus, Images: cache, ReportInterval: s.Config.Default.ReportInterval.D(),
-			Scratch: filepath.Join(s.Config.Default.InstancesPath, "snapshots", host), VIFTimeout: s.Config.Default.VIFTimeout.D(), Log: s.Log, Now: s.Now})
+			Scratch: filepath.Join(s.Config.Default.InstancesPath, "snapshots", host), VIFTimeout: s.Config.Default.VIFTimeout.D(), Drive: computeagent.Drive{Format: s.Config.Default.DriveFormat, Domain: s.Config.API.Domain, Vendor: vendor}, Log: s.Log, Now: s.Now})
 		s.run("compute-agent "+host, a.Run)
 	}
 	return nil

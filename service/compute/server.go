@@ -24,9 +24,10 @@ type Server struct {
 	ImageID   string // "" when it boots from a volume
 	ImageMeta ImageMeta
 	KeyName   string
-	KeyData   string // the public key, as it was
-	UserData  string // base64, as it came
-	AdminPass string // only until the guest has been told
+	KeyData   string         // the public key, as it was
+	UserData  string         // base64, as it came
+	AdminPass string         // only until the guest has been told
+	Files     []InjectedFile // the same
 	Metadata  map[string]string
 	Tags      []string
 
@@ -83,6 +84,8 @@ type System struct {
 	// root disk is a volume. ShelvedAt is since when, in Unix seconds.
 	ShelvedImage string `json:"shelved_image,omitempty"`
 	ShelvedAt    int64  `json:"shelved_at,omitempty"`
+	// BootRoles are those of the user who made the server, with commas.
+	BootRoles string `json:"boot_roles,omitempty"`
 	// Password is what the guest has posted to the metadata service, encrypted with
 	// the user's key.
 	Password string `json:"password,omitempty"`
@@ -141,5 +144,20 @@ type FixedIP struct {
 	Gateway  netip.Addr   `json:"gateway,omitzero"`
 	DNS      []netip.Addr `json:"dns,omitempty"`
 	DHCP     bool         `json:"dhcp"`
+	IPv6Mode string       `json:"ipv6_mode,omitempty"` // "slaac", ...; of its subnet
+	Routes   []HostRoute  `json:"routes,omitempty"`
 	Floating []netip.Addr `json:"floating,omitempty"`
+}
+
+// HostRoute leads a guest to a further network.
+type HostRoute struct {
+	Destination netip.Prefix `json:"destination"`
+	NextHop     netip.Addr   `json:"nexthop"`
+}
+
+// InjectedFile is a file that the user asked to have put into the guest
+// (personality).
+type InjectedFile struct {
+	Path string `json:"path"`
+	Data []byte `json:"data"`
 }

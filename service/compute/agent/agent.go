@@ -26,8 +26,10 @@ type Config struct {
 	Scratch string
 	// VIFTimeout bounds the waiting for ports to be wired; 0 does not wait.
 	VIFTimeout time.Duration
-	Log        *slog.Logger
-	Now        func() time.Time
+	// Drive says how config drives are made.
+	Drive Drive
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // Agent serves one host.

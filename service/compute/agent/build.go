@@ -10,7 +10,6 @@ import (
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
-	"kilonova/service/compute/metadata"
 )
 
 // build makes a server's guest: its image in the cache, its devices on the host,
@@ -54,12 +53,8 @@ func (a *Agent) guest(ctx context.Context, s *compute.Server) (hypervisor.Guest,
 		}
 	}
 	if s.ConfigDrive {
-		inst, err := metadata.Of(s, s.AvailabilityZone)
-		if err != nil {
+		if g.ConfigDrive, err = a.Drive.make(ctx, s); err != nil {
 			return g, err
-		}
-		if g.ConfigDrive, err = metadata.ConfigDrive(inst, "iso9660"); err != nil {
-			return g, fmt.Errorf("config drive of %s: %w", s.ID, err)
 		}
 	}
 	return g, nil

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net/netip"
 
@@ -42,8 +43,14 @@ type createServer struct {
 	Tags         []string          `json:"tags" mv:"2.52-" check:"len=0..50"`
 	Disks        []blockDevice     `json:"block_device_mapping_v2"`
 	OldDisks     []oldBlockDevice  `json:"block_device_mapping"`
-	Files        []map[string]any  `json:"personality" mv:"-2.56"`
+	Files        []file            `json:"personality" mv:"-2.56"`
 	Certificates []string          `json:"trusted_image_certificates" mv:"2.63-" check:"len=0..50"`
+}
+
+// file is one element of personality.
+type file struct {
+	Path     string `json:"path"`
+	Contents string `json:"contents" check:"base64"`
 }
 
 type groupRef struct {
@@ -221,8 +228,12 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 	if n.MaxCount > maxCount {
 		return n, fault.Invalidf("Invalid input for field/attribute max_count. Value: %d. At most %d servers can be made by one request.", n.MaxCount, maxCount)
 	}
-	if len(b.Files) > 0 {
-		return n, fault.Invalidf("Invalid input for field/attribute personality. Files are not put into guests here; use user_data.")
+	for _, f := range b.Files {
+		data, err := base64.StdEncoding.DecodeString(f.Contents)
+		if err != nil {
+			return n, fault.Invalidf("Personality content for %.64s cannot be decoded", f.Path)
+		}
+		n.Files = append(n.Files, compute.InjectedFile{Path: f.Path, Data: data})
 	}
 	return n, b.takeDisks(v, &n)
 }

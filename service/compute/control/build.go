@@ -130,7 +130,7 @@ func (c *Control) built(ctx context.Context, run *task.Run, s *compute.Server, s
 	c.forgive(ctx, state.Host)
 	now := c.Now()
 	return c.finish(ctx, run, s, store.ServerPatch{State: ptr(compute.Active), Task: ptr(compute.NoTask), Power: &progress.Power, LaunchedAt: &now,
-		AdminPass: ptr("")}, "compute__do_build_and_run_instance", state.Host, nil)
+		AdminPass: ptr(""), Files: &[]compute.InjectedFile{}}, "compute__do_build_and_run_instance", state.Host, nil)
 }
 
 // buildOnce tries one host.

@@ -158,7 +158,7 @@ func (c *Control) Instance(ctx context.Context, id string) (*metadata.Instance, 
 	if err != nil {
 		return nil, err
 	}
-	inst, err := metadata.Of(s, zone)
+	inst, err := metadata.Of(s, zone, c.Options.MetadataDomain)
 	if err != nil {
 		return nil, err
 	}

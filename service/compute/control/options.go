@@ -46,6 +46,10 @@ type Options struct {
 	UsageAuditPeriod string `toml:"instance_usage_audit_period"`
 	// Quota holds the defaults; -1 is no limit.
 	Quota Quota `toml:"quota"`
+	// MetadataDomain is put behind guests' names ([api] dhcp_domain).
+	MetadataDomain string `toml:"-"`
+	// ForceConfigDrive gives every guest a config drive.
+	ForceConfigDrive bool `toml:"force_config_drive"`
 	// PCI, Notify, Messaging and Scheduler have sections of their own.
 	PCI       PCIOptions       `toml:"-"`
 	Notify    NotifyOptions    `toml:"-"`

@@ -33,6 +33,7 @@ type NewServer struct {
 	SecurityGroups []string
 	Zone           string // may be ZONE:HOST:NODE for administrators
 	Host, Node     string
+	Files          []compute.InjectedFile
 	ConfigDrive    bool
 	DiskConfig     string
 	AccessIPv4     string
@@ -115,7 +116,7 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer
 	now := c.Now()
 	s := &compute.Server{DisplayName: n.Name, Description: n.Description, Hostname: n.Hostname, ProjectID: caller.ProjectID, UserID: caller.UserID,
 		State: compute.Building, Task: compute.Scheduling, Flavor: flavor, ImageID: n.ImageID, KeyName: n.KeyName, UserData: n.UserData,
-		AdminPass: n.AdminPass, Metadata: n.Metadata, Tags: n.Tags, ConfigDrive: n.ConfigDrive, DiskConfig: n.DiskConfig, AccessIPv4: n.AccessIPv4,
+		AdminPass: n.AdminPass, Files: n.Files, System: compute.System{BootRoles: bootRoles(caller)}, Metadata: n.Metadata, Tags: n.Tags, ConfigDrive: n.ConfigDrive, DiskConfig: n.DiskConfig, AccessIPv4: n.AccessIPv4,
 		AccessIPv6: n.AccessIPv6, ReservationID: "r-" + strings.ToLower(randomText(8)), RootDevice: "/dev/vda", Wanted: n.Networks,
 		SecurityGroups: n.SecurityGroups, Hints: n.Hints, CreatedAt: now, UpdatedAt: now}
 	if s.DiskConfig == "" {
@@ -146,6 +147,9 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer
 	}
 	if q := c.Options.Quota.MetadataItems; q >= 0 && len(n.Metadata) > q {
 		return nil, place, overQuota("metadata_items", len(n.Metadata), 0, q)
+	}
+	if err := c.checkFiles(ctx, caller, n.Files); err != nil {
+		return nil, place, err
 	}
 	if !n.NoNetwork {
 		s.Wanted, err = c.checkNetworks(ctx, caller, s, n)
@@ -188,7 +192,7 @@ func (c *Control) checkImage(ctx context.Context, s *compute.Server) error {
 	}
 	s.ImageMeta = compute.ImageMeta{Name: image.Name, DiskFormat: image.DiskFormat, ContainerFormat: image.ContainerFormat, Checksum: image.Checksum,
 		MinDiskGB: image.MinDiskGB, MinRAMMB: image.MinRAMMB, Properties: image.Properties}
-	if image.Properties["img_config_drive"] == "mandatory" {
+	if image.Properties["img_config_drive"] == "mandatory" || c.Options.ForceConfigDrive {
 		s.ConfigDrive = true
 	}
 	if _, err := c.deviceRequests(s.Flavor); err != nil {

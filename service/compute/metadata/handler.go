@@ -8,7 +8,9 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"path"
 	"strconv"
 	"strings"
@@ -26,6 +28,14 @@ type Config struct {
 	// SetPassword keeps what the guest of an instance has posted. When it has
 	// one already that is fault.Conflict. Nil: passwords are not kept.
 	SetPassword func(ctx context.Context, instanceID, password string) error
+	// ServerAt finds the instance at an address, for guests that ask without the
+	// network service's proxy; fault.NotFound when there is none. nil: the proxy
+	// alone may ask.
+	ServerAt func(ctx context.Context, address netip.Addr) (string, error)
+	// ForwardedFor believes what a proxy of the operator's says of the address.
+	ForwardedFor bool
+	// Vendor gives operators' data. May be nil.
+	Vendor *Vendor
 	// Secret is shared with the proxy ([neutron] metadata_proxy_shared_secret).
 	Secret string
 	Log    *slog.Logger
@@ -45,7 +55,8 @@ const (
 // Handler serves metadata to the network service's proxy, which adds to a guest's
 // request whose it is and signs that (X-Instance-ID, X-Tenant-ID,
 // X-Instance-ID-Signature: the hexadecimal HMAC-SHA256 of the instance's id).
-// Requests without the headers are answered 400, with a wrong signature 403; an
+// Requests without the headers are answered 400, with a wrong signature 403 (with
+// ServerAt the headers do not count: who asks is who has the address); an
 // instance that is not there, or not of that project, or has nothing at the path,
 // is 404.
 type Handler struct {
@@ -58,13 +69,19 @@ func NewHandler(c Config) (*Handler, error) {
 	if c.Find == nil || c.Now == nil || c.Log == nil {
 		return nil, errors.New("metadata: the handler lacks Find, Now or Log")
 	}
-	if c.Secret == "" {
+	if c.Secret == "" && c.ServerAt == nil {
 		return nil, fault.Invalidf("[neutron] metadata_proxy_shared_secret is empty; guests' metadata cannot be served without it.")
 	}
 	if c.Expiration == 0 {
 		c.Expiration = DefaultExpiration
 	}
-	return &Handler{config: c, cache: newCache(c.Find, c.Now, c.Expiration)}, nil
+	return &Handler{config: c, cache: newCache(func(ctx context.Context, id string) (*Instance, error) {
+		inst, err := c.Find(ctx, id)
+		if err == nil {
+			c.Vendor.Static(inst)
+		}
+		return inst, err
+	}, c.Now, c.Expiration)}, nil
 }
 
 // Forget makes the next request for an instance look it up again.
@@ -87,6 +104,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, inst *Instance, name string) error {
+	if strings.HasSuffix(name, "/"+vendorFile2) {
+		told := *inst // others read the cached one
+		if err := h.config.Vendor.Dynamic(r.Context(), &told); err != nil {
+			return err
+		}
+		inst = &told
+	}
 	c, err := NewTree(inst).Read(name)
 	if err != nil {
 		return err
@@ -104,8 +128,34 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, inst *Instance, 
 	return fault.New(fault.MethodNotAllowed, "Metadata can only be read.")
 }
 
+// byAddress finds out who asks without a proxy that vouches for it.
+func (h *Handler) byAddress(r *http.Request) (*Instance, error) {
+	text := r.RemoteAddr
+	if host, _, err := net.SplitHostPort(text); err == nil {
+		text = host
+	}
+	if forwarded := r.Header.Get("X-Forwarded-For"); h.config.ForwardedFor && forwarded != "" {
+		text = strings.TrimSpace(forwarded)
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return nil, fault.NotFoundf("No instance has the address %.64q.", text)
+	}
+	id, err := h.config.ServerAt(r.Context(), address.Unmap())
+	if fault.Is(err, fault.Conflict) {
+		return nil, fault.New(fault.NotFound, "%w", err) // it cannot be told whose metadata these are
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h.cache.get(r.Context(), id)
+}
+
 // instance finds out who asks.
 func (h *Handler) instance(r *http.Request) (*Instance, error) {
+	if h.config.ServerAt != nil {
+		return h.byAddress(r)
+	}
 	var values [3]string
 	for i, name := range []string{"X-Instance-ID", "X-Instance-ID-Signature", "X-Tenant-ID"} {
 		all := r.Header.Values(name)

@@ -14,6 +14,8 @@ type Instance struct {
 	Seq              int64
 	Name             string // display name
 	Hostname         string // with its domain, if there is one
+	ShortName        string // without
+	BootRoles        string // of the user who made it, with commas
 	ProjectID        string
 	UserID           string
 	AvailabilityZone string

@@ -31,10 +31,13 @@ var openstackFiles = []openstackFile{
 	{name: passwordFile, since: grizzly, read: func(t *Tree, _ string) Content { return plainText(t.inst.Password) }, online: true},
 	{name: "vendor_data.json", since: havana, read: func(t *Tree, _ string) Content { return asJSON(t.vendorData()) }},
 	{name: "network_data.json", since: liberty, read: (*Tree).networkData},
-	{name: "vendor_data2.json", since: newton2, read: (*Tree).vendorData2},
+	{name: vendorFile2, since: newton2, read: (*Tree).vendorData2},
 }
 
-const passwordFile = "password"
+const (
+	passwordFile = "password"
+	vendorFile2  = "vendor_data2.json"
+)
 
 // openstack reads a path below /openstack.
 func (t *Tree) openstack(parts []string) (Content, bool) {

@@ -9,9 +9,10 @@ import (
 	"kilonova/service/compute"
 )
 
-// Of says what a server's guest may learn. zone is the zone of its host.
-func Of(s *compute.Server, zone string) (*Instance, error) {
-	inst := &Instance{UUID: s.ID, Seq: s.Seq, Name: s.DisplayName, Hostname: s.Hostname, ProjectID: s.ProjectID, UserID: s.UserID, AvailabilityZone: zone,
+// Of says what a server's guest may learn. zone is the zone of its host, domain is
+// put behind a name that has none.
+func Of(s *compute.Server, zone, domain string) (*Instance, error) {
+	inst := &Instance{UUID: s.ID, Seq: s.Seq, Name: s.DisplayName, Hostname: qualified(s.Hostname, domain), ShortName: s.Hostname, BootRoles: s.System.BootRoles, ProjectID: s.ProjectID, UserID: s.UserID, AvailabilityZone: zone,
 		LaunchIndex: s.LaunchIndex, ReservationID: s.ReservationID, InstanceType: s.Flavor.Name, ImageID: s.ImageID,
 		KernelID: s.ImageMeta.Properties["kernel_id"], RamdiskID: s.ImageMeta.Properties["ramdisk_id"], Meta: s.Metadata, AdminPass: s.AdminPass,
 		BlockDevices: BlockDevices{Root: s.RootDevice}, Created: s.CreatedAt, Password: s.System.Password}
@@ -41,6 +42,13 @@ func Of(s *compute.Server, zone string) (*Instance, error) {
 	return inst, nil
 }
 
+func qualified(name, domain string) string {
+	if domain == "" || strings.Contains(name, ".") {
+		return name
+	}
+	return name + "." + domain
+}
+
 // keyType tells certificates from ssh keys.
 func keyType(data string) string {
 	if strings.HasPrefix(strings.TrimSpace(data), "-----BEGIN CERTIFICATE-----") {
@@ -53,7 +61,11 @@ func ofInterface(n compute.Interface) Interface {
 	out := Interface{PortID: n.PortID, Device: compute.TapName(n.PortID), Type: "bridge", MAC: n.MAC, MTU: n.MTU, NetworkID: n.NetworkID}
 	for _, ip := range n.FixedIPs {
 		out.Subnets = append(out.Subnets, Subnet{Prefix: netip.PrefixFrom(ip.Address, ip.Prefix).Masked(), Addresses: []netip.Addr{ip.Address},
-			Gateway: ip.Gateway, DNS: ip.DNS, DHCP: ip.DHCP})
+			Gateway: ip.Gateway, DNS: ip.DNS, DHCP: ip.DHCP, IPv6Mode: ip.IPv6Mode})
+		subnet := &out.Subnets[len(out.Subnets)-1]
+		for _, r := range ip.Routes {
+			subnet.Routes = append(subnet.Routes, Route{r.Destination, r.NextHop})
+		}
 		out.Floating = append(out.Floating, ip.Floating...)
 	}
 	return out

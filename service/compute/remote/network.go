@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strings"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/peer"
@@ -38,6 +39,7 @@ type port struct {
 	NetworkID      string    `json:"network_id"`
 	ProjectID      string    `json:"project_id"`
 	DeviceID       string    `json:"device_id"`
+	DeviceOwner    string    `json:"device_owner"`
 	MAC            string    `json:"mac_address"`
 	Status         string    `json:"status"`
 	SecurityGroups []string  `json:"security_groups"`
@@ -253,6 +255,29 @@ func (n *Networks) ports(ctx context.Context, serverID string) ([]port, error) {
 	return out.Ports, err
 }
 
+// ServerAt finds the server whose port has an address: fault.NotFound when there is
+// none, fault.Conflict when networks that know nothing of each other have several.
+func (n *Networks) ServerAt(ctx context.Context, address netip.Addr) (string, error) {
+	var out struct{ Ports []port }
+	if err := n.get(ctx, false, "ports", url.Values{"fixed_ips": {"ip_address=" + address.String()}}, &out); err != nil {
+		return "", err
+	}
+	id := ""
+	for _, p := range out.Ports {
+		if !strings.HasPrefix(p.DeviceOwner, "compute:") {
+			continue
+		}
+		if id != "" && id != p.DeviceID {
+			return "", fault.Conflictf("Several servers have the address %s.", address)
+		}
+		id = p.DeviceID
+	}
+	if id == "" {
+		return "", fault.NotFoundf("No server has the address %s.", address)
+	}
+	return id, nil
+}
+
 // Ports implements compute.Networks: ports, their networks and subnets and the
 // floating IPs that lead to them, in one view.
 func (n *Networks) Ports(ctx context.Context, serverID string) ([]compute.Interface, error) {
@@ -302,6 +327,11 @@ type subnet struct {
 	Gateway *netip.Addr  `json:"gateway_ip"`
 	DNS     []netip.Addr `json:"dns_nameservers"`
 	DHCP    bool         `json:"enable_dhcp"`
+	Mode    *string      `json:"ipv6_address_mode"`
+	Routes  []struct {
+		Destination netip.Prefix `json:"destination"`
+		NextHop     netip.Addr   `json:"nexthop"`
+	} `json:"host_routes"`
 }
 
 func (n *Networks) subnets(ctx context.Context, ids []string) ([]subnet, error) {
@@ -332,6 +362,12 @@ func view(p port, networks []network, subnets []subnet, floating []floatingIP, g
 				f.Prefix, f.DNS, f.DHCP = s.CIDR.Bits(), s.DNS, s.DHCP
 				if s.Gateway != nil {
 					f.Gateway = *s.Gateway
+				}
+				if s.Mode != nil {
+					f.IPv6Mode = *s.Mode
+				}
+				for _, r := range s.Routes {
+					f.Routes = append(f.Routes, compute.HostRoute(r))
 				}
 			}
 		}

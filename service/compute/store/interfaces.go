@@ -204,6 +204,10 @@ func (r *reader) fixedIP() (f compute.FixedIP) {
 			f.DNS = list(r, r.address)
 		case "dhcp":
 			f.DHCP = r.truth()
+		case "ipv6_mode":
+			f.IPv6Mode = r.text()
+		case "routes":
+			f.Routes = list(r, r.route)
 		case "floating":
 			f.Floating = list(r, r.address)
 		default:
@@ -211,4 +215,21 @@ func (r *reader) fixedIP() (f compute.FixedIP) {
 		}
 	})
 	return f
+}
+
+func (r *reader) route() (h compute.HostRoute) {
+	r.object(func(key string) {
+		switch key {
+		case "destination":
+			var err error
+			if h.Destination, err = netip.ParsePrefix(r.text()); err != nil {
+				r.fail()
+			}
+		case "nexthop":
+			h.NextHop = r.address()
+		default:
+			r.fail()
+		}
+	})
+	return h
 }

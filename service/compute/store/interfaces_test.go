@@ -15,7 +15,7 @@ func TestInterfacesReadAsJSON(t *testing.T) {
 	a := netip.MustParseAddr
 	full := []compute.Interface{{PortID: "p", MAC: "m", NetworkID: "n", NetworkName: `a "name" <é>`, MTU: 1450, Tag: "t", Active: true, Owned: true, Groups: []string{"g", "h"},
 		FixedIPs: []compute.FixedIP{{Address: a("10.0.0.1"), SubnetID: "s", Prefix: 24, Gateway: a("10.0.0.254"), DNS: []netip.Addr{a("8.8.8.8"), a("::1")}, DHCP: true,
-			Floating: []netip.Addr{a("172.24.4.5")}}, {Address: a("fd00::1"), SubnetID: "s2", Prefix: 64}}}, {PortID: "q", FixedIPs: nil}, {PortID: "r", NetworkName: "plain", FixedIPs: []compute.FixedIP{}}}
+			Floating: []netip.Addr{a("172.24.4.5")}, IPv6Mode: "slaac", Routes: []compute.HostRoute{{Destination: netip.MustParsePrefix("10.1.0.0/16"), NextHop: a("10.0.0.2")}}}, {Address: a("fd00::1"), SubnetID: "s2", Prefix: 64}}}, {PortID: "q", FixedIPs: nil}, {PortID: "r", NetworkName: "plain", FixedIPs: []compute.FixedIP{{Address: a("10.0.0.1"), Routes: []compute.HostRoute{{Destination: netip.MustParsePrefix("10.1.0.0/16"), NextHop: a("10.0.0.2")}}}}}}
 	written, err := json.Marshal(full)
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ type serverRow struct {
 	KeyData      string                            `db:"key_data"`
 	UserData     string                            `db:"user_data"`
 	AdminPass    string                            `db:"admin_pass"`
+	Files        db.JSON[[]compute.InjectedFile]   `db:"files"`
 	Metadata     db.JSON[map[string]string]        `db:"metadata"`
 	Tags         db.JSON[[]string]                 `db:"tags"`
 	ConfigDrive  bool                              `db:"config_drive"`
@@ -72,7 +73,7 @@ type newServerRow struct {
 func (r *serverRow) server() *compute.Server {
 	return &compute.Server{Seq: r.Seq, ID: r.ID, DisplayName: r.DisplayName, Description: r.Description, Hostname: r.Hostname,
 		ProjectID: r.ProjectID, UserID: r.UserID, State: r.State, Task: r.Task, Power: r.Power, Flavor: r.Flavor.V, ImageID: r.ImageID,
-		ImageMeta: r.ImageMeta.V, KeyName: r.KeyName, KeyData: r.KeyData, UserData: r.UserData, AdminPass: r.AdminPass,
+		ImageMeta: r.ImageMeta.V, KeyName: r.KeyName, KeyData: r.KeyData, UserData: r.UserData, AdminPass: r.AdminPass, Files: r.Files.V,
 		Metadata: r.Metadata.V, Tags: r.Tags.V, ConfigDrive: r.ConfigDrive, DiskConfig: r.DiskConfig, AccessIPv4: r.AccessIPv4,
 		AccessIPv6: r.AccessIPv6, Locked: r.Locked, LockedReason: r.LockedReason, LockedBy: r.LockedBy, System: r.System.V, AvailabilityZone: r.Zone, Host: r.Host, Node: r.Node,
 		ReservationID: r.Reservation, LaunchIndex: r.LaunchIndex, RootDevice: r.RootDevice, Progress: r.Progress, Wanted: r.Wanted.V,
@@ -87,7 +88,7 @@ func (s *Store) InsertServers(ctx context.Context, tx *db.Tx, servers ...*comput
 		rows[i].serverRow = serverRow{ID: v.ID, DisplayName: v.DisplayName, Description: v.Description, Hostname: v.Hostname,
 			ProjectID: v.ProjectID, UserID: v.UserID, State: v.State, Task: v.Task, Power: v.Power, Flavor: db.AsShared(v.Flavor),
 			FlavorID: v.Flavor.ID, VCPUs: v.Flavor.VCPUs, MemoryMB: v.Flavor.MemoryMB, ImageID: v.ImageID, ImageMeta: db.AsShared(v.ImageMeta), KeyName: v.KeyName,
-			KeyData: v.KeyData, UserData: v.UserData, AdminPass: v.AdminPass, Metadata: db.AsJSON(v.Metadata), Tags: db.AsJSON(v.Tags),
+			KeyData: v.KeyData, UserData: v.UserData, AdminPass: v.AdminPass, Files: db.AsJSON(v.Files), Metadata: db.AsJSON(v.Metadata), Tags: db.AsJSON(v.Tags),
 			ConfigDrive: v.ConfigDrive, DiskConfig: v.DiskConfig, AccessIPv4: v.AccessIPv4, AccessIPv6: v.AccessIPv6, Locked: v.Locked,
 			LockedReason: v.LockedReason, LockedBy: v.LockedBy, System: db.AsJSON(v.System), Zone: v.AvailabilityZone, Host: v.Host, Node: v.Node, Reservation: v.ReservationID,
 			LaunchIndex: v.LaunchIndex, RootDevice: v.RootDevice, Progress: v.Progress, Wanted: db.AsJSON(v.Wanted), Groups: db.AsJSON(v.SecurityGroups),
@@ -122,6 +123,7 @@ type ServerPatch struct {
 	AccessIPv6   *string
 	DiskConfig   *string
 	AdminPass    *string
+	Files        *[]compute.InjectedFile
 	Metadata     *map[string]string
 	Networks     *[]compute.Interface
 	Wanted       *[]compute.NetworkRequest
@@ -200,6 +202,9 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	}
 	if p.System != nil {
 		add("system_metadata", db.AsJSON(*p.System))
+	}
+	if p.Files != nil {
+		add("files", db.AsJSON(*p.Files))
 	}
 	if p.Wanted != nil {
 		add("wanted_networks", db.AsJSON(*p.Wanted))
