@@ -23,6 +23,9 @@ func (a *Agent) build(ctx context.Context, r compute.BuildRequest) (compute.Powe
 		return 0, err
 	}
 	if r.KeepDisks { // a hard reboot: cold, and from a new definition
+		if err := a.unparkLost(ctx, s.ID); err != nil {
+			return 0, err
+		}
 		if err := a.Driver.Power(ctx, s.ID, hypervisor.PowerOff); err != nil && !fault.Is(err, fault.NotFound) {
 			return 0, err
 		}

@@ -111,6 +111,19 @@ func (a *Agent) unpark(ctx context.Context, r compute.UnparkRequest) (compute.Po
 	return a.powerOf(ctx, s.ID), nil
 }
 
+// unparkLost takes a guest back whose move was cut off by its host's failure: it
+// is parked, and nothing else is here.
+func (a *Agent) unparkLost(ctx context.Context, id string) error {
+	m, ok := a.Driver.(hypervisor.ColdMigrator)
+	if !ok {
+		return nil
+	}
+	if err := m.Unpark(ctx, id); err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Conflict) {
+		return err
+	}
+	return nil
+}
+
 // dropParked removes a parked guest.
 func (a *Agent) dropParked(ctx context.Context, r compute.DropRequest) (compute.Power, error) {
 	defer a.locks.on(r.ServerID)()

@@ -297,10 +297,13 @@ func (c *Control) unmove(ctx context.Context, run *task.Run, s *compute.Server, 
 	if errors.Is(err, errAbandoned) {
 		return nil
 	}
-	if errors.Is(err, errHostDown) && ctx.Err() == nil { // nobody can take it back
+	if errors.Is(err, errHostDown) && ctx.Err() == nil { // nobody can take it back; a hard reboot will, when the host is up again
+		if err := c.Placement.Transfer(ctx, m.ID, s.ID, consumerServer, false); err != nil {
+			return err
+		}
 		f := &compute.ServerFault{Code: 500, Created: c.Now(), Message: state.Failure.Message, Details: state.Failure.Details + "\n" + err.Error()}
-		return c.endTask(ctx, run, s, m, store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f}, compute.MigrationError,
-			"conductor_migrate_server", m.SourceHost, err)
+		patch := store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f, Reserved: ptr(m.OldFlavor.Reserved())}
+		return c.endTask(ctx, run, s, m, patch, compute.MigrationError, "conductor_migrate_server", m.SourceHost, err)
 	}
 	if err != nil {
 		return err // tried again
@@ -389,9 +392,14 @@ func (c *Control) revert(ctx context.Context, run *task.Run, s *compute.Server) 
 	switch {
 	case errors.Is(err, errAbandoned):
 		return nil
-	case errors.Is(err, errHostDown) && ctx.Err() == nil:
+	case errors.Is(err, errHostDown) && ctx.Err() == nil: // a hard reboot takes it back, when the host is up again
+		if err := c.Placement.Transfer(ctx, m.ID, s.ID, consumerServer, false); err != nil {
+			return err
+		}
 		f := &compute.ServerFault{Code: 500, Created: c.Now(), Message: publicMessage(err), Details: err.Error()}
-		return c.endTask(ctx, run, s, m, store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f}, compute.MigrationError, "compute_revert_resize", m.SourceHost, err)
+		patch := store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f, Host: &m.SourceHost, Node: &m.SourceNode, Power: ptr(compute.PowerNone),
+			Flavor: &m.OldFlavor, Reserved: ptr(m.OldFlavor.Reserved())}
+		return c.endTask(ctx, run, s, m, patch, compute.MigrationError, "compute_revert_resize", m.SourceHost, err)
 	case err != nil:
 		return err
 	}
