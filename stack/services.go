@@ -42,17 +42,7 @@ func (s *Stack) startIdentity() error {
 	if err != nil {
 		return err
 	}
-	o := s.Config.Identity
-	for _, dir := range []struct {
-		option *string
-		name   string
-	}{{&o.Fernet.KeyRepository, "fernet-keys"}, {&o.Credential.KeyRepository, "credential-keys"},
-		{&o.JWT.PublicKeyRepository, "jws-keys/public"}, {&o.JWT.PrivateKeyRepository, "jws-keys/private"}} {
-		if *dir.option == "" {
-			*dir.option = filepath.Join(s.Config.Data, dir.name)
-		}
-	}
-	s.identity, err = identitycontrol.New(identitycontrol.Config{Store: st, Log: s.Log, Now: s.Now, Options: o})
+	s.identity, err = identitycontrol.New(identitycontrol.Config{Store: st, Log: s.Log, Now: s.Now, Options: s.Config.identityOptions()})
 	if err != nil {
 		return err
 	}

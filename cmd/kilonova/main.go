@@ -25,7 +25,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root := &cobra.Command{Use: "kilonova", Short: "An OpenStack cloud in one binary", SilenceUsage: true, SilenceErrors: true}
-	root.AddCommand(serveCommand(), devCommand(), fillCommand(), cleanCommand(), routesCommand(), simulateCommand(), whyCommand())
+	root.AddCommand(serveCommand(), devCommand(), fillCommand(), cleanCommand(), routesCommand(), simulateCommand(), whyCommand(), manageCommand())
 	if err := root.ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "kilonova:", err)
 		stop()
