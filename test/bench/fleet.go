@@ -218,13 +218,6 @@ func schedulingOf(ctx context.Context, found map[string]Distribution, hosts int,
 		return err
 	}
 	defer os.RemoveAll(folder)
-	began := time.Now()
-	f, err := newFleet(ctx, filepath.Join(folder, "data"), hosts, func(c *stack.Config) { c.Scheduler.Driver = driver })
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	say("fleet: %d hosts reported in %.1f s", hosts, time.Since(began).Seconds())
 	if profile != "" {
 		out, err := os.Create(fmt.Sprintf("%s-%s-%d", profile, driver, hosts))
 		if err != nil {
@@ -236,6 +229,13 @@ func schedulingOf(ctx context.Context, found map[string]Distribution, hosts int,
 		}
 		defer pprof.StopCPUProfile()
 	}
+	began := time.Now()
+	f, err := newFleet(ctx, filepath.Join(folder, "data"), hosts, func(c *stack.Config) { c.Scheduler.Driver = driver })
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	say("fleet: %d hosts reported in %.1f s", hosts, time.Since(began).Seconds())
 	keep := func(what string, d Distribution, err error) error {
 		name := fmt.Sprintf("%s_%s_%d_hosts", what, driver, hosts)
 		found[name] = d

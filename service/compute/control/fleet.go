@@ -31,11 +31,17 @@ type Fleet struct {
 // ten thousand rows. Whether there is room is Placement's to say, at the moment
 // of the claim.
 type fleetCache struct {
-	mu   sync.Mutex
-	last *Fleet
+	mu    sync.Mutex
+	last  *Fleet
+	cost  time.Duration // of reading it
+	stale bool          // a host has told something new since
 }
 
 const fleetAge = time.Second
+
+// fleetShare bounds how much of the time goes into reading the fleet: one part in
+// so many. Of ten thousand hosts one always tells something new.
+const fleetShare = 20
 
 func (f *fleetCache) forget() {
 	f.mu.Lock()
@@ -43,7 +49,24 @@ func (f *fleetCache) forget() {
 	f.mu.Unlock()
 }
 
-// Fleet returns the compute hosts, known for a second at most.
+// outdate has the fleet read again when that can be afforded.
+func (f *fleetCache) outdate() {
+	f.mu.Lock()
+	f.stale = true
+	f.mu.Unlock()
+}
+
+// good reports whether the last fleet can be used by who is content with an age.
+func (f *fleetCache) good(now time.Time, age time.Duration) bool {
+	if f.last == nil {
+		return false
+	}
+	since, rest := now.Sub(f.last.read), fleetShare*f.cost
+	return since < rest || !f.stale && since < max(age, fleetAge)
+}
+
+// Fleet returns the compute hosts, known for a second or for
+// fleetShare times what reading them costs.
 func (c *Control) Fleet(ctx context.Context) (*Fleet, error) { return c.fleetWithin(ctx, fleetAge) }
 
 // fleetWithin is Fleet for those who are content with an older one.
@@ -51,12 +74,13 @@ func (c *Control) fleetWithin(ctx context.Context, age time.Duration) (*Fleet, e
 	f := &c.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.last != nil && c.Now().Sub(f.last.read) < max(age, fleetAge) {
+	began := c.Now()
+	if f.good(began, age) {
 		return f.last, nil
 	}
 	fleet, err := c.readFleet(ctx)
 	if err == nil {
-		f.last = fleet
+		f.last, f.stale, f.cost = fleet, false, c.Now().Sub(began)
 	}
 	return fleet, err
 }

@@ -167,7 +167,7 @@ func (c *Control) hear(ctx context.Context, r compute.HostReport) error {
 		return c.Store.UpdateHost(ctx, tx, h)
 	})
 	if changed {
-		c.fleet.forget()
+		c.fleet.outdate()
 	}
 	return err
 }
