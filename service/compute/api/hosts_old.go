@@ -99,6 +99,9 @@ func (a *api) updateHost(ctx context.Context, r *rest.Request) (*rest.Response, 
 		if err := a.control.May(ctx, "os_compute_api:os-hosts:update", nil); err != nil {
 			return nil, err
 		}
+		if _, err := a.control.Store.Host(ctx, a.control.Store.DB, compute.BinaryCompute, r.Path("id")); err != nil {
+			return nil, err
+		}
 		return nil, notSupported()
 	}
 	disabled := strings.EqualFold(body.Status, "disable")

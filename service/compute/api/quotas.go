@@ -159,12 +159,24 @@ var classShown = []quotaResource{
 	{"fixed_ips", "-2.49"}, {"floating_ips", "-2.49"}, {"security_groups", "-2.49"}, {"security_group_rules", "-2.49"},
 }
 
+// classSet shows the limits of a class. It keeps those of what is the network
+// service's, too, though nobody heeds them.
+func classSet(v rest.Version, q map[string]control.QuotaUse) map[string]any {
+	set := limitSet(v, q, classShown)
+	for name := range set {
+		if u, ok := q[name]; ok {
+			set[name] = u.Limit
+		}
+	}
+	return set
+}
+
 func (a *api) showQuotaClass(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	q, err := a.control.ClassQuotas(ctx, r.Path("class"))
 	if err != nil {
 		return nil, err
 	}
-	set := limitSet(r.Version, q, classShown)
+	set := classSet(r.Version, q)
 	set["id"] = r.Path("class")
 	return rest.OK(map[string]any{"quota_class_set": set}), nil
 }
@@ -187,7 +199,7 @@ func (a *api) updateQuotaClass(ctx context.Context, r *rest.Request) (*rest.Resp
 	if err != nil {
 		return nil, err
 	}
-	return rest.OK(map[string]any{"quota_class_set": limitSet(r.Version, q, classShown)}), nil
+	return rest.OK(map[string]any{"quota_class_set": classSet(r.Version, q)}), nil
 }
 
 func wholeNumber(v any) (int, bool) {

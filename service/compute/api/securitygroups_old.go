@@ -116,6 +116,9 @@ func (a *api) createSecurityGroupRule(ctx context.Context, r *rest.Request) (*re
 	if err != nil {
 		return nil, err
 	}
+	if made.Source == "" {
+		made.CIDR = rule.CIDR // as it was asked for; the network service keeps the network of it
+	}
 	parent := compute.SecurityGroup{SecurityGroupRef: compute.SecurityGroupRef{ID: b.Parent}, Rules: []compute.SecurityGroupRule{made}}
 	view := viewSecurityGroup(parent, []compute.SecurityGroup{source})
 	if len(view.Rules) != 1 {
