@@ -94,6 +94,11 @@ func (s *Service) answer(w http.ResponseWriter, r *Request) (resp *Response, err
 	if r.Query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		return nil, fault.Invalidf("The query string is malformed: %v.", err)
 	}
+	if s.Query != nil {
+		if err := s.Query(*r.route, r); err != nil {
+			return nil, err
+		}
+	}
 	ctx := WithRequestID(r.Context(), r.ID)
 	if r.Caller != nil {
 		ctx = auth.With(ctx, r.Caller)
@@ -167,13 +172,14 @@ func (s *Service) rootOf(p string) (root string, below bool) {
 func (s *Service) find(r *Request) ([]*Route, error) {
 	notFound := fault.NotFoundf("The resource could not be found.")
 	p := r.URL.Path
-	if root, below := s.rootOf(p); below {
+	root, below := s.rootOf(p)
+	if below {
 		p = strings.TrimPrefix(p, root)
 		if s.CutProject {
 			p = cutProject(p)
 		}
 	}
-	if s.StrictSlash && strings.HasSuffix(p, "/") && strings.Count(p, "/") > 2 {
+	if s.StrictSlash && strings.HasSuffix(p, "/") && (strings.Count(p, "/") > 2 || below && len(p) > 1) {
 		return nil, notFound
 	}
 	if len(p) > 1 {

@@ -50,6 +50,9 @@ type Service struct {
 	// Elsewhere answers requests below none of Roots, without a token. nil: their
 	// paths are matched as they come.
 	Elsewhere Handler
+	// Query checks a request's query string before its handler sees it, and may
+	// take from it. nil: whatever comes is handed on.
+	Query func(route Route, r *Request) error
 	// CutProject has an optional project id right after the root cut before
 	// routing: /v2.1/{project_id}/servers.
 	CutProject bool

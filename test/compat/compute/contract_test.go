@@ -31,6 +31,7 @@ type operation struct {
 	Removed   any         `json:"removed"`
 	Errors    []int       `json:"errors"`
 	Responses []schemaRef `json:"response_schemas"`
+	Queries   []schemaRef `json:"query_schemas"`
 }
 
 type schemaRef struct {
@@ -61,7 +62,7 @@ const lowest, highest = "2.1", "2.104"
 func (o operation) versions() []rest.Version {
 	lo, hi := version(o.Min, lowest), version(o.Max, highest)
 	all := []rest.Version{lo, hi}
-	for _, s := range o.Responses {
+	for _, s := range slices.Concat(o.Responses, o.Queries) {
 		for _, v := range []rest.Version{version(s.Min, lowest), version(s.Max, highest)} {
 			if !v.Less(lo) && !hi.Less(v) {
 				all = append(all, v)
@@ -77,6 +78,22 @@ func version(text *string, def string) rest.Version {
 		return rest.V(def)
 	}
 	return rest.V(*text)
+}
+
+// queryAt returns the schema of the query at a version, nil if there is none.
+func (c *contract) queryAt(o operation, v rest.Version) (map[string]any, error) {
+	for _, s := range o.Queries {
+		if v.Less(version(s.Min, lowest)) || version(s.Max, highest).Less(v) {
+			continue
+		}
+		if _, err := c.schema(s.Schema); err != nil {
+			return nil, err
+		}
+		file, member, _ := strings.Cut(s.Schema, ".")
+		schema, _ := c.loaded[file][member].(map[string]any)
+		return schema, nil
+	}
+	return nil, nil
 }
 
 // responseAt names the schema of the answer at a version, "" if there is none.

@@ -264,7 +264,9 @@ func TestOperationsKeepTheContract(t *testing.T) {
 			w.t = t
 			for _, v := range o.versions() {
 				called++
-				if w.check(o, v, make(w, v)) {
+				r := make(w, v)
+				w.checkQuery(o, v, r)
+				if w.check(o, v, r) {
 					row.WriteString(" " + v.String())
 				} else {
 					row.WriteString(" " + v.String() + "(FAILS)")
@@ -287,6 +289,41 @@ func anything(o operation) func(*walker, rest.Version) request {
 			r.body = obj{*o.Action: obj{}}
 		}
 		return r
+	}
+}
+
+// checkQuery calls an operation that only reads with queries that its schema
+// refuses, or that it passes over.
+func (w *walker) checkQuery(o operation, v rest.Version, r request) {
+	w.t.Helper()
+	schema, err := w.c.queryAt(o, v)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if schema == nil || o.Method != "GET" || o.Removed != nil || refused[o.key()] != 0 {
+		return
+	}
+	path, _, _ := strings.Cut(r.path, "?")
+	ask := func(query string, refused bool) {
+		w.t.Helper()
+		status, data := w.call("GET", w.url+path+"?"+query, v, nil)
+		if refused != (status == 400 && bytes.Contains(data, []byte("query parameters"))) {
+			w.t.Errorf("at %s with %s: %d %.200s", v, query, status, data)
+		}
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	if len(properties) == 0 || properties["start"] == nil { // usage wants a start
+		ask("nonsense=1", schema["additionalProperties"] == false)
+	}
+	if properties["limit"] != nil {
+		ask("limit=-1", true)
+		ask("limit=x", true)
+	}
+	if properties["with_servers"] != nil {
+		ask("with_servers=perhaps", true)
+	}
+	if properties["tags"] != nil {
+		ask("name=%2A%5B", true)
 	}
 }
 
