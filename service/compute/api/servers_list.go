@@ -75,7 +75,7 @@ func (a *api) streamServers(ctx context.Context, r *rest.Request, path string, e
 // forOperators are filters that only administrators may use; from others they
 // are passed over, as upstream does.
 var operatorFilters = []string{"host", "node", "tenant_id", "project_id", "user_id", "task_state", "vm_state", "power_state", "deleted", "all_tenants",
-	"terminated_at", "launched_at", "progress", "reservation_id", "access_ip_v4", "access_ip_v6", "key_name", "config_drive", "availability_zone", "created_at", "locked_by", "uuid",
+	"terminated_at", "launched_at", "progress", "access_ip_v4", "access_ip_v6", "key_name", "config_drive", "availability_zone", "created_at", "locked_by", "uuid",
 	"display_description", "hostname", "kernel_id", "ramdisk_id", "launch_index", "root_device_name"}
 
 // serverQuery reads the filters and the order of a list of servers.
