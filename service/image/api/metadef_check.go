@@ -216,6 +216,12 @@ func readNamespace(r *rest.Request) (*control.NamespaceWithAll, error) {
 	if err := decode(r, &body); err != nil {
 		return nil, err
 	}
+	return ReadNamespace(body)
+}
+
+// ReadNamespace checks a namespace with all its definitions as a client, or a
+// file of upstream's, has it.
+func ReadNamespace(body map[string]any) (*control.NamespaceWithAll, error) {
 	if err := checkMembers("namespace", body, namespaceMembers, "namespace"); err != nil {
 		return nil, err
 	}

@@ -123,6 +123,15 @@ func viewNamespace(n *control.NamespaceWithAll) map[string]any {
 	return timed(v, n.CreatedAt, n.UpdatedAt)
 }
 
+// WriteNamespace is what ReadNamespace reads.
+func WriteNamespace(n *control.NamespaceWithAll) map[string]any {
+	v := viewNamespace(n)
+	for _, name := range []string{"self", "schema", "created_at", "updated_at", "owner"} {
+		delete(v, name)
+	}
+	return v
+}
+
 func (a *api) listResourceTypes(ctx context.Context, _ *rest.Request) (*rest.Response, error) {
 	list, err := a.c.ResourceTypes(ctx)
 	if err != nil {

@@ -95,3 +95,13 @@ func (s *Store) DeleteTasks(ctx context.Context, now time.Time) error {
 	_, err := s.DB.Exec(ctx, `DELETE FROM api_tasks WHERE expires_at < ?`, db.At(now))
 	return err
 }
+
+// PurgeTasks removes tasks that were over before then.
+func (s *Store) PurgeTasks(ctx context.Context, before time.Time) (int64, error) {
+	return s.DB.Exec(ctx, `DELETE FROM api_tasks WHERE status IN ('success', 'failure') AND updated_at < ?`, db.At(before))
+}
+
+// PurgeIDs forgets ids made before then whose images are gone.
+func (s *Store) PurgeIDs(ctx context.Context, before time.Time) (int64, error) {
+	return s.DB.Exec(ctx, `DELETE FROM image_ids WHERE created_at < ? AND id NOT IN (SELECT id FROM images)`, db.At(before))
+}
