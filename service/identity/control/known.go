@@ -23,10 +23,18 @@ const (
 
 // known are the tokens that have been looked up, at one number of changes.
 type known struct {
-	mu      sync.Mutex
-	tokens  map[[32]byte]knownToken
-	changes int64
-	seen    time.Time // when changes was read; zero: not since our own last change
+	mu     sync.Mutex
+	tokens map[[32]byte]knownToken
+	// catalogs are those of users and projects.
+	catalogs map[[2]string]knownCatalog
+	changes  int64
+	seen     time.Time // when changes was read; zero: not since our own last change
+}
+
+type knownCatalog struct {
+	catalog   []identity.CatalogEntry
+	providers []identity.ServiceProvider
+	until     time.Time
 }
 
 type knownToken struct {
@@ -50,6 +58,7 @@ func (k *known) forget() {
 	k.mu.Lock()
 	k.seen = time.Time{}
 	clear(k.tokens)
+	clear(k.catalogs)
 	k.mu.Unlock()
 }
 
@@ -101,6 +110,7 @@ func (c *Control) changes(ctx context.Context, now time.Time) (int64, error) {
 	defer k.mu.Unlock()
 	if n != k.changes {
 		clear(k.tokens)
+		clear(k.catalogs)
 	}
 	k.changes, k.seen = n, now
 	return n, nil

@@ -69,12 +69,35 @@ func (c *Control) token(ctx context.Context, text string, grace time.Duration, w
 	return &full, c.addCatalog(ctx, &full)
 }
 
-func (c *Control) addCatalog(ctx context.Context, t *identity.Token) (err error) {
-	if t.Catalog, err = c.catalog(ctx, t.UserID, t.ProjectID); err != nil {
+func (c *Control) addCatalog(ctx context.Context, t *identity.Token) error {
+	now := c.now()
+	changes, err := c.changes(ctx, now)
+	if err != nil {
 		return err
 	}
-	t.ServiceProviders, err = store.ServiceProviders(ctx, c.db, identity.Query{}.Where("enabled", true))
-	return err
+	key, k := [2]string{t.UserID, t.ProjectID}, &c.known
+	k.mu.Lock()
+	hit, ok := k.catalogs[key]
+	k.mu.Unlock()
+	if !ok || !now.Before(hit.until) {
+		hit = knownCatalog{until: now.Add(knownFor)}
+		if hit.catalog, err = c.catalog(ctx, t.UserID, t.ProjectID); err != nil {
+			return err
+		}
+		if hit.providers, err = store.ServiceProviders(ctx, c.db, identity.Query{}.Where("enabled", true)); err != nil {
+			return err
+		}
+		k.mu.Lock()
+		if k.changes == changes && !k.seen.IsZero() {
+			if k.catalogs == nil || len(k.catalogs) >= maxKnown {
+				k.catalogs = map[[2]string]knownCatalog{}
+			}
+			k.catalogs[key] = hit
+		}
+		k.mu.Unlock()
+	}
+	t.Catalog, t.ServiceProviders = hit.catalog, hit.providers
+	return nil
 }
 
 // lookUp is token without regard to its expiry.
