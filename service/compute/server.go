@@ -89,6 +89,9 @@ type System struct {
 	// Password is what the guest has posted to the metadata service, encrypted with
 	// the user's key.
 	Password string `json:"password,omitempty"`
+	// TrustedCertificates are ids of those that the image's signature may be made
+	// with, as they were asked for.
+	TrustedCertificates []string `json:"trusted_certificates,omitempty"`
 	// SoftDeletedAt is when its delete was asked for, in Unix seconds.
 	SoftDeletedAt int64 `json:"soft_deleted_at,omitempty"`
 }

@@ -100,3 +100,26 @@ func TestRebuild(t *testing.T) {
 		c.is(t, id, before)
 	})
 }
+
+// What a rebuild is told of certificates and files is kept, or given to the guest.
+func TestRebuildCertificates(t *testing.T) {
+	c := one(t)
+	hostsUp(t, c)
+	u := c.demo
+	id := boot(t, c, u, "trusting").ID
+	for certificates, want := range map[string]string{`["a","b"]`: "[a b]", `null`: "[]"} {
+		if err := ask(t, u, id, json.RawMessage(`{"rebuild":{"imageRef":"`+imageID(t, u)+`","trusted_image_certificates":`+certificates+`}}`)); err != nil {
+			t.Fatal(err)
+		}
+		settledAs(t, u, id, "ACTIVE")
+		var list struct {
+			Servers []struct {
+				Certificates []string `json:"trusted_image_certificates"`
+			}
+		}
+		c.get(t, u.compute, "/servers/detail", &list)
+		if got := fmt.Sprint(list.Servers[0].Certificates); got != want {
+			t.Errorf("after %s the certificates are %s", certificates, got)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
@@ -18,7 +19,7 @@ type rebuildServer struct {
 	AccessIPv4        *string            `json:"accessIPv4" check:"ipv4"`
 	AccessIPv6        *string            `json:"accessIPv6" check:"ipv6"`
 	PreserveEphemeral rest.Bool          `json:"preserve_ephemeral"`
-	Personality       []map[string]any   `json:"personality" mv:"-2.56"`
+	Personality       []file             `json:"personality" mv:"-2.56"`
 	KeyName           rest.Opt[string]   `json:"key_name" mv:"2.54-" check:"len=1..255"`
 	UserData          rest.Opt[string]   `json:"user_data" mv:"2.57-" check:"len=0..65535 base64"`
 	Certificates      rest.Opt[[]string] `json:"trusted_image_certificates" mv:"2.63-"`
@@ -92,8 +93,20 @@ func (b *rebuildServer) request(v rest.Version) (control.Rebuild, error) {
 			*ip.to = &short
 		}
 	}
-	if len(b.Personality) > 0 {
-		return ask, fault.Invalidf("Invalid input for field/attribute personality. Files are not put into guests here; use user_data.")
+	var err error
+	if ask.Files, err = injected(b.Personality); err != nil {
+		return ask, err
+	}
+	if c := b.Certificates; c.Set {
+		if !c.Null && (len(c.V) == 0 || len(c.V) > 50) {
+			return ask, fault.Invalidf("Invalid input for field/attribute trusted_image_certificates. There are %d, where 1 to 50 are allowed.", len(c.V))
+		}
+		for i, id := range c.V {
+			if id == "" || slices.Contains(c.V[:i], id) {
+				return ask, fault.Invalidf("Invalid input for field/attribute trusted_image_certificates. Value: %.64q. An id is empty or there twice.", id)
+			}
+		}
+		ask.Certificates = &c.V
 	}
 	if v.AtLeast("2.90") && !v.AtLeast("2.94") && b.Hostname != nil && !plainHostname(*b.Hostname) {
 		return ask, fault.Invalidf("Invalid input for field/attribute hostname. Value: %s. It does not match '^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$'", *b.Hostname)

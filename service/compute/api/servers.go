@@ -228,14 +228,25 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 	if n.MaxCount > maxCount {
 		return n, fault.Invalidf("Invalid input for field/attribute max_count. Value: %d. At most %d servers can be made by one request.", n.MaxCount, maxCount)
 	}
-	for _, f := range b.Files {
+	var err error
+	if n.Files, err = injected(b.Files); err != nil {
+		return n, err
+	}
+	n.Certificates = b.Certificates
+	return n, b.takeDisks(v, &n)
+}
+
+// injected decodes the files of personality.
+func injected(files []file) ([]compute.InjectedFile, error) {
+	var all []compute.InjectedFile
+	for _, f := range files {
 		data, err := base64.StdEncoding.DecodeString(f.Contents)
 		if err != nil {
-			return n, fault.Invalidf("Personality content for %.64s cannot be decoded", f.Path)
+			return nil, fault.Invalidf("Personality content for %.64s cannot be decoded", f.Path)
 		}
-		n.Files = append(n.Files, compute.InjectedFile{Path: f.Path, Data: data})
+		all = append(all, compute.InjectedFile{Path: f.Path, Data: data})
 	}
-	return n, b.takeDisks(v, &n)
+	return all, nil
 }
 
 // canonical writes an address in its one short form, as it will be shown.

@@ -111,7 +111,7 @@ func (v *viewer) updated(s *compute.Server) *updatedView {
 	w := v.server(s)
 	out := &updatedView{ID: w.ID, Name: w.Name, Status: w.Status, TenantID: w.TenantID, UserID: w.UserID, Metadata: w.Metadata, HostID: w.HostID, Image: w.Image,
 		Flavor: w.Flavor, Created: w.Created, Updated: w.Updated, Addresses: map[string][]plainAddr{}, AccessIPv4: w.AccessIPv4, AccessIPv6: w.AccessIPv6, Links: w.Links,
-		DiskConfig: w.DiskConfig, Progress: w.Progress, Fault: w.Fault, Locked: w.Locked, LockedReason: w.LockedReason, Description: w.Description, Tags: w.Tags}
+		DiskConfig: w.DiskConfig, Progress: w.Progress, Fault: w.Fault, Locked: w.Locked, LockedReason: w.LockedReason, Description: w.Description, Tags: w.Tags, Certificates: w.Certificates}
 	if w.ServerGroups != nil {
 		out.ServerGroups = **w.ServerGroups
 	}
@@ -121,6 +121,14 @@ func (v *viewer) updated(s *compute.Server) *updatedView {
 		}
 	}
 	return out
+}
+
+// certificates are null unless some were asked for.
+func certificates(s *compute.Server) *[]string {
+	if len(s.System.TrustedCertificates) == 0 {
+		return nil
+	}
+	return &s.System.TrustedCertificates
 }
 
 type serverBrief struct {
@@ -244,7 +252,7 @@ func (v *viewer) server(s *compute.Server) *serverView {
 		Addresses: addresses(s.Networks), AccessIPv4: s.AccessIPv4, AccessIPv6: s.AccessIPv6, Links: v.links("servers", s.ID), DiskConfig: s.DiskConfig,
 		Zone: v.fleet.ZoneOf(s.Host), PinnedZone: orNull(s.AvailabilityZone), KeyName: orNull(s.KeyName), LaunchedAt: textOf(rest.MicroTime{Time: s.LaunchedAt}),
 		TerminatedAt: textOf(rest.MicroTime{Time: s.TerminatedAt}), Groups: groupNames(s), VMState: s.State, PowerState: s.Power, Volumes: volumesAttached(v.r.Version, s),
-		Locked: s.Locked, LockedReason: orNull(s.LockedReason), Description: s.Description, Tags: orNone(s.Tags)}
+		Certificates: certificates(s), Locked: s.Locked, LockedReason: orNull(s.LockedReason), Description: s.Description, Tags: orNone(s.Tags)}
 	if s.ConfigDrive {
 		out.ConfigDrive = "True"
 	}

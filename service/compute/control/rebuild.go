@@ -24,9 +24,13 @@ type Rebuild struct {
 	Metadata    *map[string]string
 	KeyName     *string // "" none
 	UserData    *string // "" none
-	DiskConfig  *string
-	AccessIPv4  *string
-	AccessIPv6  *string
+	Files       []compute.InjectedFile
+	// Certificates are ids of those that the image's signature may be made with;
+	// an empty list is none.
+	Certificates *[]string
+	DiskConfig   *string
+	AccessIPv4   *string
+	AccessIPv6   *string
 }
 
 // rebuildState is what a rebuild remembers.
@@ -63,6 +67,17 @@ func (c *Control) RebuildServer(ctx context.Context, id string, r Rebuild) (*com
 	}
 	if err := c.checkImage(ctx, &with); err != nil {
 		return nil, "", err
+	}
+	if err := c.checkFiles(ctx, auth.From(ctx), r.Files); err != nil {
+		return nil, "", err
+	}
+	if patch.Files = &r.Files; r.Certificates != nil {
+		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:rebuild:trusted_certs", auth.Target{"project_id": s.ProjectID, "user_id": s.UserID}); err != nil {
+			return nil, "", err
+		}
+		system := s.System
+		system.TrustedCertificates = *r.Certificates
+		patch.System = &system
 	}
 	patch.ImageID, patch.ImageMeta = &with.ImageID, &with.ImageMeta
 	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
@@ -120,7 +135,7 @@ func (c *Control) rebuild(ctx context.Context, run *task.Run, s *compute.Server)
 	if s.ImageID != state.OldImage && run.Step == "" {
 		if err := c.mayStay(ctx, s); err != nil {
 			f := &compute.ServerFault{Code: rest.Status(err), Created: c.Now(), Message: publicMessage(err), Details: err.Error()}
-			patch := store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f, ImageID: &state.OldImage, ImageMeta: &state.OldMeta, AdminPass: ptr("")}
+			patch := store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f, ImageID: &state.OldImage, ImageMeta: &state.OldMeta, AdminPass: ptr(""), Files: &[]compute.InjectedFile{}}
 			return c.rebuilt(ctx, run, s, patch, err)
 		}
 	}
@@ -140,14 +155,14 @@ func (c *Control) rebuild(ctx context.Context, run *task.Run, s *compute.Server)
 	}
 	if err != nil {
 		f := &compute.ServerFault{Code: rest.Status(err), Created: c.Now(), Message: publicMessage(err), Details: err.Error()}
-		return c.rebuilt(ctx, run, s, store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f, AdminPass: ptr("")}, err)
+		return c.rebuilt(ctx, run, s, store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f, AdminPass: ptr(""), Files: &[]compute.InjectedFile{}}, err)
 	}
 	var none *compute.ServerFault
 	now, is := c.Now(), compute.Active
 	if state.WasState == compute.Stopped {
 		is = compute.Stopped
 	}
-	return c.rebuilt(ctx, run, s, store.ServerPatch{State: &is, Task: ptr(compute.NoTask), Power: &progress.Power, Fault: &none, LaunchedAt: &now, AdminPass: ptr("")}, nil)
+	return c.rebuilt(ctx, run, s, store.ServerPatch{State: &is, Task: ptr(compute.NoTask), Power: &progress.Power, Fault: &none, LaunchedAt: &now, AdminPass: ptr(""), Files: &[]compute.InjectedFile{}}, nil)
 }
 
 // spawning notes that the guest's disks are about to go.

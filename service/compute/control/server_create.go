@@ -34,6 +34,7 @@ type NewServer struct {
 	Zone           string // may be ZONE:HOST:NODE for administrators
 	Host, Node     string
 	Files          []compute.InjectedFile
+	Certificates   []string // ids of those that the image's signature may be made with
 	ConfigDrive    bool
 	DiskConfig     string
 	AccessIPv4     string
@@ -116,7 +117,7 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer
 	now := c.Now()
 	s := &compute.Server{DisplayName: n.Name, Description: n.Description, Hostname: n.Hostname, ProjectID: caller.ProjectID, UserID: caller.UserID,
 		State: compute.Building, Task: compute.Scheduling, Flavor: flavor, ImageID: n.ImageID, KeyName: n.KeyName, UserData: n.UserData,
-		AdminPass: n.AdminPass, Files: n.Files, System: compute.System{BootRoles: bootRoles(caller)}, Metadata: n.Metadata, Tags: n.Tags, ConfigDrive: n.ConfigDrive, DiskConfig: n.DiskConfig, AccessIPv4: n.AccessIPv4,
+		AdminPass: n.AdminPass, Files: n.Files, System: compute.System{BootRoles: bootRoles(caller), TrustedCertificates: n.Certificates}, Metadata: n.Metadata, Tags: n.Tags, ConfigDrive: n.ConfigDrive, DiskConfig: n.DiskConfig, AccessIPv4: n.AccessIPv4,
 		AccessIPv6: n.AccessIPv6, ReservationID: "r-" + strings.ToLower(randomText(8)), RootDevice: "/dev/vda", Wanted: n.Networks,
 		SecurityGroups: n.SecurityGroups, Hints: n.Hints, CreatedAt: now, UpdatedAt: now}
 	if s.DiskConfig == "" {
@@ -147,6 +148,11 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer
 	}
 	if q := c.Options.Quota.MetadataItems; q >= 0 && len(n.Metadata) > q {
 		return nil, place, overQuota("metadata_items", len(n.Metadata), 0, q)
+	}
+	if len(n.Certificates) > 0 {
+		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create:trusted_certs", auth.Own(ctx)); err != nil {
+			return nil, place, err
+		}
 	}
 	if err := c.checkFiles(ctx, caller, n.Files); err != nil {
 		return nil, place, err

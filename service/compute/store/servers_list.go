@@ -27,7 +27,7 @@ var absent = map[string]string{"description": "''", "launched_at": "-1", "termin
 
 // visible are the columns without those that only control and agents read.
 const visible = packedColumns + `, display_name, description, hostname, flavor, image_meta, key_name, user_data, metadata, tags, locked_reason, availability_zone,
-	host, node, hints, networks, devices, fault`
+	host, node, hints, networks, devices, fault, CASE WHEN system_metadata LIKE '%"trusted_certificates"%' THEN system_metadata ELSE 'null' END AS system_metadata`
 
 // columns are what a list reads, with their parameters.
 func columns(q *compute.ServerQuery) (string, []any) {
