@@ -329,6 +329,13 @@ func (s *Service) Status(volumeID string) string {
 	return status
 }
 
+// SetStatus has a volume be in a status, whatever is done with it.
+func (s *Service) SetStatus(volumeID, status string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.volumes[volumeID]["status"] = status
+}
+
 // Add makes a volume and returns its id.
 func (s *Service) Add(sizeGB int, bootable bool) string {
 	s.mu.Lock()

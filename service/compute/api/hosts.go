@@ -171,8 +171,19 @@ func (a *api) updateServiceByID(ctx context.Context, r *rest.Request) (*rest.Res
 	}{a.viewService(r.Version, h)}), nil
 }
 
+// uuidAt253 refuses what is no UUID where hosts are known by these.
+func uuidAt253(r *rest.Request, id string) error {
+	if r.Version.AtLeast("2.53") && !rest.IsUUID(id) {
+		return fault.Invalidf("Invalid uuid %.64s", id)
+	}
+	return nil
+}
+
 func (a *api) deleteService(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	id := r.Path("id")
+	if err := uuidAt253(r, id); err != nil {
+		return nil, err
+	}
 	if !r.Version.AtLeast("2.53") { // a number then
 		hosts, err := a.control.Services(ctx, "", "")
 		if err != nil {
@@ -358,6 +369,9 @@ func matchHypervisors(r *rest.Request, all []control.Hypervisor) ([]control.Hype
 func (a *api) showHypervisor(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	all, err := a.control.Hypervisors(ctx, "show")
 	if err != nil {
+		return nil, err
+	}
+	if err := uuidAt253(r, r.Path("id")); err != nil {
 		return nil, err
 	}
 	for _, h := range all {

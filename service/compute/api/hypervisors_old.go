@@ -55,6 +55,9 @@ func (a *api) hypervisorUptime(ctx context.Context, r *rest.Request) (*rest.Resp
 	if err != nil {
 		return nil, err
 	}
+	if err := uuidAt253(r, r.Path("id")); err != nil {
+		return nil, err
+	}
 	for _, h := range all {
 		if id := r.Path("id"); h.NodeID == id && r.Version.AtLeast("2.53") || strconv.FormatInt(h.Seq, 10) == id && !r.Version.AtLeast("2.53") {
 			text := a.uptime(h)

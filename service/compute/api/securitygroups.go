@@ -85,6 +85,9 @@ func (a *api) showSecurityGroup(ctx context.Context, r *rest.Request) (*rest.Res
 	if err != nil {
 		return nil, err
 	}
+	if !rest.IsUUID(r.Path("id")) {
+		return nil, fault.Invalidf("Security group id should be uuid")
+	}
 	for _, g := range all {
 		if g.ID == r.Path("id") {
 			return rest.OK(map[string]any{"security_group": viewSecurityGroup(g, all)}), nil

@@ -88,6 +88,15 @@ func (w *walker) name(kind string) string {
 // newCloud starts a cloud in this process, with one server, flavor and keypair.
 func newCloud(t *testing.T) *walker {
 	t.Helper()
+	s, block := startCloud(t)
+	w := cloudOf(t, s)
+	w.cinder = block
+	return w
+}
+
+// startCloud starts one whose block storage is the stand-in.
+func startCloud(t *testing.T) (*stack.Stack, *cinder.Service) {
+	t.Helper()
 	config := stack.Dev(t.TempDir(), "127.0.0.1:0", 2)
 	config.Fake.LiveDelay = 60_000_000_000 // a minute: long enough to be looked at
 	block := cinder.New()
@@ -101,9 +110,7 @@ func newCloud(t *testing.T) *walker {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	w := cloudOf(t, s)
-	w.cinder = block
-	return w
+	return s, block
 }
 
 // cloudOf fills a cloud with one of each.
