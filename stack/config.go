@@ -37,6 +37,7 @@ type Config struct {
 	Log       LogOptions        `toml:"log"`
 	Bootstrap BootstrapOptions  `toml:"bootstrap"`
 
+	OsloPolicy      ComputePolicyOptions      `toml:"oslo_policy"`
 	Default         ComputeDefaults           `toml:"DEFAULT"`
 	Quota           computecontrol.Quota      `toml:"quota"`
 	Scheduler       schedule.SchedulerOptions `toml:"scheduler"`
@@ -58,10 +59,10 @@ type Config struct {
 	ConsoleAuth   ConsoleAuth                     `toml:"consoleauth"`
 	LinuxBridge   LinuxBridge                     `toml:"linux_bridge"`
 
-	Identity  identitycontrol.Options  `toml:"identity"`
-	Image     ImageOptions             `toml:"image"`
-	Placement placementcontrol.Options `toml:"placement"`
-	Network   NetworkOptions           `toml:"network"`
+	Identity  IdentityOptions  `toml:"identity"`
+	Image     ImageOptions     `toml:"image"`
+	Placement PlacementOptions `toml:"placement"`
+	Network   NetworkOptions   `toml:"network"`
 
 	// Fake steers the fake drivers, for laptops, CI jobs and tests.
 	Fake FakeOptions `toml:"fake"`
@@ -181,11 +182,24 @@ type ConsoleAuth struct {
 	TTL int `toml:"token_ttl"` // seconds
 }
 
+// IdentityOptions are the identity service's.
+type IdentityOptions struct {
+	identitycontrol.Options
+	OsloPolicy PolicyOptions `toml:"oslo_policy"`
+}
+
+// PlacementOptions are Placement's.
+type PlacementOptions struct {
+	placementcontrol.Options
+	OsloPolicy PolicyOptions `toml:"oslo_policy"`
+}
+
 // ImageOptions are the image service's.
 type ImageOptions struct {
 	imagecontrol.Options
-	DataDir  string `toml:"filesystem_store_datadir"` // of a file store that has none of its own; "" below Data
-	CacheDir string `toml:"image_cache_dir"`          // of this node's copies of what lies far away; "" none
+	OsloPolicy PolicyOptions `toml:"oslo_policy"`
+	DataDir    string        `toml:"filesystem_store_datadir"` // of a file store that has none of its own; "" below Data
+	CacheDir   string        `toml:"image_cache_dir"`          // of this node's copies of what lies far away; "" none
 	// EnabledBackends are the stores, "name:kind" with a kind of the table in
 	// drivers.go; none: one that is named after its kind, file.
 	EnabledBackends []string                     `toml:"enabled_backends"`
@@ -201,7 +215,8 @@ type GlanceStore struct {
 // NetworkOptions are the network service's.
 type NetworkOptions struct {
 	networkcontrol.Options
-	Dataplane string `toml:"dataplane"` // a name of the table in drivers.go
+	OsloPolicy PolicyOptions `toml:"oslo_policy"`
+	Dataplane  string        `toml:"dataplane"` // a name of the table in drivers.go
 }
 
 // LinuxBridge are the options of that dataplane.
@@ -250,14 +265,14 @@ func Defaults() Config {
 	compute.Quota, compute.Scheduler = computecontrol.Quota{}, schedule.Options{}
 	d := schedule.Defaults()
 	return Config{Region: "RegionOne", Data: "/var/lib/kilonova", Roles: "all", MyIP: "127.0.0.1",
-		Listen:    Listen{Address: "127.0.0.1:8780"},
-		Bootstrap: BootstrapOptions{AdminName: "admin"},
-		Default:   ComputeDefaults{Options: compute, ComputeDriver: "libvirt", VIFTimeout: config.Duration(5 * time.Minute)},
-		Quota:     computecontrol.Defaults().Quota, Scheduler: d.Scheduler, FilterScheduler: d.Filter, Metrics: d.Metrics,
+		Listen:     Listen{Address: "127.0.0.1:8780"},
+		Bootstrap:  BootstrapOptions{AdminName: "admin"},
+		OsloPolicy: ComputePolicyOptions{EnforceScope: true}, Default: ComputeDefaults{Options: compute, ComputeDriver: "libvirt", VIFTimeout: config.Duration(5 * time.Minute)},
+		Quota: computecontrol.Defaults().Quota, Scheduler: d.Scheduler, FilterScheduler: d.Filter, Metrics: d.Metrics,
 		ImageCache: ImageCacheOptions{RemoveUnused: true, MinimumAge: 86400, Interval: config.Duration(40 * time.Minute)},
 		API:        metadata.DefaultOptions(), Neutron: NeutronOptions{MetadataProxy: true},
-		VNC: VNC{ServerListen: "127.0.0.1"}, ConsoleAuth: ConsoleAuth{TTL: 600}, Identity: identitycontrol.Defaults(), Image: ImageOptions{Options: imagecontrol.Defaults()},
-		Placement: placementcontrol.Defaults(), Network: NetworkOptions{Options: networkcontrol.Defaults(), Dataplane: "linuxbridge"},
+		VNC: VNC{ServerListen: "127.0.0.1"}, ConsoleAuth: ConsoleAuth{TTL: 600}, Identity: IdentityOptions{Options: identitycontrol.Defaults()}, Image: ImageOptions{Options: imagecontrol.Defaults()},
+		Placement: PlacementOptions{Options: placementcontrol.Defaults()}, Network: NetworkOptions{Options: networkcontrol.Defaults(), Dataplane: "linuxbridge"},
 		Fake: FakeOptions{Hosts: 1}}
 }
 

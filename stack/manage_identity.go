@@ -21,7 +21,7 @@ import (
 // identityOptions are the identity service's, with the folders that are left to
 // this installation.
 func (c *Config) identityOptions() identitycontrol.Options {
-	o := c.Identity
+	o := c.Identity.Options
 	for _, dir := range []struct {
 		option *string
 		name   string

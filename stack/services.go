@@ -85,7 +85,7 @@ func (s *Stack) startPlacement() error {
 	if err != nil {
 		return err
 	}
-	c, err := placementcontrol.New(placementcontrol.Config{Store: st, Log: s.Log, Now: s.Now, Options: s.Config.Placement})
+	c, err := placementcontrol.New(placementcontrol.Config{Store: st, Log: s.Log, Now: s.Now, Options: s.Config.Placement.Options})
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type Stack struct {
 	peers    peer.Table
 	handlers map[string]http.Handler // by service type: those that live here
 	services []*rest.Service
+	policies map[string]*auth.Overrides // by service type
 	front    *front
 	metrics  *metrics
 	closers  []func()
@@ -76,6 +77,9 @@ func (s *Stack) start() (err error) {
 		return err
 	}
 	s.dial()
+	if err := s.readPolicies(); err != nil {
+		return err
+	}
 	for _, r := range starters {
 		if s.has(r.role) {
 			if err := r.start(s); err != nil {
@@ -185,6 +189,7 @@ func (s *Stack) dial() {
 
 // mount puts a service's API into place.
 func (s *Stack) mount(service string, svc *rest.Service) {
+	svc.Overrides = s.policies[service]
 	s.services = append(s.services, svc)
 	s.handlers[service] = svc.Handler()
 }

@@ -53,8 +53,14 @@ func MustPolicy(table map[string]string) *Policy {
 // nothing is allowed; a rule that does not exist allows nobody.
 func (p *Policy) Allows(ctx context.Context, rule string, target Target) bool {
 	c := From(ctx)
+	if c == nil {
+		return false
+	}
+	if p = p.in(ctx, c); p == nil {
+		return false
+	}
 	r, ok := p.rules[rule]
-	return c != nil && ok && r.allows(p, c, target)
+	return ok && r.allows(p, c, target)
 }
 
 // Enforce is Allows as an error: fault.Forbidden, in the words that clients know.

@@ -103,6 +103,9 @@ func (s *Service) answer(w http.ResponseWriter, r *Request) (resp *Response, err
 	if r.Caller != nil {
 		ctx = auth.With(ctx, r.Caller)
 	}
+	if s.Overrides != nil {
+		ctx = auth.WithOverrides(ctx, s.Overrides)
+	}
 	return r.route.Handle(ctx, r)
 }
 

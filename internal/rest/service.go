@@ -58,6 +58,8 @@ type Service struct {
 	CutProject bool
 	Envelope   Envelope
 	Validator  auth.Validator
+	// Overrides are rules above those of the service's own policy; nil: none.
+	Overrides *auth.Overrides
 	// AuthURL is where the WWW-Authenticate header of a 401 points.
 	AuthURL func() string
 	// MaxBody bounds a JSON body in bytes; 0: 112 KiB, upstream's default.
