@@ -20,6 +20,7 @@ import (
 	"kilonova/service/image/blob"
 	imagefile "kilonova/service/image/blob/file"
 	imagehttp "kilonova/service/image/blob/http"
+	imagerbd "kilonova/service/image/blob/rbd"
 	images3 "kilonova/service/image/blob/s3"
 	imageswift "kilonova/service/image/blob/swift"
 	"kilonova/service/network/dataplane"
@@ -88,7 +89,11 @@ type ImageStoreOptions struct {
 	FileOptions
 	S3Options
 	SwiftOptions
+	RBDOptions
 }
+
+// RBDOptions are those of a store of the kind rbd.
+type RBDOptions = imagerbd.Options
 
 // imageStores are where images' data may lie.
 var imageStores = map[string]func(ctx context.Context, c *Config, o ImageStoreOptions) (blob.Store, error){
@@ -100,6 +105,9 @@ var imageStores = map[string]func(ctx context.Context, c *Config, o ImageStoreOp
 	},
 	"http": func(_ context.Context, c *Config, _ ImageStoreOptions) (blob.Store, error) {
 		return imagehttp.New(c.Image.Filtering), nil
+	},
+	"rbd": func(_ context.Context, _ *Config, o ImageStoreOptions) (blob.Store, error) {
+		return imagerbd.New(o.RBDOptions, host.Local{})
 	},
 	"s3": func(ctx context.Context, _ *Config, o ImageStoreOptions) (blob.Store, error) {
 		return images3.New(ctx, o.S3Options)

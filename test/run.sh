@@ -8,7 +8,8 @@ export PATH=$PATH:/usr/local/go/bin:/usr/sbin:/sbin LC_ALL=C.UTF-8
 
 # What the tests of the drivers need; without root they are skipped and say so.
 packages="qemu-system-x86 qemu-utils libvirt-daemon libvirt-daemon-system libvirt-daemon-driver-qemu dnsmasq-base nftables iproute2
-  iputils-ping busybox xorriso slapd swift-proxy swift-account swift-container swift-object memcached"
+  iputils-ping busybox xorriso slapd swift-proxy swift-account swift-container swift-object memcached
+  ceph-mon ceph-osd ceph-common"
 [ -z "${KILONOVA_RACE:-}" ] || packages="$packages gcc libc6-dev" # what the race detector is built with
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     missing=

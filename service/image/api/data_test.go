@@ -217,7 +217,7 @@ func (cl *cloud) slowPut(id string) (body *slow, status chan int) {
 	return body, status
 }
 
-// OSSA-2013-018 and kin: what is deleted while it is uploaded leaves nothing.
+// What is deleted while it is uploaded leaves nothing.
 func TestDeleteDuringUpload(t *testing.T) {
 	cl := start(t, nil)
 	cl.run()
