@@ -15,6 +15,7 @@ func (a *api) consoles() []rest.Route {
 		{Method: "POST", Path: "/servers/{id}/action", Action: "os-getSerialConsole", Versions: "2.1-2.5", Handle: a.oldConsole("os-getSerialConsole", compute.Serial), Doc: "get serial console"},
 		{Method: "POST", Path: "/servers/{id}/remote-consoles", Versions: "2.6-", Handle: a.remoteConsole, Doc: "create remote console"},
 		{Method: "GET", Path: "/os-console-auth-tokens/{token}", Handle: a.showConsoleToken, Doc: "show what a console's token opens"},
+		{Method: "GET", Path: "/servers/{id}/topology", Versions: "2.78-", Handle: a.topology, Doc: "show NUMA topology of server"},
 		{Method: "GET", Path: "/servers/{id}/diagnostics", Handle: a.diagnostics, Doc: "show diagnostics of server"},
 	}
 }

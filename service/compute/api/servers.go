@@ -294,7 +294,7 @@ func (a *api) oneServer(ctx context.Context, r *rest.Request, s *compute.Server)
 }
 
 type updateServerBody struct {
-	Server struct {
+	Server *struct { // may be empty
 		Name        *string          `json:"name" check:"len=1..255 name"`
 		DiskConfig  *string          `json:"OS-DCF:diskConfig" check:"enum=AUTO|MANUAL"`
 		AccessIPv4  *string          `json:"accessIPv4" check:"ipv4"`

@@ -98,6 +98,10 @@ func (c *Control) Diagnostics(ctx context.Context, id string) (*compute.Server, 
 		return nil, none, err
 	}
 	d, err := compute.DiagnoseCall.Do(ctx, c.Bus, s.Host, compute.GuestID{ServerID: id})
+	if err == nil && d.UptimeSecond == nil && !s.LaunchedAt.IsZero() {
+		uptime := int64(c.Now().Sub(s.LaunchedAt).Seconds())
+		d.UptimeSecond = &uptime
+	}
 	if fault.Is(err, fault.NotFound) {
 		err = fault.Conflictf("Instance %s is not ready", id)
 	}

@@ -104,6 +104,7 @@ var actionRequests = map[string]func(*walker, rest.Version) request{
 		w.settle(w.actor())
 		return request{path: "/servers/" + w.actor() + "/diagnostics"}
 	},
+	"GET /servers/{server_id}/topology": get("/servers/<server>/topology"),
 
 	"GET /servers/{server_id}/tags":         onTags("", nil),
 	"PUT /servers/{server_id}/tags":         onTags("", obj{"tags": []string{"a", "b"}}),
