@@ -17,6 +17,7 @@ import (
 	"kilonova/internal/db/dbtest"
 	"kilonova/service/identity/control"
 	"kilonova/service/identity/store"
+	"kilonova/test/compat/openapi"
 )
 
 // cloud is an identity service, bootstrapped, behind its handler.
@@ -148,8 +149,23 @@ func (k *cloud) do(token, method, path string, body any, headers ...string) answ
 	k.handler.ServeHTTP(w, req)
 	a := answer{status: w.Code, header: w.Header(), body: w.Body.String(), token: w.Header().Get("X-Subject-Token")}
 	json.Unmarshal(w.Body.Bytes(), &a.json)
+	if c := contract(); c != nil && strings.HasPrefix(path, "/v3/") {
+		for _, v := range c.Check(method, req.URL.Path, a.status, a.header, w.Body.Bytes()) {
+			k.t.Errorf("%v: %.400s", v, a.body)
+		}
+	}
 	return a
 }
+
+// contract is upstream's OpenAPI file, against which every answer is held; nil
+// where it is absent.
+var contract = sync.OnceValue(func() *openapi.Contract {
+	c, err := openapi.Load(filepath.Join(openapi.Folder(), "openapi", "identity", "v3.14.yaml"))
+	if err != nil {
+		return nil
+	}
+	return c
+})
 
 // must is do by the administrator; another status than want is fatal.
 func (k *cloud) must(want int, method, path string, body any) answer {
