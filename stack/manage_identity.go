@@ -25,7 +25,7 @@ func (c *Config) identityOptions() identitycontrol.Options {
 	for _, dir := range []struct {
 		option *string
 		name   string
-	}{{&o.Fernet.KeyRepository, "fernet-keys"}, {&o.Credential.KeyRepository, "credential-keys"},
+	}{{&o.Fernet.KeyRepository, "fernet-keys"}, {&o.Credential.KeyRepository, "credential-keys"}, {&o.Receipts.KeyRepository, "receipt-keys"},
 		{&o.JWT.PublicKeyRepository, "jws-keys/public"}, {&o.JWT.PrivateKeyRepository, "jws-keys/private"}} {
 		if *dir.option == "" {
 			*dir.option = filepath.Join(c.Data, dir.name)

@@ -66,6 +66,21 @@ type Token struct {
 	ServiceProviders []ServiceProvider
 }
 
+// Receipt is what a log-in got that must go on: by which methods its user has been
+// found to be the one, and which combinations of methods are enough.
+type Receipt struct {
+	ID       string // the text of it
+	User     User
+	Domain   Named
+	Methods  []string
+	Rules    [][]string
+	IssuedAt time.Time
+	Expires  time.Time
+}
+
+// Error says what is missing: a receipt is no token.
+func (r *Receipt) Error() string { return "Additional authentications steps required." }
+
 // Revocation ends the tokens of a subject that were issued up to an instant.
 type Revocation struct {
 	Kind         string // "audit", "user", "project", "domain", "trust" or "app_cred"
@@ -83,6 +98,7 @@ type AuthRequest struct {
 	OAuth1   *SignedCall
 	Mapped   *MappedAuth
 	External *ExternalAuth
+	Receipt  string // of an earlier log-in that was not enough
 	Scope    ScopeRequest
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 
 	"kilonova/internal/fault"
@@ -135,7 +136,7 @@ func (a *api) authRequest(r *rest.Request) (identity.AuthRequest, error) {
 			req.Mapped = a.mappedAuth(r, m.IdentityProvider, m.Protocol)
 		}
 	}
-	req.External = a.external(r)
+	req.External, req.Receipt = a.external(r), r.Header.Get("Openstack-Auth-Receipt")
 	if req.External != nil && len(req.Methods) == 0 {
 		req.Methods = []string{identity.MethodExternal}
 	}
@@ -201,10 +202,21 @@ func (a *api) issueToken(ctx context.Context, r *rest.Request) (*rest.Response, 
 		return nil, err
 	}
 	t, err := a.c.Authenticate(ctx, req, wantsCatalog(r))
+	if receipt, ok := errors.AsType[*identity.Receipt](err); ok {
+		return receiptView(r, receipt), nil
+	}
 	if err != nil {
 		return nil, err
 	}
 	return rest.Created(map[string]any{"token": tokenView(t)}).With("X-Subject-Token", t.ID), nil
+}
+
+// receiptView is a 401 that says how the log-in can go on.
+func receiptView(r *rest.Request, receipt *identity.Receipt) *rest.Response {
+	body := map[string]any{"receipt": map[string]any{"methods": receipt.Methods, "expires_at": rest.MicroTimeZ{Time: receipt.Expires}, "issued_at": rest.MicroTimeZ{Time: receipt.IssuedAt},
+		"user": &namedView{ID: receipt.User.ID, Name: receipt.User.Name, Domain: named(receipt.Domain)}}, "required_auth_methods": receipt.Rules}
+	resp := &rest.Response{Status: http.StatusUnauthorized, Body: body}
+	return resp.With("Openstack-Auth-Receipt", receipt.ID).With("WWW-Authenticate", `Keystone uri="`+r.Link("")+`"`)
 }
 
 func wantsCatalog(r *rest.Request) bool {

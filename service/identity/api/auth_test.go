@@ -365,3 +365,45 @@ func TestBootstrapAgain(t *testing.T) {
 		}
 	}
 }
+
+// A log-in may go on with what its first step has got, once and for its user.
+func TestReceipts(t *testing.T) {
+	k := newCloud(t)
+	rules := [][]string{{"password", "totp"}}
+	enroll := func(name string) string {
+		u, _ := k.user(name, "member")
+		k.must(200, "PATCH", "/v3/users/"+u, doc{"user": doc{"options": doc{"multi_factor_auth_enabled": true, "multi_factor_auth_rules": rules}}})
+		k.must(201, "POST", "/v3/credentials", doc{"credential": doc{"type": "totp", "user_id": u, "blob": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}})
+		return u
+	}
+	alice, bob := enroll("alice"), enroll("bob")
+	code := "081804"
+	k.now = time.Unix(1111111109, 0) // RFC 6238's instant
+	first := func(name string) answer {
+		return k.do("", "POST", "/v3/auth/tokens", password(name, name+"'s secret", nil))
+	}
+	second := func(user, receipt string) answer {
+		return k.do("", "POST", "/v3/auth/tokens", doc{"auth": doc{"identity": doc{"methods": []string{"totp"}, "totp": doc{"user": doc{"id": user, "passcode": code}}}}}, "Openstack-Auth-Receipt", receipt)
+	}
+	a := first("alice")
+	receipt := a.header.Get("Openstack-Auth-Receipt")
+	if a.status != 401 || receipt == "" || a.str("receipt", "user", "id") != alice || len(a.list("required_auth_methods")) != 1 {
+		t.Fatal(a.status, a.body)
+	}
+	k.wants(second(alice, ""), 401, "the second factor alone")
+	k.wants(second(bob, receipt), 401, "another user's receipt")
+	k.wants(second(alice, receipt+"x"), 401, "a forged receipt")
+	if got := k.valid(receipt); got != 401 {
+		t.Error("a receipt is taken for a token:", got)
+	}
+	done := second(alice, receipt)
+	k.wants(done, 201, "both steps")
+	k.wants(second(alice, done.token), 401, "a token as a receipt")
+	k.must(200, "PATCH", "/v3/users/"+alice, doc{"user": doc{"password": "another"}})
+	k.wants(second(alice, receipt), 401, "a receipt of an older password")
+	old := first("bob").header.Get("Openstack-Auth-Receipt")
+	k.now = time.Unix(1111111109+301, 0)
+	code = "536305" // of that instant
+	k.wants(second(bob, old), 401, "a receipt after its time")
+	k.wants(second(bob, first("bob").header.Get("Openstack-Auth-Receipt")), 201, "a new one")
+}

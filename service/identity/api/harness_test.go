@@ -78,6 +78,7 @@ func newCloud(t testing.TB, change ...func(*control.Options)) *cloud {
 	}
 	o := control.Defaults()
 	o.Fernet.KeyRepository, o.Credential.KeyRepository = filepath.Join(dir, "fernet"), filepath.Join(dir, "credential")
+	o.Receipts.KeyRepository = filepath.Join(dir, "receipts")
 	o.JWT.PublicKeyRepository, o.JWT.PrivateKeyRepository = filepath.Join(dir, "public"), filepath.Join(dir, "private")
 	o.Identity.PasswordHashRounds = 4
 	for _, f := range change {

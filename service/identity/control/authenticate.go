@@ -34,7 +34,7 @@ func (c *Control) Authenticate(ctx context.Context, req identity.AuthRequest, wi
 	if err != nil {
 		return nil, err
 	}
-	if err := c.enoughMethods(s); err != nil {
+	if err := c.enoughMethods(ctx, s); err != nil {
 		return nil, err
 	}
 	now := c.now()
@@ -104,6 +104,11 @@ func (c *Control) authenticate(ctx context.Context, req identity.AuthRequest) (*
 	}
 	if len(s.methods) == 0 {
 		return nil, fault.Invalidf("Expecting to find methods in identity. The server could not comply with the request since it is either malformed or otherwise incorrect. The client is assumed to be in error.")
+	}
+	if req.Receipt != "" {
+		if err := c.addReceipt(ctx, req.Receipt, s); err != nil {
+			return nil, err
+		}
 	}
 	if s.parent != nil { // how the token was got counts too
 		for _, m := range s.parent.Methods {
@@ -193,30 +198,6 @@ func (c *Control) byToken(ctx context.Context, text string, s *session) (identit
 		s.vouched = &vouched{t.IdentityProvider, t.Protocol, t.GroupIDs}
 	}
 	return t.User, nil
-}
-
-// enoughMethods holds a log-in against the rules that its user may have for
-// several methods at once.
-func (c *Control) enoughMethods(s *session) error {
-	if !s.user.Options.True(identity.MultiFactorEnabled) || s.appCred != nil {
-		return nil
-	}
-	rules, _ := s.user.Options[identity.MultiFactorRules].([]any)
-	for _, r := range rules {
-		rule, _ := r.([]any)
-		met := len(rule) > 0
-		for _, method := range rule {
-			name, _ := method.(string)
-			met = met && slices.Contains(s.methods, name)
-		}
-		if met {
-			return nil
-		}
-	}
-	if len(rules) == 0 {
-		return nil
-	}
-	return fault.New(fault.Unauthenticated, "Additional authentications steps required.")
 }
 
 // scope fills in what the token is for. Whether the user has any role there is

@@ -44,6 +44,7 @@ type Control struct {
 	scopes   map[string]string // of each rule
 	keys     *fernet.Keys
 	form     form // of tokens
+	receipts form
 	credKeys *fernet.Keys
 	hash     *password.Hasher
 	pattern  *regexp.Regexp // that passwords must match; nil: none
@@ -79,6 +80,11 @@ func New(cfg Config) (*Control, error) {
 	if c.form, err = newForm(cfg.Options, c.keys, cfg.Random); err != nil {
 		return nil, err
 	}
+	receiptKeys, err := fernet.OpenKeys(cfg.Options.Receipts.KeyRepository, cfg.Random)
+	if err != nil {
+		return nil, err
+	}
+	c.receipts = &sealed{receiptKeys, cfg.Random}
 	if c.credKeys, err = fernet.OpenKeys(cfg.Options.Credential.KeyRepository, cfg.Random); err != nil {
 		return nil, err
 	}

@@ -26,6 +26,12 @@ type Options struct {
 		PublicKeyRepository  string `toml:"jws_public_key_repository"`
 		PrivateKeyRepository string `toml:"jws_private_key_repository"`
 	} `toml:"jwt_tokens"`
+	Receipt struct {
+		Expiration int `toml:"expiration"` // within which a log-in of several steps must be done
+	} `toml:"receipt"`
+	Receipts struct {
+		KeyRepository string `toml:"key_repository"`
+	} `toml:"fernet_receipts"`
 	Credential struct {
 		KeyRepository string `toml:"key_repository"`
 		UserLimit     int    `toml:"user_limit"` // credentials a user may have; -1: any number
@@ -107,7 +113,7 @@ type OpenIDOptions struct {
 func Defaults() Options {
 	var o Options
 	o.Token.Expiration, o.Token.AllowExpiredWindow, o.Token.AllowRescopeScoped = 3600, 48*3600, true
-	o.Token.Provider = fernetProvider
+	o.Token.Provider, o.Receipt.Expiration = fernetProvider, 300
 	o.Fernet.MaxActiveKeys = 3
 	o.Credential.UserLimit, o.Credential.AuthTTL = -1, 15
 	o.Identity.PasswordHashAlgorithm, o.Identity.PasswordHashRounds, o.Identity.MaxPasswordLength = password.Bcrypt, 10, 4096
@@ -135,6 +141,10 @@ func (o *Options) check() error {
 		return fmt.Errorf("identity: [token] provider must be fernet or jws, and is %q", o.Token.Provider)
 	case o.Token.Provider == jwsProvider && (o.JWT.PublicKeyRepository == "" || o.JWT.PrivateKeyRepository == ""):
 		return fmt.Errorf("identity: [jwt_tokens] jws_public_key_repository and jws_private_key_repository must name folders")
+	case o.Receipts.KeyRepository == "":
+		return fmt.Errorf("identity: [fernet_receipts] key_repository must name a folder")
+	case o.Receipt.Expiration <= 0:
+		return fmt.Errorf("identity: [receipt] expiration must be more than 0 seconds, and is %d", o.Receipt.Expiration)
 	case o.Token.Expiration <= 0:
 		return fmt.Errorf("identity: [token] expiration must be more than 0 seconds, and is %d", o.Token.Expiration)
 	case o.Token.AllowExpiredWindow < 0:
