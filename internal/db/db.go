@@ -21,6 +21,7 @@ type DB struct {
 	write, read *sql.DB
 	stmts       sync.Map // query text -> *sql.Stmt of the read pool
 	prepared    atomic.Int32
+	writes      *writeStmts // nil where the driver remembers statements
 }
 
 // maxPrepared bounds the statements that are kept prepared: texts that depend on
@@ -37,6 +38,9 @@ type Querier interface {
 // Close ends all connections.
 func (d *DB) Close() error {
 	d.stmts.Range(func(_, s any) bool { s.(*sql.Stmt).Close(); return true })
+	if d.writes != nil {
+		d.writes.close()
+	}
 	err := d.write.Close()
 	if d.read != d.write {
 		err = errors.Join(err, d.read.Close())
@@ -89,6 +93,10 @@ type Tx struct {
 	tx        *sql.Tx
 	dialect   Dialect
 	committed []func()
+
+	stmts *writeStmts
+	plain []string        // what was run without being prepared
+	asked map[string]bool // queries
 }
 
 // Dialect tells which database this is, for the rare statement that must differ.
@@ -102,12 +110,23 @@ func (t *Tx) ForUpdate() string { return t.dialect.forUpdate }
 func (t *Tx) explain(err error) error { return t.dialect.explain(err) }
 
 func (t *Tx) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	if t.stmts != nil && t.first(query) {
+		if s := t.find(ctx, query); s != nil {
+			return s.QueryContext(ctx, args...)
+		}
+	}
 	return t.tx.QueryContext(ctx, t.dialect.bind(query), args...)
 }
 
 // Exec runs a statement and returns how many rows it touched.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := t.tx.ExecContext(ctx, t.dialect.bind(query), args...)
+	var res sql.Result
+	var err error
+	if s := t.find(ctx, query); s != nil {
+		res, err = s.ExecContext(ctx, args...)
+	} else {
+		res, err = t.tx.ExecContext(ctx, t.dialect.bind(query), args...)
+	}
 	if err != nil {
 		return 0, t.explain(err)
 	}
@@ -151,7 +170,7 @@ func (d *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
 		return err
 	}
 	defer sqlTx.Rollback() // after Commit it does nothing
-	tx := &Tx{tx: sqlTx, dialect: d.Dialect}
+	tx := &Tx{tx: sqlTx, dialect: d.Dialect, stmts: d.writes}
 	if err := fn(tx); err != nil {
 		return err
 	}
@@ -160,6 +179,9 @@ func (d *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 	for _, f := range tx.committed {
 		f()
+	}
+	if len(tx.plain) > 0 {
+		d.writes.prepare(ctx, d, tx.plain)
 	}
 	return nil
 }

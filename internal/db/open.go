@@ -91,14 +91,14 @@ func openSQLite(rest string) (*DB, error) {
 		return nil, err
 	}
 	if path == ":memory:" { // a second connection would see another database
-		return &DB{Dialect: sqlite, write: write, read: write}, nil
+		return &DB{Dialect: sqlite, write: write, read: write, writes: &writeStmts{}}, nil
 	}
 	if err := write.Ping(); err != nil { // the file and its WAL exist before readers come
 		write.Close()
 		return nil, err
 	}
 	read, err := open("&_pragma=query_only(1)", max(2, runtime.GOMAXPROCS(0)))
-	return &DB{Dialect: sqlite, write: write, read: read}, err
+	return &DB{Dialect: sqlite, write: write, read: read, writes: &writeStmts{}}, err
 }
 
 // serverConnections bounds how many connections a service has to a server, where
