@@ -88,19 +88,24 @@ func (r *Runner) Run(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			}
-			taken, err := r.take(ctx)
+			n := 1 + more(slots)
+			taken, err := r.take(ctx, n)
 			if err != nil && ctx.Err() == nil {
-				r.Log.Error("task: cannot take one", "error", err)
+				r.Log.Error("task: cannot take any", "error", err)
 			}
-			if taken == nil {
+			for range n - len(taken) {
 				<-slots
+			}
+			for _, run := range taken {
+				running.Go(func() {
+					r.do(ctx, run)
+					<-slots
+					r.Wake() // the next one on this subject may go now
+				})
+			}
+			if len(taken) == 0 {
 				break
 			}
-			running.Go(func() {
-				r.do(ctx, taken)
-				<-slots
-				r.Wake() // the next one on this subject may go now
-			})
 		}
 		select {
 		case <-ctx.Done():
@@ -124,9 +129,25 @@ func (r *Runner) inherit(ctx context.Context) error {
 	return err
 }
 
-// take leases the oldest task that may run: it is due, nobody has it, and nobody
-// has another one of its subject, nor is there an older one. nil: there is none.
-func (r *Runner) take(ctx context.Context) (*Run, error) {
+// atOnce bounds how many tasks are taken in one transaction.
+const atOnce = 8
+
+// more takes further slots, as many as are free and can be of use.
+func more(slots chan struct{}) (n int) {
+	for n < atOnce-1 {
+		select {
+		case slots <- struct{}{}:
+			n++
+		default:
+			return n
+		}
+	}
+	return n
+}
+
+// take leases the oldest tasks that may run, at most n: each is due, nobody has
+// it, and nobody has another one of its subject, nor is there an older one.
+func (r *Runner) take(ctx context.Context, n int) ([]*Run, error) {
 	now := db.At(r.Now())
 	kinds, args := db.In(slices.Sorted(maps.Keys(r.Handlers)))
 	due, err := db.Select[row](ctx, r.DB, `SELECT * FROM tasks AS t
@@ -134,47 +155,53 @@ func (r *Runner) take(ctx context.Context) (*Run, error) {
 		AND (t.subject = '' OR NOT EXISTS (SELECT 1 FROM tasks AS o
 			WHERE o.subject = t.subject AND (o.seq < t.seq OR o.seq > t.seq AND o.lease_until >= ?)))
 		ORDER BY t.seq LIMIT 8`, append(append([]any{now, now}, args...), now)...)
+	if err != nil || len(due) == 0 {
+		return nil, err
+	}
+	var taken []*Run
+	err = r.DB.Tx(ctx, func(tx *db.Tx) error {
+		taken = nil
+		for _, t := range due {
+			if len(taken) == n {
+				break
+			}
+			won, err := r.claim(ctx, tx, t, now)
+			if err != nil {
+				return err
+			}
+			if won {
+				t.Attempts++
+				taken = append(taken, &Run{row: t, runner: r, Subject: t.Subject, Step: t.Step, Attempt: t.Attempts, RequestID: t.RequestID, Created: t.CreatedAt.Time})
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range due {
-		won, err := r.claim(ctx, t, now)
-		if err != nil {
-			return nil, err
-		}
-		if won {
-			t.Attempts++
-			return &Run{row: t, runner: r, Subject: t.Subject, Step: t.Step, Attempt: t.Attempts, RequestID: t.RequestID, Created: t.CreatedAt.Time}, nil
-		}
-	}
-	return nil, nil
+	return taken, nil
 }
 
 // claim leases a task, unless somebody else does. Those who want tasks of one
 // subject wait for one another at its rows: with several writers, numbers become
 // visible in another order than they were given, so that an older task may appear
 // while a younger one is taken.
-func (r *Runner) claim(ctx context.Context, t row, now db.Time) (won bool, err error) {
-	err = r.DB.Tx(ctx, func(tx *db.Tx) error {
-		won = false
-		if t.Subject != "" {
-			rivals, err := db.Select[row](ctx, tx, `SELECT seq, lease_until FROM tasks WHERE subject = ? ORDER BY seq`+tx.ForUpdate(), t.Subject)
-			if err != nil {
-				return err
-			}
-			for _, o := range rivals {
-				if o.Seq < t.Seq || o.Seq > t.Seq && !o.LeaseUntil.Before(now.Time) {
-					return nil
-				}
+func (r *Runner) claim(ctx context.Context, tx *db.Tx, t row, now db.Time) (won bool, err error) {
+	if t.Subject != "" {
+		rivals, err := db.Select[row](ctx, tx, `SELECT seq, lease_until FROM tasks WHERE subject = ? ORDER BY seq`+tx.ForUpdate(), t.Subject)
+		if err != nil {
+			return false, err
+		}
+		for _, o := range rivals {
+			if o.Seq < t.Seq || o.Seq > t.Seq && !o.LeaseUntil.Before(now.Time) {
+				return false, nil
 			}
 		}
-		n, err := tx.Exec(ctx, `UPDATE tasks SET lease_owner = ?, lease_until = ?, attempts = attempts + 1
-			WHERE seq = ? AND attempts = ? AND (lease_until IS NULL OR lease_until < ?)`,
-			r.owner, db.At(now.Add(r.Lease)), t.Seq, t.Attempts, now)
-		won = n == 1
-		return err
-	})
-	return won && err == nil, err
+	}
+	n, err := tx.Exec(ctx, `UPDATE tasks SET lease_owner = ?, lease_until = ?, attempts = attempts + 1
+		WHERE seq = ? AND attempts = ? AND (lease_until IS NULL OR lease_until < ?)`,
+		r.owner, db.At(now.Add(r.Lease)), t.Seq, t.Attempts, now)
+	return n == 1, err
 }
 
 func (r *Runner) do(ctx context.Context, run *Run) {

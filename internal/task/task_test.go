@@ -158,7 +158,7 @@ func TestTaskOfADeadProcessIsTakenByAnother(t *testing.T) {
 		add(t, dead, Task{Kind: "k", Subject: "x"})
 		dead.Handlers["k"] = func(context.Context, *Run) error { return nil }
 		dead.setUp()
-		if run, err := dead.take(t.Context()); err != nil || run == nil { // taken, and never heard of again
+		if run, err := dead.one(t.Context()); err != nil || run == nil { // taken, and never heard of again
 			t.Fatal(run, err)
 		}
 		start(t, d, "alive", time.Minute, map[string]Handler{"k": func(ctx context.Context, run *Run) error {
@@ -176,7 +176,7 @@ func TestTaskOfAnEarlierProcessIsGoneOnWithAtOnce(t *testing.T) {
 		taken := make(chan string, 10)
 		dead := &Runner{DB: d, Place: "here", Now: time.Now, Log: slog.New(slog.DiscardHandler), Handlers: map[string]Handler{"k": func(context.Context, *Run) error { return nil }}}
 		add(t, dead, Task{Kind: "k", Subject: "x"})
-		if run, err := dead.take(t.Context()); err != nil || run == nil {
+		if run, err := dead.one(t.Context()); err != nil || run == nil {
 			t.Fatal(run, err)
 		}
 		handlers := func(who string) map[string]Handler {
@@ -260,7 +260,7 @@ func TestOlderTaskThatAppearsLaterWaits(t *testing.T) {
 			}
 			add(t, r, Task{Kind: "k", Subject: "x", Payload: "younger"})
 			go func() {
-				run, err := r.take(t.Context())
+				run, err := r.one(t.Context())
 				taken <- result{run, err}
 			}()
 			select { // PostgreSQL lets the younger one be taken, MariaDB waits for this transaction
@@ -275,25 +275,25 @@ func TestOlderTaskThatAppearsLaterWaits(t *testing.T) {
 		}
 		first := <-taken
 		if first.run == nil && first.err == nil {
-			first.run, first.err = r.take(t.Context())
+			first.run, first.err = r.one(t.Context())
 		}
 		if first.run == nil || first.err != nil {
 			t.Fatal(first)
 		}
-		if run, err := r.take(t.Context()); err != nil || run != nil {
+		if run, err := r.one(t.Context()); err != nil || run != nil {
 			t.Fatalf("took %+v beside a task of its subject (%v)", run, err)
 		}
 		other, err := db.Get[row](t.Context(), d, `SELECT * FROM tasks WHERE seq <> ?`, first.run.row.Seq)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if won, err := r.claim(t.Context(), other, db.At(time.Now())); err != nil || won { // found before the first was taken
+		if won, err := r.claimAlone(t.Context(), other, db.At(time.Now())); err != nil || won { // found before the first was taken
 			t.Fatal(won, err)
 		}
 		if err := first.run.end(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if run, err := r.take(t.Context()); err != nil || run == nil || run.row.Seq != other.Seq {
+		if run, err := r.one(t.Context()); err != nil || run == nil || run.row.Seq != other.Seq {
 			t.Fatal(run, err)
 		}
 	})
@@ -316,7 +316,7 @@ func TestEveryTaskIsTakenOnce(t *testing.T) {
 			mine := &Runner{DB: d, Place: fmt.Sprint("p", n), Now: time.Now, Lease: time.Minute, Log: r.Log, Handlers: r.Handlers}
 			all.Go(func() {
 				for idle := 0; idle < 3; {
-					run, err := mine.take(t.Context())
+					run, err := mine.one(t.Context())
 					if err != nil {
 						t.Error(err)
 						return
@@ -333,7 +333,7 @@ func TestEveryTaskIsTakenOnce(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if run, err := r.take(t.Context()); err != nil || run != nil {
+		if run, err := r.one(t.Context()); err != nil || run != nil {
 			t.Errorf("left: %+v, %v", run, err)
 		}
 		if len(taken) != tasks {
@@ -355,12 +355,12 @@ func TestLeaseIsOfTheAttempt(t *testing.T) {
 		r := &Runner{DB: d, Place: "p", Now: func() time.Time { return at }, Lease: time.Minute, Log: slog.New(slog.DiscardHandler), Handlers: map[string]Handler{"k": nil}}
 		r.setUp()
 		add(t, r, Task{Kind: "k", Subject: "x"})
-		first, err := r.take(t.Context())
+		first, err := r.one(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		at = at.Add(time.Hour)
-		second, err := r.take(t.Context())
+		second, err := r.one(t.Context())
 		if err != nil || second == nil {
 			t.Fatal(second, err)
 		}

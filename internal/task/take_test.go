@@ -1,0 +1,56 @@
+package task
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"kilonova/internal/db"
+)
+
+// one takes one task, nil if there is none.
+func (r *Runner) one(ctx context.Context) (*Run, error) {
+	taken, err := r.take(ctx, 1)
+	if err != nil || len(taken) == 0 {
+		return nil, err
+	}
+	return taken[0], nil
+}
+
+// TestSeveralAreTakenAtOnce: as many as are wanted, in order, of each subject the
+// oldest, and none twice.
+func TestSeveralAreTakenAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB) {
+		r := &Runner{DB: d, Now: time.Now, Log: slog.New(slog.DiscardHandler), Handlers: map[string]Handler{"k": nil}}
+		r.setUp()
+		for _, subject := range []string{"a", "a", "b", "c", "", "", "b"} {
+			add(t, r, Task{Kind: "k", Subject: subject, Payload: subject})
+		}
+		var seqs []int64
+		for _, want := range []int{3, 2, 0} { // a b c, and two that have no subject
+			taken, err := r.take(t.Context(), 3)
+			if err != nil || len(taken) != want {
+				t.Fatalf("%d taken and not %d: %v", len(taken), want, err)
+			}
+			for _, run := range taken {
+				if len(seqs) > 0 && run.row.Seq <= seqs[len(seqs)-1] {
+					t.Errorf("task %d after %v", run.row.Seq, seqs)
+				}
+				seqs = append(seqs, run.row.Seq)
+				if run.Attempt != 1 {
+					t.Errorf("attempt %d", run.Attempt)
+				}
+			}
+		}
+	})
+}
+
+// claimAlone is claim in a transaction of its own.
+func (r *Runner) claimAlone(ctx context.Context, t row, now db.Time) (won bool, err error) {
+	err = r.DB.Tx(ctx, func(tx *db.Tx) error {
+		won, err = r.claim(ctx, tx, t, now)
+		return err
+	})
+	return won, err
+}
