@@ -172,7 +172,8 @@ func (f *fleet) request(name string, count int) object {
 // throughput asks for n servers, so many to a request, from several clients, and
 // measures until the last of them has come to its host.
 func (f *fleet) throughput(ctx context.Context, name string, n, each, clients int) (Distribution, error) {
-	began, arrived := time.Now(), f.expect(n)
+	self := only(os.Getpid())
+	began, arrived, before := time.Now(), f.expect(n), self.cpu()
 	d := measure(ctx, plan{n: n / each, concurrency: clients, limit: 2 * time.Minute}, nil, func(ctx context.Context, i int) (int, error) {
 		body, err := f.cloud.call(ctx, "POST", "compute", "/servers", f.request(fmt.Sprintf("%s-%d", name, i), each), version, computeVersion)
 		return len(body), err
@@ -185,6 +186,7 @@ func (f *fleet) throughput(ctx context.Context, name string, n, each, clients in
 	}
 	d.Wall = rounded(time.Since(began).Seconds())
 	d.PerSecond = rounded(float64(n) / time.Since(began).Seconds())
+	d.CPU = rounded(milliseconds(self.cpu()-before) / float64(n)) // a server, with the client's
 	return d, nil
 }
 
@@ -239,7 +241,7 @@ func schedulingOf(ctx context.Context, found map[string]Distribution, hosts int,
 	keep := func(what string, d Distribution, err error) error {
 		name := fmt.Sprintf("%s_%s_%d_hosts", what, driver, hosts)
 		found[name] = d
-		say("fleet: %-36s n=%-5d p50 %8.3f  p99 %8.3f ms  %8.1f/s", name, d.N, d.P50, d.P99, d.PerSecond)
+		say("fleet: %-36s n=%-5d p50 %8.3f  p99 %8.3f ms  %8.1f/s  cpu %.3f ms", name, d.N, d.P50, d.P99, d.PerSecond, d.CPU)
 		return err
 	}
 	d, err := f.decisions(ctx, max(20, servers/10))
