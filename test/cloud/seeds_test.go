@@ -201,6 +201,8 @@ var seeds = []seed{
 		body: `[{"op": "replace", "path": "/name", "value": "n"}, {"op": "add", "path": "/a~1b", "value": "c"}, {"op": "replace", "path": "/min_disk", "value": 1}]`},
 	{service: "image", route: "POST /v2/images/{id}/members", body: `{"member": "$PROJECT"}`},
 	{service: "image", route: "POST /v2/images/{id}/import", refused: []int{409}, body: `{"method": {"name": "glance-direct"}, "all_stores": true, "stores": ["file"]}`},
+	{service: "image", route: "POST /v2/images/{id}/locations", refused: []int{400, 409}, body: `{"url": "http://127.0.0.1/disk", "validation_data": {"os_hash_algo": "sha512", "os_hash_value": "ab"}}`},
+	{service: "image", route: "POST /v2/tasks", refused: []int{400}, body: `{"type": "import", "input": {"import_from": "http://127.0.0.1:1/disk", "import_from_format": "raw", "image_properties": {"name": "n"}}}`},
 	{service: "image", route: "POST /v2/metadefs/namespaces", body: `{"namespace": "N::M", "display_name": "d", "visibility": "private", "protected": false, "resource_type_associations": [{"name": "OS::X", "prefix": "p"}],
 		"objects": [{"name": "o", "properties": {"p": {"title": "t", "type": "string"}}}], "properties": {"q": {"title": "t", "type": "integer", "minimum": 1}}, "tags": [{"name": "t"}]}`},
 	{service: "identity", route: "POST /v3/auth/tokens", body: `{"auth": {"identity": {"methods": ["password"], "password": {"user": {"name": "demo", "domain": {"id": "default"}, "password": "demo-pw"}}},
