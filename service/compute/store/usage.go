@@ -94,3 +94,19 @@ func (s *Store) UsedOn(ctx context.Context, q db.Querier, begin, end time.Time) 
 	}
 	return counts, nil
 }
+
+// ServerWithVolume returns the server that has a volume; fault.NotFound if none
+// has. It reads all servers with volumes: it is for the few who do not know it.
+func (s *Store) ServerWithVolume(ctx context.Context, q db.Querier, volumeID string) (*compute.Server, error) {
+	for row, err := range db.Each[serverRow](ctx, q, `SELECT * FROM servers WHERE deleted_at IS NULL AND devices IS NOT NULL AND devices <> 'null' AND devices <> '[]'`) {
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range row.Devices.V {
+			if d.VolumeID == volumeID && d.AttachmentID != "" {
+				return row.server(), nil
+			}
+		}
+	}
+	return nil, fault.NotFoundf("No server has volume %s.", volumeID)
+}

@@ -2,10 +2,13 @@ package store
 
 import (
 	"maps"
+	"reflect"
 	"testing"
 	"time"
 
 	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
 )
 
 func TestClassQuotasAreSetOneByOne(t *testing.T) {
@@ -60,6 +63,19 @@ func TestUsageIsOfServersThatRan(t *testing.T) {
 		}
 		if _, err := s.UsedBetween(ctx, s.DB, epoch, gone, "", "nobody", 1); err == nil {
 			t.Error("a marker that is no server's is taken")
+		}
+		devices := []compute.BlockDevice{{VolumeID: "v", AttachmentID: "a"}, {VolumeID: "noted"}}
+		in(t, s, func(tx *db.Tx) error {
+			_, err := s.UpdateServer(ctx, tx, all[2].ID, ServerPatch{Devices: &devices}, Expect{}, time.Time{})
+			return err
+		})
+		if got, err := s.ServerWithVolume(ctx, s.DB, "v"); err != nil || got.ID != all[2].ID || !reflect.DeepEqual(got.Devices, devices) {
+			t.Error(got, err)
+		}
+		for _, none := range []string{"noted", "other"} {
+			if _, err := s.ServerWithVolume(ctx, s.DB, none); !fault.Is(err, fault.NotFound) {
+				t.Error(none, err)
+			}
 		}
 		a := Audit{Host: "h", Servers: 3, Message: "m"}
 		in(t, s, func(tx *db.Tx) error { return s.InsertAudit(ctx, tx, epoch, gone, a) })

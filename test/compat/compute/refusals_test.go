@@ -359,7 +359,8 @@ const (
 
 // neverSo are documented statuses that there is no way to.
 var neverSo = map[string]string{
-	"GET / 404": "the documents of versions share a handler, and this one is always there",
+	"GET /servers/{server_id}/shares 403":               "every role in a project may list its servers' shares, and who has none does not see the server",
+	"GET / 404":                                         "the documents of versions share a handler, and this one is always there",
 	"POST /flavors/{flavor_id}/os-extra_specs 409":      raced,
 	"PUT /flavors/{flavor_id}/os-extra_specs/{id} 409":  raced,
 	"POST /os-aggregates/{id}/action remove_host 409":   raced,
@@ -376,8 +377,6 @@ var neverSo = map[string]string{
 	"POST /servers/{id}/action injectNetworkInfo 409":   "only administrators may, and no lock holds these",
 	"POST /servers/{id}/action shelve 400":              accelerators,
 	"POST /servers/{id}/action shelveOffload 400":       accelerators,
-	"GET /os-console-auth-tokens/{id} 400":              "without a token there is no such path",
-	"GET /servers/{server_id}/diagnostics 400":          noTrace,
 	"POST /servers/{id}/action suspend 400":             accelerators,
 	"GET /servers/{server_id}/os-interface/{id} 403":    "who may not see the port does not see its server either",
 }

@@ -183,6 +183,8 @@ func (w *walker) first(path, list, member string) string {
 var refused = map[string]int{
 	"GET /os-hosts/{id}/startup": 501, "GET /os-hosts/{id}/shutdown": 501, "GET /os-hosts/{id}/reboot": 501,
 	"GET /os-baremetal-nodes": 501, "GET /os-baremetal-nodes/{id}": 501, "POST /os-baremetal-nodes": 400, "DELETE /os-baremetal-nodes/{id}": 400,
+	"POST /servers/{server_id}/shares": 403, "GET /servers/{server_id}/shares/{id}": 404, "DELETE /servers/{server_id}/shares/{id}": 404,
+	"POST /os-assisted-volume-snapshots": 400, "DELETE /os-assisted-volume-snapshots/{id}": 400,
 	"POST /os-baremetal-nodes/{id}/action add_interface": 400, "POST /os-baremetal-nodes/{id}/action remove_interface": 400,
 }
 

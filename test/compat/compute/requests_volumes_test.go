@@ -1,6 +1,8 @@
 package compute
 
 import (
+	"net/url"
+
 	"kilonova/internal/rest"
 )
 
@@ -27,6 +29,27 @@ var volumeRequests = map[string]func(*walker, rest.Version) request{
 	"DELETE /servers/{id}/os-volume_attachments/{volume}": func(w *walker, _ rest.Version) request {
 		server, volume := w.attached()
 		return request{path: "/servers/" + server + "/os-volume_attachments/" + volume}
+	},
+
+	"GET /servers/{id}/shares": get("/servers/<server>/shares"),
+	"POST /servers/{id}/shares": func(w *walker, _ rest.Version) request {
+		id := w.server()
+		w.bring(id, "SHUTOFF")
+		return request{"/servers/" + id + "/shares", obj{"share": obj{"share_id": w.ids["image"], "tag": "t"}}}
+	},
+	"GET /servers/{id}/shares/{share}": get("/servers/<server>/shares/<image>"),
+	"DELETE /servers/{id}/shares/{share}": func(w *walker, _ rest.Version) request {
+		id := w.server()
+		w.bring(id, "SHUTOFF")
+		return request{path: w.fill("/servers/" + id + "/shares/<image>")}
+	},
+	"POST /os-assisted-volume-snapshots": func(w *walker, _ rest.Version) request {
+		_, volume := w.attached()
+		return request{"/os-assisted-volume-snapshots", obj{"snapshot": obj{"volume_id": volume, "create_info": obj{"snapshot_id": volume, "type": "qcow2", "new_file": "f"}}}}
+	},
+	"DELETE /os-assisted-volume-snapshots/{id}": func(w *walker, _ rest.Version) request {
+		_, volume := w.attached()
+		return request{path: "/os-assisted-volume-snapshots/" + volume + "?delete_info=" + url.QueryEscape(`{"volume_id": "`+volume+`"}`)}
 	},
 
 	"GET /os-volumes":         get("/os-volumes?limit=10"),
