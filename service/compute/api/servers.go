@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/netip"
+	"regexp"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
@@ -44,7 +45,7 @@ type createServer struct {
 	Disks        []blockDevice     `json:"block_device_mapping_v2"`
 	OldDisks     []oldBlockDevice  `json:"block_device_mapping"`
 	Files        []file            `json:"personality" mv:"-2.56"`
-	Certificates []string          `json:"trusted_image_certificates" mv:"2.63-" check:"len=0..50"`
+	Certificates []string          `json:"trusted_image_certificates" mv:"2.63-" check:"len=1..50"`
 }
 
 // file is one element of personality.
@@ -228,6 +229,15 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 	if n.MaxCount > maxCount {
 		return n, fault.Invalidf("Invalid input for field/attribute max_count. Value: %d. At most %d servers can be made by one request.", n.MaxCount, maxCount)
 	}
+	if err := checkHostname(v, b.Hostname); err != nil {
+		return n, err
+	}
+	if err := b.alone(n); err != nil {
+		return n, err
+	}
+	if err := checkCertificates(b.Certificates); err != nil {
+		return n, err
+	}
 	var err error
 	if n.Files, err = injected(b.Files); err != nil {
 		return n, err
@@ -247,6 +257,44 @@ func injected(files []file) ([]compute.InjectedFile, error) {
 		all = append(all, compute.InjectedFile{Path: f.Path, Data: data})
 	}
 	return all, nil
+}
+
+// alone refuses several servers where only one can have what is asked for.
+func (b *createServer) alone(n control.NewServer) error {
+	if n.MaxCount < 2 {
+		return nil
+	}
+	for _, q := range n.Networks {
+		if q.FixedIP != "" {
+			return fault.Invalidf("Invalid fixed IP address: max_count must be 1 if a fixed_ip is specified.")
+		}
+		if q.PortID != "" {
+			return fault.Invalidf("Port %s can be had by one server only, and max_count is %d.", q.PortID, n.MaxCount)
+		}
+	}
+	return nil
+}
+
+// label is a host name without a domain.
+var label = regexp.MustCompile(`^[a-zA-Z0-9]+[a-zA-Z0-9-]*[a-zA-Z0-9]+$`)
+
+// checkHostname: before 2.94 a name has no domain.
+func checkHostname(v rest.Version, name string) error {
+	if name != "" && !v.AtLeast("2.94") && (len(name) > 63 || !label.MatchString(name)) {
+		return fault.Invalidf("Invalid input for field/attribute hostname. Value: %.64s. It is no host name of 2 to 63 letters, digits and hyphens.", name)
+	}
+	return nil
+}
+
+func checkCertificates(ids []string) error {
+	seen := map[string]bool{}
+	for _, id := range ids {
+		if id == "" || len(id) > 36 || seen[id] {
+			return fault.Invalidf("Invalid input for field/attribute trusted_image_certificates. Value: %.64s. They are all different, not empty, and at most 36 characters long.", id)
+		}
+		seen[id] = true
+	}
+	return nil
 }
 
 // canonical writes an address in its one short form, as it will be shown.
@@ -301,6 +349,7 @@ type updateServerBody struct {
 		AccessIPv6  *string          `json:"accessIPv6" check:"ipv6"`
 		Description rest.Opt[string] `json:"description" mv:"2.19-" check:"len=0..255"`
 		Hostname    *string          `json:"hostname" mv:"2.90-" check:"match=hostname len=1..255"`
+		PinnedZone  rest.Opt[string] `json:"pinned_availability_zone" mv:"2.104-" check:"len=1..255"`
 	} `json:"server" check:"required"`
 }
 
@@ -322,6 +371,14 @@ func (a *api) updateServer(ctx context.Context, r *rest.Request) (*rest.Response
 			text = &b.Description.V
 		}
 		change.Description = &text
+	}
+	if b.Hostname != nil {
+		if err := checkHostname(r.Version, *b.Hostname); err != nil {
+			return nil, err
+		}
+	}
+	if b.PinnedZone.Set {
+		change.PinnedZone = &b.PinnedZone.V // "" when it is null
 	}
 	s, err := a.control.UpdateServer(ctx, r.Path("id"), change)
 	if err != nil {

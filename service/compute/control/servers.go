@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"maps"
 
@@ -74,6 +75,7 @@ type ServerChange struct {
 	AccessIPv4  *string
 	AccessIPv6  *string
 	DiskConfig  *string
+	PinnedZone  *string // "" unpins
 }
 
 // UpdateServer changes what a user may change of a server's face.
@@ -85,7 +87,10 @@ func (c *Control) UpdateServer(ctx context.Context, id string, ch ServerChange) 
 	if err := c.unlocked(ctx, s); err != nil {
 		return nil, err
 	}
-	patch := store.ServerPatch{DisplayName: ch.Name, Description: ch.Description, Hostname: ch.Hostname, AccessIPv4: ch.AccessIPv4, AccessIPv6: ch.AccessIPv6, DiskConfig: ch.DiskConfig}
+	patch := store.ServerPatch{DisplayName: ch.Name, Description: ch.Description, Hostname: ch.Hostname, AccessIPv4: ch.AccessIPv4, AccessIPv6: ch.AccessIPv6, DiskConfig: ch.DiskConfig, Zone: ch.PinnedZone}
+	if err := c.pinnable(ctx, s, ch.PinnedZone); err != nil {
+		return nil, err
+	}
 	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
 		_, err := c.Store.UpdateServer(ctx, tx, id, patch, store.Expect{Existing: true}, c.Now())
 		return err
@@ -94,6 +99,24 @@ func (c *Control) UpdateServer(ctx context.Context, id string, ch ServerChange) 
 		return nil, err
 	}
 	return c.ownServer(ctx, "os_compute_api:servers:update", id)
+}
+
+// pinnable refuses to pin a server to a zone that there is not, or that it is not in.
+func (c *Control) pinnable(ctx context.Context, s *compute.Server, zone *string) error {
+	if zone == nil || *zone == "" {
+		return nil
+	}
+	known, err := c.zoneExists(ctx, *zone)
+	if err != nil {
+		return err
+	}
+	if !known {
+		return fault.Invalidf("The requested availability zone is not available: there is no zone %s.", *zone)
+	}
+	if at, err := c.zoneOf(ctx, s.Host); err != nil || s.Host != "" && at != *zone {
+		return errors.Join(err, fault.Conflictf("Instance %s is on a host in availability zone %s and cannot be pinned to %s.", s.ID, at, *zone))
+	}
+	return nil
 }
 
 // Metadata returns a server's metadata.

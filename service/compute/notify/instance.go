@@ -150,10 +150,10 @@ func (c Cause) instance(f Formats, kind payload, s *compute.Server, about About,
 	case create:
 		d.createData = &createData{Keypairs: keypairsOf(s), InstanceName: s.GuestName()}
 		d.tagData = &tagData{orNone(s.Tags)}
-		d.certificateData = &certificateData{}
+		d.certificateData = &certificateData{s.System.TrustedCertificates}
 		return objectOf("InstanceCreatePayload", "1.13", d)
 	case rebuild:
-		d.certificateData = &certificateData{}
+		d.certificateData = &certificateData{s.System.TrustedCertificates}
 		return objectOf("InstanceActionRebuildPayload", "1.10", d)
 	case rescue:
 		d.rescueData = &rescueData{about.text(AboutImage)}

@@ -22,7 +22,7 @@ const packSeparator = "\x1f"
 // packedColumns is the expression; its only parameter is the separator. What may be
 // NULL would be left out, so that it is not.
 const packedColumns = `CONCAT_WS(?, seq, id, project_id, user_id, vm_state, task_state, power_state, image_id, config_drive, disk_config, access_ip_v4, access_ip_v6,
-	locked, reservation_id, launch_index, root_device, progress, created_at, updated_at, COALESCE(launched_at, 0), COALESCE(terminated_at, 0)) AS packed`
+	locked, reservation_id, launch_index, root_device, progress, created_at, updated_at, COALESCE(launched_at, 0), COALESCE(terminated_at, 0), locked_by) AS packed`
 
 // packedRow is a row of which part came packed.
 type packedRow struct {
@@ -41,6 +41,7 @@ func (r *packedRow) unpack() error {
 	r.ImageID, r.ConfigDrive, r.DiskConfig, r.AccessIPv4, r.AccessIPv6 = u.text(), u.truth(), u.text(), u.text(), u.text()
 	r.Locked, r.Reservation, r.LaunchIndex, r.RootDevice, r.Progress = u.truth(), u.text(), int(u.number()), u.text(), int(u.number())
 	r.CreatedAt, r.UpdatedAt, r.LaunchedAt, r.TerminatedAt = u.time(), u.time(), u.time(), u.time()
+	r.LockedBy = u.text()
 	if u.failed || u.rest != "" {
 		return fmt.Errorf("the row of server %s cannot be read: it has a separator where none can be", r.ID)
 	}
