@@ -10,6 +10,9 @@
 // is secret (password hashes, the text of credentials at rest) is not in these
 // types but in service/identity/store.
 //
-// The rooms: fernet (the form of tokens and the keys they are made with), store
-// (SQL), control (who may do what, authentication, tokens), api (HTTP).
+// The rooms: fernet and jws (the two forms of tokens, and the keys they are made
+// with), password (hashes), signature (what EC2, S3 and OAuth 1 clients sign with),
+// oidc (the tokens of other identity providers), mapping (who their users are here),
+// directory (users in LDAP), store (SQL), control (who may do what, authentication,
+// tokens), api (HTTP).
 package identity
