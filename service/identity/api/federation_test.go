@@ -227,6 +227,9 @@ func TestMappedGroupsLastForTheirTime(t *testing.T) {
 			"application_credential": doc{"id": made.str("application_credential", "id"), "secret": made.str("application_credential", "secret")}}}})
 	}
 	k.wants(login(), 201, "log in with it")
+	if list := k.must(200, "GET", "/v3/users/"+a.str("token", "user", "id")+"/groups", nil).list("groups"); len(list) != 1 || list[0].(doc)["membership_expires_at"] == nil {
+		t.Error("the user's groups, with their ends:", list)
+	}
 	k.now = k.now.Add(31 * time.Minute)
 	k.wants(login(), 401, "log in with it after the membership has ended")
 }

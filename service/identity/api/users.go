@@ -147,10 +147,10 @@ func (a *api) userGroups(ctx context.Context, r *rest.Request) (*rest.Response, 
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.c.UserGroups(ctx, r.Path("user_id"), q)
+	list, ends, err := a.c.UserGroups(ctx, r.Path("user_id"), q)
 	view := func(r *rest.Request, g *identity.Group) map[string]any {
 		v := groupView(r, g)
-		v["membership_expires_at"] = nil // only memberships by federation end
+		v["membership_expires_at"] = zulu(ends[g.ID]) // only memberships by federation end
 		return v
 	}
 	return collection(r, "groups", list, q, view, groupID), err

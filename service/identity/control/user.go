@@ -3,7 +3,10 @@ package control
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
@@ -207,13 +210,26 @@ func (c *Control) DeleteUser(ctx context.Context, id string) error {
 	})
 }
 
-// UserGroups lists the groups of a user.
-func (c *Control) UserGroups(ctx context.Context, id string, q identity.Query) ([]identity.Group, error) {
+// UserGroups lists the groups of a user, and when those memberships end that an
+// identity provider has given for a while.
+func (c *Control) UserGroups(ctx context.Context, id string, q identity.Query) ([]identity.Group, map[string]time.Time, error) {
 	u, err := store.User(ctx, c.db, id)
 	if err := c.seen(ctx, found(err, "user", id), "identity:list_groups_for_user", userTarget(u)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return store.GroupsOfUser(ctx, c.db, id, confined(ctx, q))
+	lasting, err := store.GroupsOfUser(ctx, c.db, id, confined(ctx, q))
+	if err != nil {
+		return nil, nil, err
+	}
+	ends, err := store.FederatedMemberships(ctx, c.db, id, c.now())
+	if err != nil || len(ends) == 0 {
+		return lasting, nil, err
+	}
+	for _, g := range lasting {
+		delete(ends, g.ID)
+	}
+	more, err := store.GroupsByIDs(ctx, c.db, slices.Collect(maps.Keys(ends)), confined(ctx, q))
+	return append(lasting, more...), ends, err
 }
 
 // UserProjects lists the projects on which a user has a role.

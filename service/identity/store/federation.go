@@ -211,6 +211,23 @@ func SetFederatedMemberships(ctx context.Context, tx *db.Tx, userID, idp string,
 	return db.Raced(db.Insert(ctx, tx, "federated_memberships", rows...))
 }
 
+// FederatedMemberships returns the groups that providers have put a user into, with
+// the ends of these memberships that lie behind now.
+func FederatedMemberships(ctx context.Context, q db.Querier, userID string, now time.Time) (map[string]time.Time, error) {
+	type row struct {
+		GroupID string  `db:"group_id"`
+		Expires db.Time `db:"expires_at"`
+	}
+	rows, err := db.Select[row](ctx, q, `SELECT group_id, expires_at FROM federated_memberships WHERE user_id = ? AND expires_at > ?`, userID, db.At(now))
+	ends := map[string]time.Time{}
+	for _, r := range rows {
+		if r.Expires.After(ends[r.GroupID]) {
+			ends[r.GroupID] = r.Expires.Time
+		}
+	}
+	return ends, err
+}
+
 // PruneFederatedMemberships removes those that have ended.
 func PruneFederatedMemberships(ctx context.Context, tx *db.Tx, now time.Time) (int64, error) {
 	return tx.Exec(ctx, `DELETE FROM federated_memberships WHERE expires_at < ?`, db.At(now))

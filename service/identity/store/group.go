@@ -26,6 +26,14 @@ func GroupsOfUser(ctx context.Context, q db.Querier, userID string, query identi
 	return list[identity.Group](ctx, q, "user_groups", groupColumns, query, where)
 }
 
+// GroupsByIDs lists those groups that exist.
+func GroupsByIDs(ctx context.Context, q db.Querier, ids []string, query identity.Query) ([]identity.Group, error) {
+	var where clause
+	in, args := db.In(ids)
+	where.add("id IN "+in, args...)
+	return list[identity.Group](ctx, q, "user_groups", groupColumns, query, where)
+}
+
 // AddGroup writes a new group.
 func AddGroup(ctx context.Context, tx *db.Tx, g identity.Group) error {
 	return db.Insert(ctx, tx, "user_groups", g)
