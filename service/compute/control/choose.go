@@ -38,6 +38,9 @@ func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildSta
 			return d, err
 		}
 		v.locate(d.request)
+		if hosts, err = c.withFacts(ctx, f, hosts, d.request); err != nil {
+			return d, err
+		}
 		result, err := c.scheduler.Select(hosts, d.request)
 		if d.choices, d.explanation = result.Ordered, result.Explanation; err != nil {
 			return d, err

@@ -22,9 +22,11 @@ type Fleet struct {
 	Aggregates []compute.Aggregate
 	byHost     map[string][]*schedule.Aggregate
 	failures   map[string]int // builds failed on hosts, since one succeeded
-	fallback   string
-	read       time.Time
-	down       time.Duration // how long a host may be silent
+	// weighsImages: an aggregate gives the properties of images a weight.
+	weighsImages bool
+	fallback     string
+	read         time.Time
+	down         time.Duration // how long a host may be silent
 }
 
 // fleetCache keeps the last fleet for a second: choosing a host must not read
@@ -101,6 +103,9 @@ func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
 	f := &Fleet{Hosts: hosts, failures: failures, byName: map[string]*compute.Host{}, byNode: map[string]*compute.Host{}, zones: map[string]string{}, Aggregates: aggregates, byHost: map[string][]*schedule.Aggregate{}, fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
 	for _, a := range aggregates {
 		zone, ready := a.Metadata[zoneKey], schedule.NewAggregate(a.ID, a.Name, a.Metadata)
+		if _, weighs := a.Metadata["image_props_weight_multiplier"]; weighs {
+			f.weighsImages = true
+		}
 		for _, h := range a.Hosts {
 			f.byHost[h] = append(f.byHost[h], ready)
 			if zone != "" {

@@ -130,3 +130,47 @@ func (s *Store) HostLoads(ctx context.Context, q db.Querier) (map[string]HostLoa
 	}
 	return all, nil
 }
+
+type flavorOnHost struct {
+	Host   string                    `db:"host"`
+	Flavor db.Shared[compute.Flavor] `db:"flavor"`
+}
+
+// FlavorsByHost counts the existing servers of each host by the name of their
+// flavor.
+func (s *Store) FlavorsByHost(ctx context.Context, q db.Querier) (map[string]map[string]int, error) {
+	all := map[string]map[string]int{}
+	for row, err := range db.Each[flavorOnHost](ctx, q, `SELECT host, flavor FROM servers WHERE deleted_at IS NULL AND host <> ''`) {
+		if err != nil {
+			return nil, err
+		}
+		if all[row.Host] == nil {
+			all[row.Host] = map[string]int{}
+		}
+		all[row.Host][row.Flavor.V.Name]++
+	}
+	return all, nil
+}
+
+type imageOnHost struct {
+	Host string                       `db:"host"`
+	Meta db.Shared[compute.ImageMeta] `db:"image_meta"`
+}
+
+// ImagePropertiesByHost counts the existing servers of each host by each property
+// of their images, name and value.
+func (s *Store) ImagePropertiesByHost(ctx context.Context, q db.Querier) (map[string]map[[2]string]int, error) {
+	all := map[string]map[[2]string]int{}
+	for row, err := range db.Each[imageOnHost](ctx, q, `SELECT host, image_meta FROM servers WHERE deleted_at IS NULL AND host <> ''`) {
+		if err != nil {
+			return nil, err
+		}
+		if all[row.Host] == nil {
+			all[row.Host] = map[[2]string]int{}
+		}
+		for name, value := range row.Meta.V.Properties {
+			all[row.Host][[2]string{name, value}]++
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,72 @@
+package control
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"kilonova/service/compute/schedule"
+)
+
+// withFacts adds to hosts what only some requests and some configurations ask for,
+// and what would be too much to keep for each host: what its processor is, which
+// flavors and images its servers have. The hosts themselves are not changed.
+func (c *Control) withFacts(ctx context.Context, f *Fleet, hosts []*schedule.Host, r *schedule.Request) ([]*schedule.Host, error) {
+	o := &c.Options.Scheduler.Filter
+	flavors := slices.ContainsFunc(o.EnabledFilters, func(name string) bool { return strings.HasSuffix(name, "TypeAffinityFilter") })
+	images := len(r.Image.Properties) > 0 && (o.ImageProps != 0 || f.weighsImages)
+	processors := asksForProcessor(r)
+	if !flavors && !images && !processors {
+		return hosts, nil
+	}
+	var on map[string]map[string]int
+	var properties map[string]map[schedule.ImageProperty]int
+	if flavors {
+		var err error
+		if on, err = c.Store.FlavorsByHost(ctx, c.Store.DB); err != nil {
+			return nil, err
+		}
+	}
+	if images {
+		all, err := c.Store.ImagePropertiesByHost(ctx, c.Store.DB)
+		if err != nil {
+			return nil, err
+		}
+		properties = make(map[string]map[schedule.ImageProperty]int, len(all))
+		for host, counts := range all {
+			properties[host] = make(map[schedule.ImageProperty]int, len(counts))
+			for p, n := range counts {
+				properties[host][schedule.ImageProperty{Name: p[0], Value: p[1]}] = n
+			}
+		}
+	}
+	more := make([]*schedule.Host, len(hosts))
+	for i, h := range hosts {
+		x := *h
+		x.Flavors, x.ImageProperties = on[h.Name], properties[h.Name]
+		if host := f.byName[h.Name]; processors && host != nil {
+			cpu := host.Resources.CPU
+			features := make([]any, len(cpu.Features))
+			for n, feature := range cpu.Features {
+				features[n] = feature
+			}
+			x.CPUInfo = map[string]any{"arch": cpu.Arch, "model": cpu.Model, "vendor": cpu.Vendor, "features": features,
+				"topology": map[string]any{"sockets": cpu.Topology.Sockets, "cores": cpu.Topology.Cores, "threads": cpu.Topology.Threads}}
+		}
+		more[i] = &x
+	}
+	return more, nil
+}
+
+// asksForProcessor reports whether a request speaks of cpu_info.
+func asksForProcessor(r *schedule.Request) bool {
+	if strings.Contains(r.Hints.Query, "cpu_info") {
+		return true
+	}
+	for key := range r.Flavor.ExtraSpecs {
+		if strings.Contains(key, "cpu_info") {
+			return true
+		}
+	}
+	return false
+}
