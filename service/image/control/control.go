@@ -97,7 +97,7 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, others: cfg.Others, certificates: cfg.Certificates, run: cfg.Run, workDir: cfg.WorkDir, node: cfg.Place, toCache: make(chan struct{}, 1), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: uuid.NewString()}
+	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, others: cfg.Others, certificates: cfg.Certificates, run: cfg.Run, workDir: cfg.WorkDir, node: cfg.Place, toCache: make(chan struct{}, 1), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: cfg.Place + "/" + uuid.NewString()}
 	if c.newID == nil {
 		c.newID = uuid.NewString
 	}

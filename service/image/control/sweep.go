@@ -18,6 +18,9 @@ const (
 
 // sweep ends what others left half done: at once, and from then on regularly.
 func (c *Control) sweep(ctx context.Context) error {
+	if err := c.inherit(ctx); err != nil && ctx.Err() == nil {
+		c.log.Error("image: uploads of an earlier process wait until their leases end", "error", err)
+	}
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	var strays time.Time
@@ -37,6 +40,19 @@ func (c *Control) sweep(ctx context.Context) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// inherit voids the leases of an earlier process at this place: nobody writes what
+// it wrote, and those who wait for it need not wait for a lease to run out.
+func (c *Control) inherit(ctx context.Context) error {
+	if c.node == "" {
+		return nil
+	}
+	return c.store.Tx(ctx, func(tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE uploads SET lease_until = ? WHERE lease_owner > ? AND lease_owner < ? AND lease_owner <> ?`,
+			db.At(time.Unix(1, 0)), c.node+"/", c.node+"0", c.process) // 0 comes after /
+		return err
+	})
 }
 
 // expire takes away uploads whose writer has died and stages that were never
