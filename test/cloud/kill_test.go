@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -308,7 +309,7 @@ func (k *killing) settled(t *testing.T) {
 				return ""
 			}
 			_, running := k.boots(t, id)
-			if s.Status != want || s.TaskState != "" || (want == "ACTIVE" || want == "VERIFY_RESIZE") != running {
+			if s.Status != want || s.TaskState != "" || slices.Contains(runningIn, want) != running {
 				return fmt.Sprintf("it shall be %s, and is %s (%s, %s); its guest runs: %v", want, s.Status, s.TaskState, s.VmState, running)
 			}
 			return ""
@@ -318,6 +319,9 @@ func (k *killing) settled(t *testing.T) {
 		}
 	}
 }
+
+// runningIn are the statuses of servers whose guests run.
+var runningIn = []string{"ACTIVE", "VERIFY_RESIZE", "RESCUE"}
 
 // end deletes everything and looks for what is left.
 func (k *killing) end(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/peer"
@@ -33,13 +34,11 @@ func (i *Images) Create(ctx context.Context, n compute.NewImage) error {
 // Fill implements compute.Images.
 func (i *Images) Fill(ctx context.Context, id, format string, data io.Reader) error {
 	path := "/v2/images/" + url.PathEscape(id)
-	var image struct {
-		Status string `json:"status"`
-	}
-	if err := i.Client.Do(ctx, peer.Call{Method: "GET", Path: path, Out: &image}); err != nil {
+	status, err := i.notSaving(ctx, path)
+	if err != nil {
 		return err
 	}
-	switch image.Status {
+	switch status {
 	case "active":
 		return nil
 	case "deleted", "pending_delete", "killed":
@@ -55,6 +54,31 @@ func (i *Images) Fill(ctx context.Context, id, format string, data io.Reader) er
 		return err
 	}
 	return i.Client.Do(ctx, peer.Call{Method: "PUT", Path: path + "/file", In: data})
+}
+
+// savingEnds bounds the waiting for an upload whose sender has died: the image
+// service notices when a lease runs out.
+const savingEnds = 2 * time.Minute
+
+// notSaving returns an image's status once nobody sends data to it.
+func (i *Images) notSaving(ctx context.Context, path string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, savingEnds)
+	defer cancel()
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var image struct {
+			Status string `json:"status"`
+		}
+		if err := i.Client.Do(ctx, peer.Call{Method: "GET", Path: path, Out: &image}); err != nil || image.Status != "saving" {
+			return image.Status, err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return "", fault.New(fault.Unavailable, "The image is being filled by somebody else: %w", ctx.Err())
+		}
+	}
 }
 
 // Drop implements compute.Images.
