@@ -202,9 +202,12 @@ type ImageOptions struct {
 	CacheDir   string        `toml:"image_cache_dir"`          // of this node's copies of what lies far away; "" none
 	// EnabledBackends are the stores, "name:kind" with a kind of the table in
 	// drivers.go; none: one that is named after its kind, file.
-	EnabledBackends []string                     `toml:"enabled_backends"`
-	GlanceStore     GlanceStore                  `toml:"glance_store"`
-	Stores          map[string]ImageStoreOptions `toml:"stores"` // by name
+	EnabledBackends []string `toml:"enabled_backends"`
+	// Staging is a folder for what waits for its import, shared by all nodes of the
+	// image service; "" the default store. It has upstream's name of the section.
+	Staging     FileOptions                  `toml:"os_glance_staging_store"`
+	GlanceStore GlanceStore                  `toml:"glance_store"`
+	Stores      map[string]ImageStoreOptions `toml:"stores"` // by name
 }
 
 // GlanceStore is what is said of the image stores together.

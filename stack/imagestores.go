@@ -62,12 +62,12 @@ func (s *Stack) imageBackends() ([]imagecontrol.Backend, error) {
 	return backends, nil
 }
 
-// imageCache opens the folder of this node's copies, nil: it keeps none.
-func (s *Stack) imageCache() (blob.Store, error) {
-	if s.Config.Image.CacheDir == "" {
+// imageFolder opens a folder of the image service's own, nil where none is named.
+func (s *Stack) imageFolder(o FileOptions) (blob.Store, error) {
+	if o.Dir == "" {
 		return nil, nil
 	}
-	return imageStores["file"](s.ctx, &s.Config, ImageStoreOptions{FileOptions: FileOptions{Dir: s.Config.Image.CacheDir}})
+	return imageStores["file"](s.ctx, &s.Config, ImageStoreOptions{FileOptions: o})
 }
 
 // otherImages reaches image services of other regions.

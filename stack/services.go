@@ -111,7 +111,11 @@ func (s *Stack) startImage() error {
 	if err != nil {
 		return err
 	}
-	cache, err := s.imageCache()
+	cache, err := s.imageFolder(FileOptions{Dir: s.Config.Image.CacheDir})
+	if err != nil {
+		return err
+	}
+	staging, err := s.imageFolder(s.Config.Image.Staging)
 	if err != nil {
 		return err
 	}
@@ -123,7 +127,7 @@ func (s *Stack) startImage() error {
 	if err := os.MkdirAll(work, 0o700); err != nil {
 		return err
 	}
-	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: backends, Cache: cache, Others: others, Certificates: s.imageCertificates(), Run: host.Local{}, WorkDir: work, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
+	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: backends, Cache: cache, Staging: staging, Others: others, Certificates: s.imageCertificates(), Run: host.Local{}, WorkDir: work, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}
