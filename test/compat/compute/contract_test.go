@@ -114,7 +114,7 @@ type contract struct {
 	loaded     map[string]map[string]any
 }
 
-func openContract(t *testing.T) *contract {
+func openContract(t testing.TB) *contract {
 	t.Helper()
 	dir := os.Getenv("KILONOVA_CONTRACTS")
 	if dir == "" {

@@ -22,7 +22,7 @@ import (
 
 // walker calls the compute API of a cloud as its administrator.
 type walker struct {
-	t       *testing.T
+	t       testing.TB
 	c       *contract
 	url     string // of the compute API
 	token   string
@@ -86,7 +86,7 @@ func (w *walker) name(kind string) string {
 }
 
 // newCloud starts a cloud in this process, with one server, flavor and keypair.
-func newCloud(t *testing.T) *walker {
+func newCloud(t testing.TB) *walker {
 	t.Helper()
 	s, block := startCloud(t)
 	w := cloudOf(t, s)
@@ -95,7 +95,7 @@ func newCloud(t *testing.T) *walker {
 }
 
 // startCloud starts one whose block storage is the stand-in.
-func startCloud(t *testing.T) (*stack.Stack, *cinder.Service) {
+func startCloud(t testing.TB) (*stack.Stack, *cinder.Service) {
 	t.Helper()
 	config := stack.Dev(t.TempDir(), "127.0.0.1:0", 2)
 	config.Fake.LiveDelay = 60_000_000_000 // a minute: long enough to be looked at
@@ -114,7 +114,7 @@ func startCloud(t *testing.T) (*stack.Stack, *cinder.Service) {
 }
 
 // cloudOf fills a cloud with one of each.
-func cloudOf(t *testing.T, s *stack.Stack) *walker {
+func cloudOf(t testing.TB, s *stack.Stack) *walker {
 	t.Helper()
 	w := &walker{t: t, url: s.URL() + "/compute/v2.1", ids: map[string]string{}}
 	admin, _ := s.Logins()
