@@ -79,6 +79,9 @@ func run(ctx context.Context, o options) error {
 		if r.Scheduling, err = fleets(ctx, o); err != nil {
 			return err
 		}
+		if r.Policy, err = policies(ctx); err != nil {
+			return err
+		}
 		r.Goals = append(r.Goals, schedulingGoals(r.Scheduling)...)
 		if o.only {
 			return write(r, o.out)

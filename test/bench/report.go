@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"kilonova/service/compute/simulate"
+)
 
 // Report is what a run prints.
 type Report struct {
@@ -12,9 +16,11 @@ type Report struct {
 	Ratios map[string]float64 `json:"ratios,omitempty"`
 	// Scheduling is measured in clouds of our own with as many hosts as the names say.
 	Scheduling map[string]Distribution `json:"scheduling,omitempty"`
-	Wires      map[string]Distribution `json:"wires"` // a call between services
-	Images     *Images                 `json:"images,omitempty"`
-	Goals      []Goal                  `json:"goals"`
+	// Policy is how long the choice alone takes, in microseconds.
+	Policy map[string]simulate.Latency `json:"policy_us,omitempty"`
+	Wires  map[string]Distribution     `json:"wires"` // a call between services
+	Images *Images                     `json:"images,omitempty"`
+	Goals  []Goal                      `json:"goals"`
 }
 
 // Host is where it ran. Other work on it shows in Others.

@@ -117,7 +117,7 @@ func (c *Control) heldOf(ctx context.Context, f *Fleet) (map[string]map[string]c
 }
 
 func (c *Control) scheduleHost(h *compute.Host, candidate compute.Candidate) *schedule.Host {
-	r := h.Resources
+	r := &h.Resources // shared: a fleet does not change
 	x := &schedule.Host{Name: h.Name, Node: firstText(r.HypervisorName, h.Name), ProviderID: h.NodeID, IP: r.HostIP, Up: c.HostUp(h), ForcedDown: h.ForcedDown,
 		Disabled: h.Disabled, DisabledReason: h.DisabledReason, Zone: h.Zone, HypervisorType: r.HypervisorType, HypervisorVersion: r.HypervisorVersion,
 		Supported: r.Supported, Traits: h.Traits, DiskLeastGB: &r.DiskFreeGB}
