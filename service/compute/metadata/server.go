@@ -26,6 +26,14 @@ func Of(s *compute.Server, zone, domain string) (*Instance, error) {
 		}
 		inst.UserData = data
 	}
+	for _, d := range s.Devices {
+		if d.Device != "" && !d.Boot {
+			inst.BlockDevices.Volumes = append(inst.BlockDevices.Volumes, d.Device)
+		}
+		if d.Tag != "" {
+			inst.Devices = append(inst.Devices, Device{Type: "disk", Bus: "pci", Serial: d.VolumeID, Path: d.Device, Tags: []string{d.Tag}})
+		}
+	}
 	seen := map[string]bool{}
 	for _, n := range s.Networks {
 		inst.Interfaces = append(inst.Interfaces, ofInterface(n))

@@ -146,6 +146,9 @@ func (c Cause) base(s *compute.Server) *instanceData {
 func (c Cause) instance(f Formats, kind payload, s *compute.Server, about About, failure *compute.ActionEvent) object {
 	d := c.base(s)
 	d.faultData = &faultData{faultOf(failure)}
+	if f.Devices {
+		d.BlockDevices = blockDevices(s)
+	}
 	switch kind {
 	case create:
 		d.createData = &createData{Keypairs: keypairsOf(s), InstanceName: s.GuestName()}
@@ -195,6 +198,24 @@ func addresses(s *compute.Server) []object {
 				Device  string            `json:"device_name"`
 			}{nic.NetworkName, nic.MAC, map[string]string{}, nic.PortID, version, ip.Address.String(), compute.TapName(nic.PortID)}))
 		}
+	}
+	return list
+}
+
+func blockDevices(s *compute.Server) []object {
+	list := []object{}
+	for _, b := range s.Devices {
+		var boot *int
+		if b.Boot {
+			boot = new(int)
+		}
+		list = append(list, objectOf("BlockDevicePayload", "1.0", struct {
+			DeviceName  *string `json:"device_name"`
+			BootIndex   *int    `json:"boot_index"`
+			DeleteOnEnd bool    `json:"delete_on_termination"`
+			VolumeID    string  `json:"volume_id"`
+			Tag         *string `json:"tag"`
+		}{orNull(b.Device), boot, b.DeleteOnEnd, b.VolumeID, orNull(b.Tag)}))
 	}
 	return list
 }
