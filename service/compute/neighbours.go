@@ -106,6 +106,10 @@ type Networks interface {
 	Delete(ctx context.Context, portID string) error
 	// Ports returns the server's ports as its addresses show them.
 	Ports(ctx context.Context, serverID string) ([]Interface, error)
+	// Segments lists the segments that a server may be on: those of a network, or
+	// where a port has addresses already that of the first one. None where the
+	// network is not routed, or the service knows no segments.
+	Segments(ctx context.Context, networkID, portID string) ([]string, error)
 	// SetGroups replaces the security groups of a port.
 	SetGroups(ctx context.Context, portID string, groupIDs []string) error
 }
@@ -224,6 +228,8 @@ type Placement interface {
 	// Join puts a provider into aggregates and takes it out of others; those that
 	// it is in by somebody else's doing stay.
 	Join(ctx context.Context, providerID string, into, outOf []string) error
+	// AggregatesOf lists a provider's aggregates.
+	AggregatesOf(ctx context.Context, providerID string) ([]string, error)
 	// Withdraw removes a provider that nothing is claimed on.
 	Withdraw(ctx context.Context, providerID string) error
 }

@@ -26,7 +26,7 @@ func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildSta
 	if err != nil {
 		return d, err
 	}
-	if d.question, err = c.questionOf(s, f); err != nil {
+	if d.question, err = c.questionOf(ctx, s, f); err != nil {
 		return d, err
 	}
 	hosts, fresh, err := v.hosts(ctx, c, d.question)

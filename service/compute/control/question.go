@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"maps"
 	"regexp"
 	"slices"
@@ -163,11 +164,11 @@ func sortTraits(lists ...*[]string) {
 // questionOf is what Placement is asked for a server: what flavor and image want,
 // and what the request filters add. A request that no host can satisfy by them is
 // fault.Conflict.
-func (c *Control) questionOf(s *compute.Server, f *Fleet) (question, error) {
+func (c *Control) questionOf(ctx context.Context, s *compute.Server, f *Fleet) (question, error) {
 	q := baseQuestion(s)
 	q.Limit = c.Options.Scheduler.Scheduler.MaxPlacementResults
 	for _, filter := range requestFilters {
-		if err := filter(c, &q, s, f); err != nil {
+		if err := filter(ctx, c, &q, s, f); err != nil {
 			return q, fault.New(fault.Conflict, "No valid host was found. %w", err)
 		}
 	}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"maps"
 	"reflect"
 	"strings"
@@ -53,7 +54,7 @@ func TestQuestions(t *testing.T) {
 	} {
 		c := &Control{Config: Config{Options: Defaults()}}
 		x.want.Limit = 1000
-		got, err := c.questionOf(serverOf(x.specs, x.properties), &Fleet{})
+		got, err := c.questionOf(t.Context(), serverOf(x.specs, x.properties), &Fleet{})
 		if err != nil || !reflect.DeepEqual(got, x.want) {
 			t.Errorf("%s: %+v, %v\nwant %+v", name, got, err, x.want)
 		}
@@ -72,7 +73,7 @@ func TestRequestFilters(t *testing.T) {
 	s := serverOf(wish{"trait:CUSTOM_W": "required"}, wish{"hw_disk_bus": "virtio", "hw_video_model": "qxl"})
 	s.AvailabilityZone = "north"
 	s.Wanted = []compute.NetworkRequest{{VNICType: "remote-managed"}}
-	q, err := c.questionOf(s, f)
+	q, err := c.questionOf(t.Context(), s, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,44 @@ func TestRequestFilters(t *testing.T) {
 		t.Errorf("required %s, want %s", got, want)
 	}
 	s.ProjectID, o.TenantsNeedAggregate = "other", true
-	if _, err := c.questionOf(s, f); err == nil || !strings.Contains(err.Error(), "No hosts available for tenant") {
+	if _, err := c.questionOf(t.Context(), s, f); err == nil || !strings.Contains(err.Error(), "No hosts available for tenant") {
 		t.Errorf("a project without an aggregate: %v", err)
+	}
+}
+
+// segmented are networks with segments, and Placement's aggregates of these.
+type segmented struct {
+	compute.Networks
+	compute.Placement
+}
+
+func (segmented) Segments(_ context.Context, networkID, _ string) ([]string, error) {
+	return map[string][]string{"routed": {"s1", "s2"}, "lost": {"s3"}}[networkID], nil
+}
+
+func (segmented) AggregatesOf(_ context.Context, id string) ([]string, error) {
+	return map[string][]string{"s1": {"z"}, "s2": {"y", "x"}}[id], nil
+}
+
+// TestRoutedNetworks: the hosts asked for are where the networks' segments are.
+func TestRoutedNetworks(t *testing.T) {
+	c := &Control{Config: Config{Options: Defaults(), Networks: segmented{}, Placement: segmented{}}}
+	ask := func(networks ...string) ([][]string, error) {
+		s := serverOf(nil, nil)
+		for _, n := range networks {
+			s.Wanted = append(s.Wanted, compute.NetworkRequest{NetworkID: n})
+		}
+		q, err := c.questionOf(t.Context(), s, &Fleet{})
+		return q.MemberOf, err
+	}
+	if got, err := ask("routed"); err != nil || got != nil {
+		t.Errorf("switched off: %v, %v", got, err)
+	}
+	c.Options.Scheduler.Scheduler.RoutedNetworks = true
+	if got, err := ask("routed", "plain"); err != nil || !reflect.DeepEqual(got, [][]string{{"x", "y", "z"}}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := ask("lost"); err == nil {
+		t.Error("a network whose segments are nowhere has hosts")
 	}
 }

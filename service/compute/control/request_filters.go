@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 
 // requestFilters narrow what Placement is asked for, in upstream's order
 // (nova/scheduler/request_filter.py).
-var requestFilters = []func(c *Control, q *question, s *compute.Server, f *Fleet) error{
+var requestFilters = []func(ctx context.Context, c *Control, q *question, s *compute.Server, f *Fleet) error{
 	requireTenantAggregate,
 	mapZoneToAggregates,
 	requireImageType,
@@ -19,6 +20,7 @@ var requestFilters = []func(c *Control, q *question, s *compute.Server, f *Fleet
 	transformImageMetadata,
 	accelerators,
 	packedVirtqueue,
+	routedNetworks,
 	remoteManagedPorts,
 	ephemeralEncryption,
 	virtioSound,
@@ -27,7 +29,7 @@ var requestFilters = []func(c *Control, q *question, s *compute.Server, f *Fleet
 
 // requireTenantAggregate keeps a project to the aggregates made for it
 // (limit_tenants_to_placement_aggregate).
-func requireTenantAggregate(c *Control, q *question, s *compute.Server, f *Fleet) error {
+func requireTenantAggregate(_ context.Context, c *Control, q *question, s *compute.Server, f *Fleet) error {
 	o := &c.Options.Scheduler.Scheduler
 	if !o.LimitTenants {
 		return nil
@@ -50,7 +52,7 @@ func requireTenantAggregate(c *Control, q *question, s *compute.Server, f *Fleet
 
 // mapZoneToAggregates asks only for the hosts of the server's zone. The default
 // zone is of hosts that no aggregate puts into another.
-func mapZoneToAggregates(_ *Control, q *question, s *compute.Server, f *Fleet) error {
+func mapZoneToAggregates(_ context.Context, _ *Control, q *question, s *compute.Server, f *Fleet) error {
 	if s.AvailabilityZone == "" {
 		return nil
 	}
@@ -75,7 +77,7 @@ func memberOf(q *question, ids []string) {
 
 // requireImageType wants hosts that take the image's format
 // (query_placement_for_image_type_support).
-func requireImageType(c *Control, q *question, s *compute.Server, _ *Fleet) error {
+func requireImageType(_ context.Context, c *Control, q *question, s *compute.Server, _ *Fleet) error {
 	if c.Options.Scheduler.Scheduler.QueryImageType && s.ImageID != "" && s.ImageMeta.DiskFormat != "" {
 		q.Required = append(q.Required, "COMPUTE_IMAGE_TYPE_"+strings.ToUpper(s.ImageMeta.DiskFormat))
 	}
@@ -83,14 +85,14 @@ func requireImageType(c *Control, q *question, s *compute.Server, _ *Fleet) erro
 }
 
 // computeStatus leaves disabled hosts out.
-func computeStatus(_ *Control, q *question, _ *compute.Server, _ *Fleet) error {
+func computeStatus(_ context.Context, _ *Control, q *question, _ *compute.Server, _ *Fleet) error {
 	q.Forbidden = append(q.Forbidden, traitDisabled)
 	return nil
 }
 
 // isolateAggregates keeps out of aggregates that are for servers with certain
 // traits those that do not require them (enable_isolated_aggregate_filtering).
-func isolateAggregates(c *Control, q *question, _ *compute.Server, f *Fleet) error {
+func isolateAggregates(_ context.Context, c *Control, q *question, _ *compute.Server, f *Fleet) error {
 	if !c.Options.Scheduler.Scheduler.IsolateAggregates {
 		return nil
 	}
@@ -120,7 +122,7 @@ var imageTraits = []struct{ property, prefix string }{
 
 // transformImageMetadata wants hosts that can do what the image asks for
 // (image_metadata_prefilter).
-func transformImageMetadata(c *Control, q *question, s *compute.Server, _ *Fleet) error {
+func transformImageMetadata(_ context.Context, c *Control, q *question, s *compute.Server, _ *Fleet) error {
 	if !c.Options.Scheduler.Scheduler.ImageMetadata {
 		return nil
 	}
@@ -132,28 +134,56 @@ func transformImageMetadata(c *Control, q *question, s *compute.Server, _ *Fleet
 	return nil
 }
 
-func accelerators(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+func accelerators(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
 	if s.Flavor.ExtraSpecs["accel:device_profile"] != "" {
 		q.Required = append(q.Required, "COMPUTE_ACCELERATORS")
 	}
 	return nil
 }
 
-func packedVirtqueue(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+func packedVirtqueue(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
 	if yes(either(s, "virtio_packed_ring")) {
 		q.Required = append(q.Required, "COMPUTE_NET_VIRTIO_PACKED")
 	}
 	return nil
 }
 
-func remoteManagedPorts(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+// routedNetworks asks for hosts that are where the segments of the server's
+// networks are (query_placement_for_routed_network_aggregates). A network without
+// segments is everywhere.
+func routedNetworks(ctx context.Context, c *Control, q *question, s *compute.Server, _ *Fleet) error {
+	if !c.Options.Scheduler.Scheduler.RoutedNetworks {
+		return nil
+	}
+	for _, w := range s.Wanted {
+		segments, err := c.Networks.Segments(ctx, w.NetworkID, w.PortID)
+		if err != nil {
+			return err
+		}
+		var near []string
+		for _, id := range segments {
+			aggregates, err := c.Placement.AggregatesOf(ctx, id)
+			if err != nil && !fault.Is(err, fault.NotFound) {
+				return err
+			}
+			near = append(near, aggregates...)
+		}
+		if len(segments) > 0 && len(near) == 0 {
+			return fault.Conflictf("Aggregates not found for the network %s.", w.NetworkID)
+		}
+		memberOf(q, near)
+	}
+	return nil
+}
+
+func remoteManagedPorts(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
 	if slices.ContainsFunc(s.Wanted, func(w compute.NetworkRequest) bool { return w.VNICType == "remote-managed" }) {
 		q.Required = append(q.Required, "COMPUTE_REMOTE_MANAGED_PORTS")
 	}
 	return nil
 }
 
-func ephemeralEncryption(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+func ephemeralEncryption(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
 	if !yes(either(s, "ephemeral_encryption")) {
 		return nil
 	}
@@ -164,14 +194,14 @@ func ephemeralEncryption(_ *Control, q *question, s *compute.Server, _ *Fleet) e
 	return nil
 }
 
-func virtioSound(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+func virtioSound(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
 	if either(s, "sound_model") == "virtio" {
 		q.Required = append(q.Required, "COMPUTE_SOUND_MODEL_VIRTIO")
 	}
 	return nil
 }
 
-func tpmSecretSecurity(_ *Control, q *question, s *compute.Server, _ *Fleet) error {
+func tpmSecretSecurity(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
 	if either(s, "tpm_version") == "" {
 		return nil
 	}

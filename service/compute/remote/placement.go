@@ -144,6 +144,15 @@ func (p *Placement) Join(ctx context.Context, providerID string, into, outOf []s
 	return fault.Conflictf("The aggregates of resource provider %s were changed by others %d times.", providerID, claims)
 }
 
+// AggregatesOf implements compute.Placement.
+func (p *Placement) AggregatesOf(ctx context.Context, providerID string) ([]string, error) {
+	var now struct {
+		Aggregates []string `json:"aggregates"`
+	}
+	err := p.do(ctx, "GET", "/resource_providers/"+url.PathEscape(providerID)+"/aggregates", nil, &now)
+	return now.Aggregates, err
+}
+
 // Withdraw implements compute.Placement.
 func (p *Placement) Withdraw(ctx context.Context, providerID string) error {
 	return p.do(ctx, "DELETE", "/resource_providers/"+url.PathEscape(providerID), nil, nil)

@@ -28,6 +28,7 @@ type SchedulerOptions struct {
 	QueryImageType       bool `toml:"query_placement_for_image_type_support"`
 	IsolateAggregates    bool `toml:"enable_isolated_aggregate_filtering"`
 	ImageMetadata        bool `toml:"image_metadata_prefilter"`
+	RoutedNetworks       bool `toml:"query_placement_for_routed_network_aggregates"`
 }
 
 // FilterOptions is section [filter_scheduler].
