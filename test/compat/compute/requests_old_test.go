@@ -54,7 +54,7 @@ var oldRequests = map[string]func(*walker, rest.Version) request{
 		return request{path: "/os-security-group-rules/" + made["security_group_rule"].(obj)["id"].(string)}
 	},
 
-	"GET /images":         get("/images?limit=1"),
+	"GET /images":         get("/images"),
 	"GET /images/detail":  get("/images/detail"),
 	"GET /images/{id}":    get("/images/<image>"),
 	"DELETE /images/{id}": func(w *walker, _ rest.Version) request { return request{path: "/images/" + w.emptyImage()} },

@@ -52,9 +52,12 @@ var volumeRequests = map[string]func(*walker, rest.Version) request{
 		return request{path: "/os-assisted-volume-snapshots/" + volume + "?delete_info=" + url.QueryEscape(`{"volume_id": "`+volume+`"}`)}
 	},
 
-	"GET /os-volumes":         get("/os-volumes?limit=10"),
-	"GET /os-volumes/detail":  get("/os-volumes/detail"),
-	"GET /os-volumes/{id}":    func(w *walker, _ rest.Version) request { return request{path: "/os-volumes/" + w.cinder.Add(1, false)} },
+	"GET /os-volumes":        get("/os-volumes?limit=10"),
+	"GET /os-volumes/detail": get("/os-volumes/detail"),
+	"GET /os-volumes/{id}": func(w *walker, _ rest.Version) request {
+		_, volume := w.attached()
+		return request{path: "/os-volumes/" + volume}
+	},
 	"DELETE /os-volumes/{id}": func(w *walker, _ rest.Version) request { return request{path: "/os-volumes/" + w.cinder.Add(1, false)} },
 	"POST /os-volumes": func(*walker, rest.Version) request {
 		return request{"/os-volumes", obj{"volume": obj{"size": "1", "display_name": "v", "metadata": obj{"a": "b"}}}}

@@ -30,6 +30,8 @@ type walker struct {
 	ids     map[string]string // what the paths' wildcards stand for
 	n       int               // for names
 	cinder  *cinder.Service
+	answers []answer // of the walk
+	demo    stack.Login
 	makers  map[string]func(*walker, rest.Version) request
 }
 
@@ -117,7 +119,8 @@ func startCloud(t testing.TB) (*stack.Stack, *cinder.Service) {
 func cloudOf(t testing.TB, s *stack.Stack) *walker {
 	t.Helper()
 	w := &walker{t: t, url: s.URL() + "/compute/v2.1", ids: map[string]string{}}
-	admin, _ := s.Logins()
+	admin, demo := s.Logins()
+	w.demo = demo
 	w.login(admin)
 	var images struct{ Images []struct{ ID string } }
 	w.get(s.URL()+"/image/v2/images", &images)
@@ -158,6 +161,17 @@ func (w *walker) login(l stack.Login) {
 		w.t.Fatal(err)
 	}
 	w.token, w.project = resp.Header.Get("X-Subject-Token"), out.Token.Project.ID
+}
+
+// someUser is who is no administrator, with a server.
+func (w *walker) someUser() *walker {
+	w.t.Helper()
+	user := &walker{t: w.t, url: w.url, ids: map[string]string{"image": w.ids["image"], "network": w.ids["network"]}}
+	user.login(w.demo)
+	user.ids["server"] = user.server()
+	actions := user.must("GET", "/servers/"+user.ids["server"]+"/os-instance-actions", "2.1", nil)
+	user.ids["request"] = actions["instanceActions"].([]any)[0].(obj)["request_id"].(string)
+	return user
 }
 
 func (w *walker) get(url string, into any) {
@@ -283,6 +297,8 @@ func TestOperationsKeepTheContract(t *testing.T) {
 		fmt.Fprintf(&table, "%-60s%s\n", o.key(), row.String())
 	}
 	t.Logf("%d calls cover %d of the contract's %d operations:\n%s", called, covered, len(c.operations), table.String())
+	w.t = t
+	likeSamples(t, c, append(w.answers, w.varied(w.someUser())...))
 	if len(missing) > 0 {
 		t.Errorf("not called: %s", strings.Join(missing, "; "))
 	}
@@ -356,6 +372,10 @@ func (w *walker) check(o operation, v rest.Version, r request) (ok bool) {
 	if status != want {
 		w.t.Errorf("at %s: status %d, want %d: %.300s", v, status, want, data)
 		return false
+	}
+	var said any
+	if json.Unmarshal(data, &said) == nil {
+		w.answers = append(w.answers, answer{o.key(), v, said})
 	}
 	name := o.responseAt(v)
 	if name == "" || want >= 400 {
