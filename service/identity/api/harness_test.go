@@ -24,6 +24,7 @@ import (
 type cloud struct {
 	t       testing.TB
 	now     time.Time
+	clock   sync.Mutex
 	c       *control.Control
 	db      *db.DB
 	handler http.Handler
@@ -86,7 +87,7 @@ func newCloud(t testing.TB, change ...func(*control.Options)) *cloud {
 	}
 	k.options = o
 	log := slog.New(slog.NewTextHandler(&k.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	now := func() time.Time { k.now = k.now.Add(time.Microsecond); return k.now }
+	now := k.tick
 	if k.c, err = control.New(control.Config{Store: s, Log: log, Now: now, Options: o}); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +97,14 @@ func newCloud(t testing.TB, change ...func(*control.Options)) *cloud {
 	k.handler = New(k.c, Options{Log: log, Now: now, AuthURL: func() string { return "http://here/identity" }}).Handler()
 	k.admin = k.login("admin", adminPassword, project("admin")).token
 	return k
+}
+
+// tick is the clock, which steps whenever somebody looks.
+func (k *cloud) tick() time.Time {
+	k.clock.Lock()
+	defer k.clock.Unlock()
+	k.now = k.now.Add(time.Microsecond)
+	return k.now
 }
 
 // answer is what a request got.

@@ -19,7 +19,7 @@ func (k *cloud) beside() *cloud {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	now := func() time.Time { k.now = k.now.Add(time.Microsecond); return k.now }
+	now := k.tick
 	log := slog.New(slog.NewTextHandler(&other.log, nil))
 	if other.c, err = control.New(control.Config{Store: s, Log: log, Now: now, Options: k.options}); err != nil {
 		k.t.Fatal(err)
