@@ -134,12 +134,12 @@ func (s seed) String() string { return fmt.Sprintf("%s %s", s.service, s.route) 
 // seeds are valid bodies; what is mangled starts from them.
 var seeds = []seed{
 	{service: "compute", route: "POST /servers", as: "demo", version: "2.90", body: `{"server": {"name": "s", "description": "d", "flavorRef": "1", "imageRef": "$CIRROS",
-		"networks": [{"uuid": "$PRIVATE", "tag": "t", "fixed_ip": "10.0.0.99"}], "metadata": {"k": "v"}, "tags": ["a"], "hostname": "h", "key_name": "victim",
+		"networks": [{"uuid": "$PRIVATE", "tag": "t", "fixed_ip": "10.0.0.99"}], "metadata": {"k": "v"}, "tags": ["a"], "hostname": "hh", "key_name": "victim",
 		"user_data": "YQ==", "min_count": 1, "max_count": 1, "config_drive": true, "availability_zone": "nova", "accessIPv4": "1.2.3.4", "OS-DCF:diskConfig": "AUTO",
 		"security_groups": [{"name": "default"}], "adminPass": "x", "block_device_mapping_v2": [{"uuid": "$CIRROS", "source_type": "image",
 		"destination_type": "local", "boot_index": 0, "delete_on_termination": true}]}, "os:scheduler_hints": {"same_host": ["$SERVER"], "query": "[]", "cidr": "/24",
 		"build_near_host_ip": "1.2.3.4"}}`},
-	{service: "compute", route: "PUT /servers/{id}", as: "demo", version: "2.90", body: `{"server": {"name": "n", "description": "d", "hostname": "h", "accessIPv4": "1.2.3.4", "accessIPv6": "::1", "OS-DCF:diskConfig": "AUTO"}}`},
+	{service: "compute", route: "PUT /servers/{id}", as: "demo", version: "2.90", body: `{"server": {"name": "n", "description": "d", "hostname": "hh", "accessIPv4": "1.2.3.4", "accessIPv6": "::1", "OS-DCF:diskConfig": "AUTO"}}`},
 	{service: "compute", route: "POST /servers/{id}/action reboot", as: "demo", body: `{"reboot": {"type": "SOFT"}}`},
 	{service: "compute", route: "POST /servers/{id}/action os-getConsoleOutput", as: "demo", body: `{"os-getConsoleOutput": {"length": 5}}`},
 	{service: "compute", route: "POST /servers/{id}/action addSecurityGroup", as: "demo", body: `{"addSecurityGroup": {"name": "default"}}`},
@@ -149,7 +149,7 @@ var seeds = []seed{
 	{service: "compute", route: "POST /servers/{id}/action evacuate", version: "2.29", refused: []int{404}, body: `{"evacuate": {"host": "nowhere", "adminPass": "x", "force": true}}`},
 	{service: "compute", route: "POST /servers/{id}/action rebuild", as: "demo", version: "2.90", refused: []int{400}, body: `{"rebuild": {"imageRef": "6d5b4f5e-0000-4000-8000-0000000000ee", "name": "n",
 		"description": "d", "adminPass": "x", "metadata": {"a": "b"}, "OS-DCF:diskConfig": "AUTO", "accessIPv4": "1.2.3.4", "accessIPv6": "::1", "preserve_ephemeral": false, "key_name": "victim",
-		"user_data": "YQ==", "trusted_image_certificates": ["x"], "hostname": "h"}}`},
+		"user_data": "YQ==", "trusted_image_certificates": ["x"], "hostname": "hh"}}`},
 	{service: "compute", route: "POST /servers/{id}/metadata", as: "demo", body: `{"metadata": {"a": "b"}}`},
 	{service: "compute", route: "PUT /servers/{id}/metadata", as: "demo", body: `{"metadata": {"a": "b"}}`},
 	{service: "compute", route: "POST /servers/{id}/os-interface", as: "demo", version: "2.49", body: `{"interfaceAttachment": {"net_id": "$PRIVATE", "fixed_ips": [{"ip_address": "10.0.0.98"}], "tag": "x"}}`},
