@@ -251,10 +251,12 @@ func (s *Service) createAttachment(_ *http.Request, body object) (int, any) {
 	switch {
 	case v == nil:
 		return 404, refusal(404, "Volume "+id+" could not be found.")
-	case v["status"] != "available" && !(v["multiattach"] == true && v["status"] == "in-use"):
+	case v["status"] != "available" && !(v["multiattach"] == true && v["status"] == "in-use") && !s.has(id, spec["instance_uuid"]):
 		return 400, refusal(400, "Invalid volume: Volume "+id+" status must be available or in-use or downloading, but current status is "+v["status"].(string)+".")
 	}
-	v["status"] = "reserved"
+	if v["status"] == "available" {
+		v["status"] = "reserved"
+	}
 	a := s.add("attachment", object{"volume_id": id, "instance": spec["instance_uuid"], "status": "reserved", "attach_mode": nil, "connection_info": object{},
 		"attached_at": nil, "detached_at": nil})
 	return 200, object{"attachment": a}
@@ -296,6 +298,17 @@ func (s *Service) deleteAttachment(r *http.Request, _ object) (int, any) {
 	delete(s.attachments, r.PathValue("id"))
 	s.settle(a["volume_id"].(string))
 	return 200, object{"attachments": []object{}}
+}
+
+// has reports whether a server has a volume already: it may have it once more, to
+// take it to another host.
+func (s *Service) has(volumeID string, instance any) bool {
+	for _, a := range s.attachments {
+		if a["volume_id"] == volumeID && a["instance"] == instance && instance != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // settle makes a volume's status and attachments what its attachments say.

@@ -154,3 +154,34 @@ func is(want, got string) string {
 	}
 	return "it is " + got
 }
+
+func TestServersWithVolumesAreShelved(t *testing.T) {
+	withVolumes(t, func(t *testing.T, c *cloud, volumes *cinder.Service) {
+		u := c.demo
+		opts := servers.CreateOpts{Name: "s", FlavorRef: "1", Networks: []servers.Network{{UUID: networkID(t, u, "private")}}, BlockDevice: []servers.BlockDevice{
+			{SourceType: servers.SourceImage, DestinationType: servers.DestinationVolume, UUID: imageID(t, u), VolumeSize: 2, BootIndex: 0, DeleteOnTermination: true},
+			{SourceType: servers.SourceBlank, DestinationType: servers.DestinationVolume, VolumeSize: 1, BootIndex: -1, DeleteOnTermination: true}}}
+		s, err := servers.Create(t.Context(), u.compute, opts, nil).Extract()
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "server", statusOf(t, u, s.ID))
+		err = servers.CreateImage(t.Context(), u.compute, s.ID, servers.CreateImageOpts{Name: "no"}).Err
+		wantCode(t, "an image of a volume", err, 400)
+		wantCode(t, "rescue beside a volume", servers.Rescue(t.Context(), u.compute, s.ID, servers.RescueOpts{}).Err, 400)
+		for range 2 {
+			if err := servers.Shelve(t.Context(), u.compute, s.ID).ExtractErr(); err != nil {
+				t.Fatal(err)
+			}
+			idle(t, u, s.ID, "SHELVED_OFFLOADED")
+			if err := servers.Unshelve(t.Context(), u.compute, s.ID, servers.UnshelveOpts{}).ExtractErr(); err != nil {
+				t.Fatal(err)
+			}
+			idle(t, u, s.ID, "ACTIVE")
+		}
+		goneServer(t, u, s.ID)
+		if left := volumes.Left(); len(left) != 0 {
+			t.Errorf("left are %v", left)
+		}
+	})
+}

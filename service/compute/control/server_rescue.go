@@ -33,7 +33,7 @@ func (c *Control) RescueServer(ctx context.Context, id, imageID, password string
 	if state.ImageID == "" {
 		state.ImageID = firstText(c.Options.RescueImage, s.ImageID)
 	}
-	if s.ImageID == "" {
+	if s.BootsFromVolume() {
 		return "", fault.Invalidf("Instance %s cannot be rescued: Cannot rescue a volume-backed instance", id)
 	}
 	if state.ImageID == s.ImageID {

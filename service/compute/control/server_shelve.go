@@ -23,12 +23,22 @@ const (
 	stepCopy = "copy" // it is off: copy its disk
 )
 
-// ShelveServer begins to stop a server and to put its disk aside as an image.
+// ShelveServer begins to stop a server and to put its disk aside as an image. A
+// disk that is a volume is aside already.
 func (c *Control) ShelveServer(ctx context.Context, id string) error {
-	state := shelveState{ImageID: newID()}
-	s, err := c.begins(ctx, id, order{rule: "os_compute_api:os-shelve:shelve", verb: compute.Shelve, action: "shelve", call: compute.SnapshotCall.Name,
-		kind: taskShelve, payload: state})
+	s, err := c.ownServer(ctx, "os_compute_api:os-shelve:shelve", id)
 	if err != nil {
+		return err
+	}
+	o := order{rule: "os_compute_api:os-shelve:shelve", verb: compute.Shelve, action: "shelve", kind: taskShelve}
+	if s.BootsFromVolume() {
+		o.payload = shelveState{}
+		_, err := c.begins(ctx, id, o)
+		return err
+	}
+	state := shelveState{ImageID: newID()}
+	o.payload, o.call = state, compute.SnapshotCall.Name
+	if s, err = c.begins(ctx, id, o); err != nil {
 		return err
 	}
 	return c.makeImage(ctx, s, compute.ShelvingTask, state.ImageID, s.DisplayName+"-shelved", "snapshot", nil)
@@ -59,7 +69,7 @@ func (c *Control) shelve(ctx context.Context, run *task.Run, s *compute.Server) 
 	if run.Step != "" && e.failed.State == nil { // it has been asked to stop
 		e.failed = store.ServerPatch{State: ptr(compute.Stopped), Power: ptr(compute.PowerShutdown)}
 	}
-	if c.Options.ShelvedOffload == 0 {
+	if c.Options.ShelvedOffload == 0 || state.ImageID == "" {
 		e.done.Task = ptr(compute.Offloading)
 		e.also = func(ctx context.Context, tx *db.Tx) error { return c.add(ctx, tx, taskOffload, s.ID, nil) }
 	}
@@ -68,8 +78,10 @@ func (c *Control) shelve(ctx context.Context, run *task.Run, s *compute.Server) 
 
 func (c *Control) shelveOnce(ctx context.Context, run *task.Run, s *compute.Server, state shelveState) (progress compute.Progress, err error) {
 	if run.Step == "" {
-		if err := c.imageThere(ctx, run, s, state.ImageID); err != nil {
-			return progress, err
+		if state.ImageID != "" {
+			if err := c.imageThere(ctx, run, s, state.ImageID); err != nil {
+				return progress, err
+			}
 		}
 		if err := run.Save(ctx, stepOff, nil); err != nil {
 			return progress, err
@@ -85,6 +97,9 @@ func (c *Control) shelveOnce(ctx context.Context, run *task.Run, s *compute.Serv
 		if err := c.onto(ctx, run, s, store.ServerPatch{Task: ptr(compute.ShelvingUpload), Power: ptr(compute.PowerShutdown)}, stepCopy, nil); err != nil {
 			return progress, err
 		}
+	}
+	if state.ImageID == "" {
+		return compute.Progress{Power: compute.PowerShutdown}, nil
 	}
 	return c.takeSnapshot(ctx, run, s, state.ImageID)
 }
@@ -108,8 +123,11 @@ func (c *Control) offload(ctx context.Context, run *task.Run, s *compute.Server)
 	return c.ends(ctx, run, s, ended{event: "compute_shelve_offload_instance", host: host, cause: err, done: done})
 }
 
-// leaveHost unbinds a server's ports and gives back its place.
+// leaveHost unbinds a server's ports and volumes and gives back its place.
 func (c *Control) leaveHost(ctx context.Context, s *compute.Server) error {
+	if err := c.reserveVolumes(ctx, s); err != nil {
+		return err
+	}
 	for _, p := range s.Networks {
 		if err := c.Networks.Bind(ctx, p.PortID, s.ID, "", ""); err != nil && !fault.Is(err, fault.NotFound) {
 			return err

@@ -44,8 +44,11 @@ func (c *Control) CreateImage(ctx context.Context, id string, n NewSnapshot) (st
 		o.rule, o.verb, o.action, kind = "os_compute_api:os-create-backup", compute.CreateBackup, "createBackup", "backup"
 	}
 	o.check = func(ctx context.Context, tx *db.Tx, s *compute.Server) error {
-		if s.ImageID == "" && n.Backup != "" {
+		if s.BootsFromVolume() && n.Backup != "" {
 			return fault.Invalidf("Backup is not supported for volume-backed instances.")
+		}
+		if s.BootsFromVolume() {
+			return fault.Invalidf("Instance %s boots from a volume, of which the volume service makes snapshots; compute makes no image of it.", id)
 		}
 		limits, err := c.limits(ctx, tx, auth.From(ctx).ProjectID, "")
 		if err != nil {
@@ -176,7 +179,7 @@ func (c *Control) snapshot(ctx context.Context, run *task.Run, s *compute.Server
 
 // abandonImage removes the image of a snapshot that is not to be finished.
 func (c *Control) abandonImage(ctx context.Context, imageID string) error {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || imageID == "" {
 		return ctx.Err()
 	}
 	return c.Images.Drop(ctx, imageID)

@@ -83,6 +83,9 @@ func (c *Control) unshelve(ctx context.Context, run *task.Run, s *compute.Server
 			progress, err = c.unshelveOnce(ctx, run, s, &state)
 			switch {
 			case err == nil:
+				if err := c.completeVolumes(ctx, s); err != nil {
+					return err // the task is taken up again, and finds the guest made
+				}
 				return c.unshelved(ctx, run, s, progress)
 			case errors.Is(err, errAbandoned):
 				return nil
@@ -137,9 +140,11 @@ func (c *Control) unshelved(ctx context.Context, run *task.Run, s *compute.Serve
 
 // unshelveOnce tries one host.
 func (c *Control) unshelveOnce(ctx context.Context, run *task.Run, s *compute.Server, state *buildState) (progress compute.Progress, err error) {
-	image, err := c.Images.Image(ctx, s.System.ShelvedImage)
-	if err != nil {
-		return progress, err
+	var image compute.Image
+	if id := s.System.ShelvedImage; id != "" {
+		if image, err = c.Images.Image(ctx, id); err != nil {
+			return progress, err
+		}
 	}
 	if run.Step == "" {
 		if err := c.placeShelved(ctx, run, s, state); err != nil {
@@ -149,8 +154,13 @@ func (c *Control) unshelveOnce(ctx context.Context, run *task.Run, s *compute.Se
 	if err := c.bindPorts(ctx, s, state.Host); err != nil {
 		return progress, err
 	}
+	if err := c.connect(ctx, s, state.Host, ""); err != nil {
+		return progress, err
+	}
 	from := *s
-	from.ImageID, from.ImageMeta.DiskFormat, from.ImageMeta.ContainerFormat, from.ImageMeta.Checksum = image.ID, image.DiskFormat, image.ContainerFormat, image.Checksum
+	if image.ID != "" {
+		from.ImageID, from.ImageMeta.DiskFormat, from.ImageMeta.ContainerFormat, from.ImageMeta.Checksum = image.ID, image.DiskFormat, image.ContainerFormat, image.Checksum
+	}
 	return work(ctx, c, compute.Build, state.Host, fmt.Sprint(workID(run), "/", len(state.Tried)), compute.BuildRequest{Server: from},
 		run.Created.Add(c.Options.BuildTimeout.D()), c.still(ctx, s))
 }
