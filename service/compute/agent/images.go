@@ -84,6 +84,9 @@ func (c *ImageCache) file(ctx context.Context, id, format string) (hypervisor.Im
 		return image, nil
 	}
 	_, err, _ := c.fetching.Do(filepath.Base(image.Path), func() (any, error) {
+		if c.touch(image.Path) == nil { // fetched between the look above and now
+			return nil, nil
+		}
 		return nil, c.fetch(context.WithoutCancel(ctx), id, format, image)
 	})
 	return image, err
