@@ -64,6 +64,7 @@ func images(ctx context.Context, binary string, mib int) (*Images, error) {
 	end := out.watch(processes)
 	err = out.rounds(ctx, c, folder, source)
 	end()
+	say("peak memory meanwhile: %.1f MiB of its own, %.1f in all", out.Peak, out.Whole)
 	return out, err
 }
 
@@ -71,12 +72,13 @@ func images(ctx context.Context, binary string, mib int) (*Images, error) {
 func (m *Images) watch(processes tree) (end func()) {
 	done := make(chan struct{})
 	var watching sync.WaitGroup
+	var peak, whole float64
 	watching.Go(func() {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
 		for {
 			now := processes.memory()
-			m.Peak, m.Whole = max(m.Peak, now.Anonymous), max(m.Whole, now.PSS)
+			peak, whole = max(peak, now.Anonymous), max(whole, now.PSS)
 			select {
 			case <-done:
 				return
@@ -84,7 +86,11 @@ func (m *Images) watch(processes tree) (end func()) {
 			}
 		}
 	})
-	return func() { close(done); watching.Wait() }
+	return func() {
+		close(done)
+		watching.Wait()
+		m.Peak, m.Whole = peak, whole
+	}
 }
 
 func (m *Images) rounds(ctx context.Context, c *cloud, folder, source string) error {
@@ -133,7 +139,7 @@ func (m *Images) rounds(ctx context.Context, c *cloud, folder, source string) er
 		return rounded(took[name][len(took[name])/2])
 	}
 	m.CatIn, m.Upload, m.CatOut, m.Download = median("cat in"), median("up"), median("cat out"), median("down")
-	say("image of %d MiB: up %.0f (cat and sync %.0f), down %.0f (cat %.0f) MiB/s, peak %.1f MiB of its own, %.1f in all", m.MiB, m.Upload, m.CatIn, m.Download, m.CatOut, m.Peak, m.Whole)
+	say("image of %d MiB: up %.0f (cat and sync %.0f), down %.0f (cat %.0f) MiB/s", m.MiB, m.Upload, m.CatIn, m.Download, m.CatOut)
 	return nil
 }
 
