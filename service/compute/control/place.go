@@ -84,7 +84,7 @@ func (c *Control) placeBatch(batch []*placing) {
 	for _, p := range batch {
 		// Who got nothing after others had taken their share is decided for once
 		// more: Placement lists a limited number of hosts, and there may be others.
-		if !together || p.err != nil && p.err != errAbandoned {
+		if !together || p.err != nil && !errors.Is(p.err, errAbandoned) {
 			p.err = c.placeOne(p, c.Now(), c.viewOfBatch())
 		}
 		p.done = true
@@ -97,7 +97,7 @@ func (c *Control) placeBatch(batch []*placing) {
 func (c *Control) keepRefusals(batch []*placing) {
 	var all []compute.PlacementRecord
 	for _, p := range batch {
-		if p.err != nil && p.err != errAbandoned && p.ctx.Err() == nil {
+		if p.err != nil && !errors.Is(p.err, errAbandoned) && p.ctx.Err() == nil {
 			p.decision.took = c.Now().Sub(p.decision.began)
 			all = append(all, c.recordOf(p))
 		}
@@ -233,7 +233,7 @@ func (c *Control) placed(ctx context.Context, all []*placing, choices []schedule
 		for i, p := range all {
 			if p.err = c.placedIn(ctx, tx, p, choices[i]); p.err == nil {
 				records = append(records, c.recordOf(p))
-			} else if p.err != errAbandoned {
+			} else if !errors.Is(p.err, errAbandoned) {
 				return p.err
 			}
 		}

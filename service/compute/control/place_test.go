@@ -21,7 +21,7 @@ type room struct {
 	mu            sync.Mutex
 	free          map[string]int // VCPUs by provider
 	names         []string
-	total, hidden int
+	total         int
 	asked, claims int
 	holders       map[string]string
 }

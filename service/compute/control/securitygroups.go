@@ -14,8 +14,8 @@ func (c *Control) maySecurityGroups(ctx context.Context, rule string) error {
 	return c.Policy.Enforce(ctx, "os_compute_api:os-security-groups:"+rule, auth.Own(ctx))
 }
 
-// CreateSecurityGroup, UpdateSecurityGroup and DeleteSecurityGroup do for clients
-// from before 2.36 what the network service does.
+// CreateSecurityGroup makes a group at the network service, for clients from before
+// version 2.36. What follows changes and removes one likewise.
 func (c *Control) CreateSecurityGroup(ctx context.Context, name, description string) (compute.SecurityGroup, error) {
 	if err := c.maySecurityGroups(ctx, "create"); err != nil {
 		return compute.SecurityGroup{}, err

@@ -40,7 +40,7 @@ func AuditPeriod(unit string, now time.Time) (begin, end time.Time, err error) {
 	}
 	now = now.UTC()
 	year, month, day := now.Date()
-	at := func(back int) time.Time { return time.Time{} }
+	var at func(back int) time.Time // the beginning of a period
 	switch unit {
 	case "year":
 		at = func(back int) time.Time {

@@ -62,8 +62,16 @@ func (k jwk) key() (crypto.PublicKey, error) {
 		if curve == nil || x == nil || y == nil {
 			return nil, fmt.Errorf("key %.64q is no key on a known curve", k.ID)
 		}
-		pub := &ecdsa.PublicKey{Curve: curve, X: x, Y: y}
-		if _, err := pub.ECDH(); err != nil { // not a point of the curve
+		size := (curve.Params().BitSize + 7) / 8
+		if x.BitLen() > 8*size || y.BitLen() > 8*size {
+			return nil, fmt.Errorf("key %.64q is no point of its curve", k.ID)
+		}
+		point := make([]byte, 1+2*size) // uncompressed, as SEC 1 writes it
+		point[0] = 4
+		x.FillBytes(point[1 : 1+size])
+		y.FillBytes(point[1+size:])
+		pub, err := ecdsa.ParseUncompressedPublicKey(curve, point)
+		if err != nil {
 			return nil, fmt.Errorf("key %.64q: %w", k.ID, err)
 		}
 		return pub, nil

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -127,7 +128,7 @@ func (c *Control) hashPlace(ctx context.Context, address string) (*received, err
 	}
 	r, err := f.OpenURL(ctx, address)
 	if err != nil {
-		if err == blob.ErrNotFound {
+		if errors.Is(err, blob.ErrNotFound) {
 			err = fault.Wrap(err, fault.Unavailable, "There is nothing at the location.")
 		}
 		return nil, err

@@ -43,10 +43,14 @@ var moveRequests = map[string]func(*walker, rest.Version) request{
 		return request{path: "/servers/" + w.carried("MIGRATING") + "/migrations/" + w.ids["migration"]}
 	},
 	"DELETE /servers/{server_id}/migrations/{id}": func(w *walker, _ rest.Version) request {
-		return request{path: "/servers/" + w.carried("MIGRATING") + "/migrations/" + w.ids["migration"]}
+		r := request{path: "/servers/" + w.carried("MIGRATING") + "/migrations/" + w.ids["migration"]}
+		w.ids["ending"] = w.ids["migration"]
+		return r
 	},
 	"POST /servers/{server_id}/migrations/{id}/action force_complete": func(w *walker, _ rest.Version) request {
-		return request{"/servers/" + w.carried("MIGRATING") + "/migrations/" + w.ids["migration"] + "/action", obj{"force_complete": nil}}
+		r := request{"/servers/" + w.carried("MIGRATING") + "/migrations/" + w.ids["migration"] + "/action", obj{"force_complete": nil}}
+		w.ids["ending"] = w.ids["migration"]
+		return r
 	},
 }
 
@@ -83,7 +87,8 @@ func (w *walker) mover(status string) string {
 }
 
 // carried returns a server of its own for live migrations: one that is under
-// way, the number of which is then the id "migration", or none.
+// way, the number of which is then the id "migration", or none. The one with the id
+// "ending" has been told to end, and may do so at any moment.
 func (w *walker) carried(status string) string {
 	w.t.Helper()
 	if w.ids["carried"] == "" {
@@ -93,7 +98,8 @@ func (w *walker) carried(status string) string {
 	number := 0.0
 	under := func() (running bool) {
 		for _, m := range w.must("GET", "/servers/"+id+"/migrations", "2.23", nil)["migrations"].([]any) {
-			number, running = m.(obj)["id"].(float64), m.(obj)["status"] == "running" && m.(obj)["memory_total_bytes"] != nil
+			number = m.(obj)["id"].(float64)
+			running = m.(obj)["status"] == "running" && m.(obj)["memory_total_bytes"] != nil && fmt.Sprintf("%.0f", number) != w.ids["ending"]
 		}
 		return running
 	}

@@ -199,8 +199,8 @@ func (w *writer) Abort() error {
 	}
 	w.done = true
 	if w.out != nil {
-		w.out.CloseWithError(context.Canceled)
-		<-w.sent
+		_ = w.out.CloseWithError(context.Canceled) // which a pipe never fails to
+		<-w.sent                                   //nolint:errcheck // it was told to fail
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), headerWait)
 	defer cancel()
