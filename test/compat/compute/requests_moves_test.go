@@ -111,7 +111,10 @@ func (w *walker) carried(status string) string {
 			w.must("POST", fmt.Sprintf("/servers/%s/migrations/%.0f/action", id, number), "2.22", obj{"force_complete": nil})
 		}
 	case status == "MIGRATING" && !under():
-		w.status(id, "ACTIVE") // what ends
+		if now == "MIGRATING" { // it ends, if what was to tell it so has arrived
+			w.call("POST", fmt.Sprintf("%s/servers/%s/migrations/%.0f/action", w.url, id, number), rest.V("2.22"), obj{"force_complete": nil})
+		}
+		w.status(id, "ACTIVE")
 		w.must("POST", "/servers/"+id+"/action", "2.25", obj{"os-migrateLive": obj{"host": nil, "block_migration": "auto"}})
 		w.await("/servers/"+id, func(obj) bool { return under() })
 	}
