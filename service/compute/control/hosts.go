@@ -139,6 +139,10 @@ func (c *Control) changeService(ctx context.Context, id, host, binary string, ch
 			h.ForcedDown = *ch.ForcedDown
 		}
 		h.UpdatedAt = c.Now()
+		// Placement will be told more than once, by this call and the next report, in
+		// whichever order: no text of now may count as told before a report of later.
+		// With a blank more it is another text, which still names the aggregates.
+		h.Published += " "
 		if err := c.Store.UpdateHost(ctx, tx, h); err != nil {
 			return err
 		}
