@@ -79,30 +79,7 @@ func aggregateID(r *rest.Request) (int64, error) {
 	return n, nil
 }
 
-// noQuery refuses query parameters, which upstream does since version 2.102.
-func noQuery(r *rest.Request) error { return onlyQuery(r, "2.102") }
-
-// onlyQuery refuses, since a version, query parameters but those named.
-func onlyQuery(r *rest.Request, since string, names ...string) error {
-	if !r.Version.AtLeast(since) {
-		return nil
-	}
-	for name := range r.Query {
-		known := false
-		for _, n := range names {
-			known = known || n == name
-		}
-		if !known {
-			return fault.Invalidf("Invalid input for query parameters. Additional properties are not allowed ('%.64s' was unexpected)", name)
-		}
-	}
-	return nil
-}
-
 func (a *api) listAggregates(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	if err := noQuery(r); err != nil {
-		return nil, err
-	}
 	all, err := a.control.Aggregates(ctx)
 	if err != nil {
 		return nil, err
@@ -118,9 +95,6 @@ func (a *api) listAggregates(ctx context.Context, r *rest.Request) (*rest.Respon
 }
 
 func (a *api) showAggregate(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	if err := noQuery(r); err != nil {
-		return nil, err
-	}
 	id, err := aggregateID(r)
 	if err != nil {
 		return nil, err

@@ -49,9 +49,6 @@ func viewGroup(g *compute.ServerGroup) *groupView {
 }
 
 func (a *api) listServerGroups(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	if err := onlyQuery(r, "2.75", "all_projects", "limit", "offset"); err != nil {
-		return nil, err
-	}
 	limit, err := r.QueryInt("limit", a.most)
 	if err != nil {
 		return nil, err
@@ -78,9 +75,6 @@ func (a *api) listServerGroups(ctx context.Context, r *rest.Request) (*rest.Resp
 }
 
 func (a *api) showServerGroup(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	if err := noQuery(r); err != nil {
-		return nil, err
-	}
 	g, err := a.control.ServerGroup(ctx, r.Path("id"))
 	if err != nil {
 		return nil, err

@@ -54,9 +54,6 @@ func (a *api) showLimits(ctx context.Context, r *rest.Request) (*rest.Response, 
 }
 
 func (a *api) showQuotas(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	if err := onlyQuery(r, "2.75", "user_id"); err != nil {
-		return nil, err
-	}
 	q, err := a.control.Quotas(ctx, r.Path("project"), r.Query.Get("user_id"))
 	if err != nil {
 		return nil, err
@@ -97,9 +94,6 @@ func (a *api) defaultQuotas(ctx context.Context, r *rest.Request) (*rest.Respons
 }
 
 func (a *api) detailQuotas(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-	if err := onlyQuery(r, "2.75", "user_id"); err != nil {
-		return nil, err
-	}
 	q, err := a.control.Quotas(ctx, r.Path("project"), r.Query.Get("user_id"))
 	if err != nil {
 		return nil, err
