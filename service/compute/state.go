@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"kilonova/internal/fault"
 )
 
 // State is what a server is: vm_state of the API.
@@ -197,6 +199,7 @@ type transition struct {
 	// task AnyTask allows all.
 	during []Task
 	only   bool // one of during has to be under way; none is not enough
+	except Task // not during this one, for all that AnyTask says
 	task   Task // what is then being done
 }
 
@@ -235,7 +238,7 @@ var transitions = map[Verb]transition{
 	LiveMigrate:      {from: []State{Active, Paused}, task: Migrating},
 	ForceMigration:   {from: []State{Active}, during: []Task{Migrating}, only: true},
 	AbortMigration:   {during: []Task{Migrating}, only: true},
-	Evacuate:         {from: []State{Active, Stopped, Error}, during: []Task{AnyTask}, task: Rebuilding},
+	Evacuate:         {from: []State{Active, Stopped, Error}, during: []Task{AnyTask}, except: Deleting, task: Rebuilding},
 	Shelve:           {from: []State{Active, Stopped, Paused, Suspended}, task: ShelvingTask},
 	ShelveOffload:    {from: []State{Shelved}, task: Offloading},
 	Unshelve:         {from: []State{Shelved, ShelvedOffloaded}, task: Unshelving},
@@ -248,20 +251,21 @@ var transitions = map[Verb]transition{
 // TaskOf returns what is being done while a verb is carried out.
 func TaskOf(v Verb) Task { return transitions[v].task }
 
-// Allows reports whether a verb may be asked of a server that is s with t under
-// way, and if not, why.
-func Allows(v Verb, id string, s State, t Task) (ok bool, why string) {
+// Allowed refuses a verb that the state of a server, or what is under way with it,
+// does not allow: a conflict, in the words that clients look for.
+func Allowed(v Verb, s *Server) error {
 	row, known := transitions[v]
 	if !known {
 		panic("compute: no transition for " + string(v))
 	}
-	if row.from != nil && !slices.Contains(row.from, s) {
-		return false, fmt.Sprintf("Cannot '%s' instance %s while it is in vm_state %s", v.name(), id, s)
+	if row.from != nil && !slices.Contains(row.from, s.State) {
+		return fault.Conflictf("Cannot '%s' instance %s while it is in vm_state %s", v.name(), s.ID, s.State)
 	}
-	if t == NoTask && row.only || t != NoTask && !slices.Contains(row.during, t) && !slices.Contains(row.during, AnyTask) {
-		return false, fmt.Sprintf("Cannot '%s' instance %s while it is in task_state %s", v.name(), id, cmp.Or(t, "None"))
+	during := slices.Contains(row.during, s.Task) || slices.Contains(row.during, AnyTask) && s.Task != row.except
+	if s.Task == NoTask && row.only || s.Task != NoTask && !during {
+		return fault.Conflictf("Cannot '%s' instance %s while it is in task_state %s", v.name(), s.ID, cmp.Or(s.Task, "None"))
 	}
-	return true, ""
+	return nil
 }
 
 func (v Verb) name() string {

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kilonova/internal/fault"
 )
 
 func TestStatus(t *testing.T) {
@@ -29,7 +31,7 @@ func TestStatus(t *testing.T) {
 	}
 }
 
-func TestAllows(t *testing.T) {
+func TestAllowed(t *testing.T) {
 	tests := []struct {
 		verb  Verb
 		state State
@@ -47,11 +49,13 @@ func TestAllows(t *testing.T) {
 		{RebootHard, Active, Deleting, "task_state deleting"},
 		{Delete, Building, Spawning, ""},
 		{Delete, Error, NoTask, ""},
+		{Evacuate, Active, Rebuilding, ""},
+		{Evacuate, Active, Deleting, "task_state deleting"},
 	}
 	for _, tt := range tests {
-		ok, why := Allows(tt.verb, "id", tt.state, tt.task)
-		if ok != (tt.why == "") || !strings.Contains(why, tt.why) {
-			t.Errorf("Allows(%s, %s, %s) = %v, %q; want %q", tt.verb, tt.state, tt.task, ok, why, tt.why)
+		err := Allowed(tt.verb, &Server{ID: "id", State: tt.state, Task: tt.task})
+		if (err == nil) != (tt.why == "") || err != nil && (!fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), tt.why)) {
+			t.Errorf("Allowed(%s, %s, %s) = %v; want %q", tt.verb, tt.state, tt.task, err, tt.why)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -118,7 +119,7 @@ func (c *Control) heldOf(ctx context.Context, f *Fleet) (map[string]map[string]c
 
 func (c *Control) scheduleHost(h *compute.Host, candidate compute.Candidate) *schedule.Host {
 	r := &h.Resources // shared: a fleet does not change
-	x := &schedule.Host{Name: h.Name, Node: firstText(r.HypervisorName, h.Name), ProviderID: h.NodeID, IP: r.HostIP, Up: c.HostUp(h), ForcedDown: h.ForcedDown,
+	x := &schedule.Host{Name: h.Name, Node: cmp.Or(r.HypervisorName, h.Name), ProviderID: h.NodeID, IP: r.HostIP, Up: c.HostUp(h), ForcedDown: h.ForcedDown,
 		Disabled: h.Disabled, DisabledReason: h.DisabledReason, Zone: h.Zone, HypervisorType: r.HypervisorType, HypervisorVersion: r.HypervisorVersion,
 		Supported: r.Supported, Traits: h.Traits, DiskLeastGB: &r.DiskFreeGB}
 	use := candidate.Capacity
@@ -213,13 +214,4 @@ func texts(v any) []string {
 		return all
 	}
 	return nil
-}
-
-func firstText(all ...string) string {
-	for _, t := range all {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

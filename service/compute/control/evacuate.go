@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -30,8 +29,8 @@ func (c *Control) EvacuateServer(ctx context.Context, id string, e Evacuate) (st
 	if err != nil {
 		return "", err
 	}
-	if ok, why := compute.Allows(compute.Evacuate, id, s.State, s.Task); !ok || s.Task == compute.Deleting {
-		return "", fault.Conflictf("%s", firstText(why, fmt.Sprintf("Cannot '%s' instance %s while it is in task_state %s", compute.Evacuate, id, s.Task)))
+	if err := compute.Allowed(compute.Evacuate, s); err != nil {
+		return "", err
 	}
 	if e.Host != "" {
 		if _, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, e.Host); fault.Is(err, fault.NotFound) {

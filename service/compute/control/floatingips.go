@@ -121,11 +121,8 @@ func (c *Control) ReleaseFloatingIP(ctx context.Context, id string) error {
 
 // AddFixedIP gives a server's port on a network a further address.
 func (c *Control) AddFixedIP(ctx context.Context, serverID, networkID string) error {
-	s, err := c.ownServer(ctx, "os_compute_api:os-multinic:add", serverID)
+	s, err := c.changeable(ctx, "os_compute_api:os-multinic:add", serverID)
 	if err != nil {
-		return err
-	}
-	if err := c.unlocked(ctx, s); err != nil {
 		return err
 	}
 	i := slices.IndexFunc(s.Networks, func(n compute.Interface) bool { return n.NetworkID == networkID })
@@ -140,11 +137,8 @@ func (c *Control) AddFixedIP(ctx context.Context, serverID, networkID string) er
 
 // RemoveFixedIP takes an address from a server.
 func (c *Control) RemoveFixedIP(ctx context.Context, serverID, address string) error {
-	s, err := c.ownServer(ctx, "os_compute_api:os-multinic:remove", serverID)
+	s, err := c.changeable(ctx, "os_compute_api:os-multinic:remove", serverID)
 	if err != nil {
-		return err
-	}
-	if err := c.unlocked(ctx, s); err != nil {
 		return err
 	}
 	port, ip, err := addressOf(s, address)

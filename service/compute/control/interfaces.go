@@ -30,15 +30,9 @@ type attachState struct {
 // AttachInterface gives a server a further port: the one named, or a new one on
 // a network. The port is made and bound now; the guest gets it by a task.
 func (c *Control) AttachInterface(ctx context.Context, id string, want compute.NetworkRequest) (port compute.Interface, err error) {
-	s, err := c.ownServer(ctx, "os_compute_api:os-attach-interfaces:create", id)
+	s, err := c.asked(ctx, "os_compute_api:os-attach-interfaces:create", id, compute.AttachPort)
 	if err != nil {
 		return port, err
-	}
-	if err := c.unlocked(ctx, s); err != nil {
-		return port, err
-	}
-	if ok, why := compute.Allows(compute.AttachPort, id, s.State, s.Task); !ok {
-		return port, fault.Conflictf("%s", why)
 	}
 	caller := auth.From(ctx)
 	wanted, err := c.checkNetworks(ctx, caller, &compute.Server{}, NewServer{Networks: asRequests(want)})
@@ -105,15 +99,9 @@ func asRequests(want compute.NetworkRequest) []compute.NetworkRequest {
 
 // DetachInterface begins to take a port from a server.
 func (c *Control) DetachInterface(ctx context.Context, id, portID string) error {
-	s, err := c.ownServer(ctx, "os_compute_api:os-attach-interfaces:delete", id)
+	s, err := c.asked(ctx, "os_compute_api:os-attach-interfaces:delete", id, compute.DetachPort)
 	if err != nil {
 		return err
-	}
-	if err := c.unlocked(ctx, s); err != nil {
-		return err
-	}
-	if ok, why := compute.Allows(compute.DetachPort, id, s.State, s.Task); !ok {
-		return fault.Conflictf("%s", why)
 	}
 	i := slices.IndexFunc(s.Networks, func(p compute.Interface) bool { return p.PortID == portID })
 	if i < 0 {

@@ -13,22 +13,13 @@ import (
 	"kilonova/service/compute/store"
 )
 
-// movable returns a server of which the caller may ask a verb now.
+// movable returns a server on a host of which the caller may ask a verb now.
 func (c *Control) movable(ctx context.Context, rule, id string, verb compute.Verb) (*compute.Server, error) {
-	s, err := c.ownServer(ctx, rule, id)
+	s, err := c.asked(ctx, rule, id, verb)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.unlocked(ctx, s); err != nil {
-		return nil, err
-	}
-	if ok, why := compute.Allows(verb, id, s.State, s.Task); !ok {
-		return nil, fault.Conflictf("%s", why)
-	}
-	if s.Host == "" {
-		return nil, fault.Conflictf("Instance %s is not ready: it is on no host.", id)
-	}
-	return s, nil
+	return s, onHost(s)
 }
 
 // hostServes refuses what a host cannot do: it is down, or its hypervisor lacks
@@ -137,8 +128,8 @@ func (c *Control) beginMove(ctx context.Context, s *compute.Server, m *compute.M
 		if err != nil {
 			return err
 		}
-		if ok, why := compute.Allows(verb, s.ID, fresh.State, fresh.Task); !ok {
-			return fault.Conflictf("%s", why)
+		if err := compute.Allowed(verb, fresh); err != nil {
+			return err
 		}
 		if fresh.Host != s.Host || fresh.Flavor.ID != s.Flavor.ID {
 			return fault.Conflictf("Instance %s has changed its place meanwhile.", s.ID)

@@ -34,21 +34,20 @@ type order struct {
 // begins asks whether the caller may, whether the state allows it and whether the
 // host can, and then writes state, history and task in one transaction.
 func (c *Control) begins(ctx context.Context, id string, o order) (*compute.Server, error) {
-	s, err := c.ownServer(ctx, o.rule, id)
+	find := c.changeable
+	if o.unlocked {
+		find = c.ownServer
+	}
+	s, err := find(ctx, o.rule, id)
 	if err != nil {
 		return nil, err
-	}
-	if !o.unlocked {
-		if err := c.unlocked(ctx, s); err != nil {
-			return nil, err
-		}
 	}
 	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
 		if s, err = c.Store.Server(ctx, tx, id); err != nil {
 			return err
 		}
-		if ok, why := compute.Allows(o.verb, id, s.State, s.Task); !ok {
-			return fault.Conflictf("%s", why)
+		if err := compute.Allowed(o.verb, s); err != nil {
+			return err
 		}
 		if !o.hostless {
 			if err := c.hostCan(ctx, tx, s, o.call); err != nil {
@@ -75,14 +74,19 @@ func (c *Control) begins(ctx context.Context, id string, o order) (*compute.Serv
 	return s, err
 }
 
+// onHost refuses a server that is on no host.
+func onHost(s *compute.Server) error {
+	if s.Host == "" {
+		return fault.Conflictf("Instance %s is not ready: it is on no host.", s.ID)
+	}
+	return nil
+}
+
 // hostCan refuses what needs a host when there is none, and what the host's agent
 // has not announced.
 func (c *Control) hostCan(ctx context.Context, q db.Querier, s *compute.Server, call string) error {
-	if s.Host == "" {
-		return fault.Conflictf("Instance %s is not ready", s.ID)
-	}
-	if call == "" {
-		return nil
+	if err := onHost(s); err != nil || call == "" {
+		return err
 	}
 	h, err := c.Store.Host(ctx, q, compute.BinaryCompute, s.Host)
 	if err != nil {

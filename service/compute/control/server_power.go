@@ -15,12 +15,14 @@ import (
 
 // StartServer and its kin begin to change what a server's guest does.
 func (c *Control) StartServer(ctx context.Context, id string) error {
-	return c.begin(ctx, "os_compute_api:servers:start", id, compute.Start, "start", taskPower, "on")
+	_, err := c.begins(ctx, id, order{rule: "os_compute_api:servers:start", verb: compute.Start, action: "start", kind: taskPower, payload: "on"})
+	return err
 }
 
 // StopServer asks the guest to shut down and, after its grace, ends it.
 func (c *Control) StopServer(ctx context.Context, id string) error {
-	return c.begin(ctx, "os_compute_api:servers:stop", id, compute.Stop, "stop", taskPower, "off")
+	_, err := c.begins(ctx, id, order{rule: "os_compute_api:servers:stop", verb: compute.Stop, action: "stop", kind: taskPower, payload: "off"})
+	return err
 }
 
 // RebootServer restarts the guest: softly by asking it, hard by a new definition
@@ -30,40 +32,8 @@ func (c *Control) RebootServer(ctx context.Context, id string, hard bool) error 
 	if hard {
 		verb, how = compute.RebootHard, "hard"
 	}
-	return c.begin(ctx, "os_compute_api:servers:reboot", id, verb, "reboot", taskReboot, how)
-}
-
-// begin is what all verbs on an existing server have in common: may the caller,
-// does the state allow it, then state, history and task in one transaction.
-func (c *Control) begin(ctx context.Context, rule, id string, verb compute.Verb, action, kind string, payload any) error {
-	s, err := c.ownServer(ctx, rule, id)
-	if err != nil {
-		return err
-	}
-	if err := c.unlocked(ctx, s); err != nil {
-		return err
-	}
-	return c.Store.Tx(ctx, func(tx *db.Tx) error {
-		s, err := c.Store.Server(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if ok, why := compute.Allows(verb, id, s.State, s.Task); !ok {
-			return fault.Conflictf("%s", why)
-		}
-		if s.Host == "" {
-			return fault.Conflictf("Instance %s is not ready: it is on no host.", id)
-		}
-		if next := compute.TaskOf(verb); next != compute.NoTask {
-			if _, err := c.Store.UpdateServer(ctx, tx, id, store.ServerPatch{Task: &next}, store.Expect{}, c.Now()); err != nil {
-				return err
-			}
-		}
-		if err := c.act(ctx, tx, id, action); err != nil {
-			return err
-		}
-		return c.add(ctx, tx, kind, id, payload)
-	})
+	_, err := c.begins(ctx, id, order{rule: "os_compute_api:servers:reboot", verb: verb, action: "reboot", kind: taskReboot, payload: how})
+	return err
 }
 
 // actionTimeout bounds what is done with a server that exists, beyond the grace

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -31,7 +32,7 @@ func (c *Control) RescueServer(ctx context.Context, id, imageID, password string
 	}
 	state := rescueState{ImageID: imageID, Password: password}
 	if state.ImageID == "" {
-		state.ImageID = firstText(c.Options.RescueImage, s.ImageID)
+		state.ImageID = cmp.Or(c.Options.RescueImage, s.ImageID)
 	}
 	if s.BootsFromVolume() {
 		return "", fault.Invalidf("Instance %s cannot be rescued: Cannot rescue a volume-backed instance", id)

@@ -23,11 +23,7 @@ func (c *Control) ResetState(ctx context.Context, id string, state compute.State
 // InjectNetworkInfo has what is known of a server's ports read anew. (Of old it
 // wrote them into guests that have an agent for that; none has any more.)
 func (c *Control) InjectNetworkInfo(ctx context.Context, id string) error {
-	s, err := c.ownServer(ctx, "os_compute_api:os-admin-actions:inject_network_info", id)
-	if err != nil {
-		return err
-	}
-	if err := c.unlocked(ctx, s); err != nil {
+	if _, err := c.changeable(ctx, "os_compute_api:os-admin-actions:inject_network_info", id); err != nil {
 		return err
 	}
 	return c.Store.Tx(ctx, func(tx *db.Tx) error { return c.add(ctx, tx, taskRefresh, id, nil) })

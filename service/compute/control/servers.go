@@ -40,6 +40,25 @@ func (c *Control) unlocked(ctx context.Context, s *compute.Server) error {
 	return nil
 }
 
+// changeable returns a server that the caller may change as rule is about.
+func (c *Control) changeable(ctx context.Context, rule, id string) (*compute.Server, error) {
+	s, err := c.ownServer(ctx, rule, id)
+	if err != nil {
+		return nil, err
+	}
+	return s, c.unlocked(ctx, s)
+}
+
+// asked returns a server of which the caller may ask a verb now. What then writes
+// looks again, in its transaction.
+func (c *Control) asked(ctx context.Context, rule, id string, verb compute.Verb) (*compute.Server, error) {
+	s, err := c.changeable(ctx, rule, id)
+	if err != nil {
+		return nil, err
+	}
+	return s, compute.Allowed(verb, s)
+}
+
 // Server returns one server. Administrators also see deleted ones' ids as gone.
 func (c *Control) Server(ctx context.Context, id string) (*compute.Server, error) {
 	return c.ownServer(ctx, "os_compute_api:servers:show", id)
@@ -80,11 +99,8 @@ type ServerChange struct {
 
 // UpdateServer changes what a user may change of a server's face.
 func (c *Control) UpdateServer(ctx context.Context, id string, ch ServerChange) (*compute.Server, error) {
-	s, err := c.ownServer(ctx, "os_compute_api:servers:update", id)
+	s, err := c.changeable(ctx, "os_compute_api:servers:update", id)
 	if err != nil {
-		return nil, err
-	}
-	if err := c.unlocked(ctx, s); err != nil {
 		return nil, err
 	}
 	patch := store.ServerPatch{DisplayName: ch.Name, Description: ch.Description, Hostname: ch.Hostname, AccessIPv4: ch.AccessIPv4, AccessIPv6: ch.AccessIPv6, DiskConfig: ch.DiskConfig, Zone: ch.PinnedZone}
@@ -131,21 +147,21 @@ func (c *Control) Metadata(ctx context.Context, id string) (map[string]string, e
 // ChangeMetadata has change make the new metadata out of the old, in a
 // transaction, and returns them. rule is the last word of the policy's name.
 func (c *Control) ChangeMetadata(ctx context.Context, id, rule string, change func(map[string]string) (map[string]string, error)) (map[string]string, error) {
-	s, err := c.ownServer(ctx, "os_compute_api:server-metadata:"+rule, id)
-	if err != nil {
+	if _, err := c.changeable(ctx, "os_compute_api:server-metadata:"+rule, id); err != nil {
 		return nil, err
 	}
-	if err := c.unlocked(ctx, s); err != nil {
-		return nil, err
+	verb := compute.SetMetadata
+	if rule == "delete" {
+		verb = compute.DeleteMetadata
 	}
 	var after map[string]string
-	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
+	err := c.Store.Tx(ctx, func(tx *db.Tx) error {
 		s, err := c.Store.Server(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		if ok, why := compute.Allows(compute.SetMetadata, id, s.State, s.Task); !ok {
-			return fault.Conflictf("%s", why)
+		if err := compute.Allowed(verb, s); err != nil {
+			return err
 		}
 		before := maps.Clone(s.Metadata)
 		if before == nil {
@@ -204,11 +220,11 @@ func (c *Control) ConsoleOutput(ctx context.Context, id string, lines int) (stri
 	if err != nil {
 		return "", err
 	}
-	if s.Host == "" {
-		return "", fault.Conflictf("Instance %s is not ready", id)
+	if err := onHost(s); err != nil {
+		return "", err
 	}
-	if ok, why := compute.Allows(compute.ReadConsole, id, s.State, s.Task); !ok {
-		return "", fault.Conflictf("%s", why)
+	if err := compute.Allowed(compute.ReadConsole, s); err != nil {
+		return "", err
 	}
 	reply, err := compute.ConsoleLog.Do(ctx, c.Bus, s.Host, compute.ConsoleLogRequest{ServerID: id, Lines: lines})
 	if fault.Is(err, fault.NotFound) {

@@ -55,18 +55,12 @@ type NewAttachment struct {
 // Of old clients offloaded says whether they know that a server that is shelved
 // away can have one, multi that a volume can have several servers.
 func (c *Control) AttachVolume(ctx context.Context, id string, n NewAttachment, offloaded, multi bool) (device compute.BlockDevice, err error) {
-	s, err := c.ownServer(ctx, "os_compute_api:os-volumes-attachments:create", id)
-	if err != nil {
-		return device, err
-	}
 	if err := c.volumesHere(); err != nil {
 		return device, err
 	}
-	if err := c.unlocked(ctx, s); err != nil {
+	s, err := c.asked(ctx, "os_compute_api:os-volumes-attachments:create", id, compute.AttachVolume)
+	if err != nil {
 		return device, err
-	}
-	if ok, why := compute.Allows(compute.AttachVolume, id, s.State, s.Task); !ok {
-		return device, fault.Conflictf("%s", why)
 	}
 	if s.State == compute.ShelvedOffloaded && !offloaded {
 		return device, fault.Conflictf("Cannot '%s' instance %s while it is in vm_state %s", compute.AttachVolume, id, s.State)
@@ -170,18 +164,12 @@ func (c *Control) dropDevice(ctx context.Context, id, volumeID string) error {
 
 // DetachVolume begins to take a volume from a server.
 func (c *Control) DetachVolume(ctx context.Context, id, volumeID string) error {
-	s, err := c.ownServer(ctx, "os_compute_api:os-volumes-attachments:delete", id)
-	if err != nil {
-		return err
-	}
 	if err := c.volumesHere(); err != nil {
 		return err
 	}
-	if err := c.unlocked(ctx, s); err != nil {
+	s, err := c.asked(ctx, "os_compute_api:os-volumes-attachments:delete", id, compute.DetachVolume)
+	if err != nil {
 		return err
-	}
-	if ok, why := compute.Allows(compute.DetachVolume, id, s.State, s.Task); !ok {
-		return fault.Conflictf("%s", why)
 	}
 	i := deviceOf(s, volumeID)
 	if i < 0 || s.Devices[i].AttachmentID == "" {
@@ -444,18 +432,12 @@ func (c *Control) MayVolumes(ctx context.Context, rule string) error {
 // SwapVolume has a guest's volume copied to another, which takes its place. The
 // volume service asks for it while it moves a volume.
 func (c *Control) SwapVolume(ctx context.Context, id, oldID, newID string) (err error) {
-	s, err := c.ownServer(ctx, "os_compute_api:os-volumes-attachments:swap", id)
-	if err != nil {
-		return err
-	}
 	if err := c.volumesHere(); err != nil {
 		return err
 	}
-	if err := c.unlocked(ctx, s); err != nil {
+	s, err := c.asked(ctx, "os_compute_api:os-volumes-attachments:swap", id, compute.SwapVolume)
+	if err != nil {
 		return err
-	}
-	if ok, why := compute.Allows(compute.SwapVolume, id, s.State, s.Task); !ok {
-		return fault.Conflictf("%s", why)
 	}
 	i := deviceOf(s, oldID)
 	if i < 0 || s.Devices[i].AttachmentID == "" {
