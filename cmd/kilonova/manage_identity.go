@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +34,7 @@ func manageIdentityCommand() *cobra.Command {
 			return fmt.Sprintf("%d credentials encrypted anew", n), err
 		}},
 	} {
-		sub := identityCommand(c.use, c.short, c.do)
+		sub := toolCommand(stack.OpenIdentity, c.use, c.short, c.do)
 		sub.Aliases = c.aliases
 		cmd.AddCommand(sub)
 	}
@@ -45,35 +44,9 @@ func manageIdentityCommand() *cobra.Command {
 // opened has been done by opening the service.
 func opened(context.Context, *stack.IdentityTool) (string, error) { return "done", nil }
 
-// identityCommand is a command on the opened keys and database.
-func identityCommand(use, short string, do func(ctx context.Context, t *stack.IdentityTool) (string, error)) *cobra.Command {
-	var s settings
-	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
-		log, err := c.Logger()
-		if err != nil {
-			return err
-		}
-		t, err := stack.OpenIdentity(cmd.Context(), c, log, time.Now)
-		if err != nil {
-			return err
-		}
-		said, err := do(cmd.Context(), t)
-		if err = errors.Join(err, t.Close()); err == nil {
-			fmt.Fprintln(cmd.OutOrStdout(), said)
-		}
-		return err
-	}}
-	s.flags(cmd)
-	return cmd
-}
-
 func identityBootstrap() *cobra.Command {
 	var b stack.IdentityBootstrap
-	cmd := identityCommand("bootstrap", "Make the first administrator, the roles and the identity service's endpoints", func(ctx context.Context, t *stack.IdentityTool) (string, error) {
+	cmd := toolCommand(stack.OpenIdentity, "bootstrap", "Make the first administrator, the roles and the identity service's endpoints", func(ctx context.Context, t *stack.IdentityTool) (string, error) {
 		if b.Password == "" {
 			b.Password = os.Getenv("OS_BOOTSTRAP_PASSWORD")
 		}
@@ -93,7 +66,7 @@ func identityBootstrap() *cobra.Command {
 
 func identityDomainConfig() *cobra.Command {
 	var domain, file string
-	cmd := identityCommand("domain-config-upload", "Give a domain the configuration of a file (TOML)", func(ctx context.Context, t *stack.IdentityTool) (string, error) {
+	cmd := toolCommand(stack.OpenIdentity, "domain-config-upload", "Give a domain the configuration of a file (TOML)", func(ctx context.Context, t *stack.IdentityTool) (string, error) {
 		return "done", t.ConfigureDomain(ctx, domain, file)
 	})
 	cmd.Flags().StringVar(&domain, "domain-name", "", "`name` of the domain")
@@ -137,7 +110,7 @@ func identitySigningKeys() *cobra.Command {
 
 func identityTrustFlush() *cobra.Command {
 	var project, trustor, trustee, date string
-	cmd := identityCommand("trust-flush", "Remove trusts that have ended", func(ctx context.Context, t *stack.IdentityTool) (string, error) {
+	cmd := toolCommand(stack.OpenIdentity, "trust-flush", "Remove trusts that have ended", func(ctx context.Context, t *stack.IdentityTool) (string, error) {
 		n, err := t.FlushTrusts(ctx, project, trustor, trustee, date)
 		return fmt.Sprintf("%d trusts removed", n), err
 	})
@@ -151,7 +124,7 @@ func identityTrustFlush() *cobra.Command {
 func identityMappingPurge() *cobra.Command {
 	var all bool
 	var domain, public, local, kind string
-	cmd := identityCommand("mapping-purge", "Forget users and groups of directories", func(ctx context.Context, t *stack.IdentityTool) (string, error) {
+	cmd := toolCommand(stack.OpenIdentity, "mapping-purge", "Forget users and groups of directories", func(ctx context.Context, t *stack.IdentityTool) (string, error) {
 		if all == (domain+public+local+kind != "") {
 			return "", errors.New("either --all, or what is to be forgotten")
 		}
@@ -174,7 +147,7 @@ func identityMappingPurge() *cobra.Command {
 
 func identityMappingPopulate() *cobra.Command {
 	var domain string
-	cmd := identityCommand("mapping-populate", "Bring in the users and groups of a domain's directory", func(ctx context.Context, t *stack.IdentityTool) (string, error) {
+	cmd := toolCommand(stack.OpenIdentity, "mapping-populate", "Bring in the users and groups of a domain's directory", func(ctx context.Context, t *stack.IdentityTool) (string, error) {
 		return "done", t.PopulateDirectory(ctx, domain)
 	})
 	cmd.Flags().StringVar(&domain, "domain-name", "", "`name` of the domain")

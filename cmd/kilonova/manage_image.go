@@ -31,29 +31,9 @@ func manageImageCommand() *cobra.Command {
 	return cmd
 }
 
-// imageCommand is a command on the opened database.
+// imageCommand is a command on the opened database, with its flags; nil for none.
 func imageCommand(use, short string, flags func(*cobra.Command), do func(ctx context.Context, t *stack.ImageTool) (string, error)) *cobra.Command {
-	var s settings
-	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		c, err := s.load()
-		if err != nil {
-			return err
-		}
-		log, err := c.Logger()
-		if err != nil {
-			return err
-		}
-		t, err := stack.OpenImage(cmd.Context(), c, log, time.Now)
-		if err != nil {
-			return err
-		}
-		said, err := do(cmd.Context(), t)
-		if err = errors.Join(err, t.Close()); err == nil {
-			fmt.Fprintln(cmd.OutOrStdout(), said)
-		}
-		return err
-	}}
-	s.flags(cmd)
+	cmd := toolCommand(stack.OpenImage, use, short, do)
 	if flags != nil {
 		flags(cmd)
 	}
