@@ -14,33 +14,31 @@ import (
 	"kilonova/service/compute/hypervisor"
 )
 
-// able lists the calls that this driver is able to answer beyond those of every
-// driver.
+// abilities are the calls that a driver may be able to answer beyond those of
+// every driver, and how that is seen.
+var abilities = []struct {
+	call string
+	has  func(hypervisor.Driver) bool
+}{
+	{compute.PauseCall.Name, is[hypervisor.Pauser]},
+	{compute.SuspendCall.Name, is[hypervisor.Suspender]},
+	{compute.RescueCall.Name, is[hypervisor.Rescuer]},
+	{compute.SnapshotCall.Name, is[hypervisor.Snapshotter]},
+	{compute.CrashDumpCall.Name, is[hypervisor.CrashDumper]},
+	{compute.PasswordCall.Name, is[hypervisor.PasswordSetter]},
+	{compute.DiagnoseCall.Name, is[hypervisor.Diagnoser]},
+	{compute.ConsoleCall.Name, is[hypervisor.Consoler]},
+}
+
+func is[T any](d hypervisor.Driver) bool { _, ok := d.(T); return ok }
+
+// able lists the calls of abilities that this driver has.
 func able(d hypervisor.Driver) []string {
 	var names []string
-	if _, ok := d.(hypervisor.Pauser); ok {
-		names = append(names, compute.PauseCall.Name)
-	}
-	if _, ok := d.(hypervisor.Suspender); ok {
-		names = append(names, compute.SuspendCall.Name)
-	}
-	if _, ok := d.(hypervisor.Rescuer); ok {
-		names = append(names, compute.RescueCall.Name)
-	}
-	if _, ok := d.(hypervisor.Snapshotter); ok {
-		names = append(names, compute.SnapshotCall.Name)
-	}
-	if _, ok := d.(hypervisor.CrashDumper); ok {
-		names = append(names, compute.CrashDumpCall.Name)
-	}
-	if _, ok := d.(hypervisor.PasswordSetter); ok {
-		names = append(names, compute.PasswordCall.Name)
-	}
-	if _, ok := d.(hypervisor.Diagnoser); ok {
-		names = append(names, compute.DiagnoseCall.Name)
-	}
-	if _, ok := d.(hypervisor.Consoler); ok {
-		names = append(names, compute.ConsoleCall.Name)
+	for _, a := range abilities {
+		if a.has(d) {
+			names = append(names, a.call)
+		}
 	}
 	return names
 }

@@ -77,7 +77,7 @@ func (d *Driver) start(ctx context.Context, t *turn, dom lv.Domain) error {
 	switch {
 	case err != nil:
 		return err
-	case state == lv.DomainRunning || state == lv.DomainBlocked:
+	case runs(state):
 		return nil
 	case state == lv.DomainPaused:
 		return tell(ctx, d.conn, t, "resume guest "+id, func(l *lv.Libvirt) error { return l.DomainResume(dom) })
@@ -145,26 +145,15 @@ func (d *Driver) shutdown(ctx context.Context, t *turn, dom lv.Domain) error {
 // Reboot implements hypervisor.Rebooter as upstream does: the guest shuts itself
 // down and is started again, so that a changed definition takes effect.
 func (d *Driver) Reboot(ctx context.Context, id string) error {
-	t, end, err := d.begin(ctx, id)
-	if err != nil {
-		return err
-	}
-	defer end()
-	dom, err := d.find(ctx, t, id)
-	if err != nil {
-		return err
-	}
-	state, err := d.rawState(ctx, t, dom)
-	if err != nil {
-		return err
-	}
-	if state != lv.DomainRunning && state != lv.DomainBlocked {
-		return fault.Conflictf("Guest %s does not run, so it cannot be asked to restart.", id)
-	}
-	if err := d.shutdown(ctx, t, dom); err != nil {
-		return err
-	}
-	return d.start(ctx, t, dom)
+	return d.with(ctx, id, func(t *turn, dom lv.Domain, state lv.DomainState) error {
+		if !runs(state) {
+			return notRunning(id)
+		}
+		if err := d.shutdown(ctx, t, dom); err != nil {
+			return err
+		}
+		return d.start(ctx, t, dom)
+	})
 }
 
 // State implements hypervisor.Driver.
