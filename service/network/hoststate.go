@@ -44,9 +44,9 @@ func (s *HostState) Expand() {
 type HostNetwork struct {
 	ID   string `json:"id"`
 	MTU  int    `json:"mtu"`
-	Type string `json:"type"` // provider:network_type: "local", "flat"; later "vlan", "vxlan"
-	// Physical is provider:physical_network of a flat network: configuration
-	// names the bridge behind it.
+	Type string `json:"type"` // provider:network_type: "local", "flat" or "vlan"
+	// Physical is provider:physical_network of a flat or VLAN network: configuration
+	// names what is behind it. Segmentation is the id of a VLAN.
 	Physical     string       `json:"physical,omitempty"`
 	Segmentation int          `json:"segmentation,omitempty"`
 	Subnets      []HostSubnet `json:"subnets"`

@@ -4,6 +4,13 @@ package network
 const (
 	TypeLocal = "local" // a bridge on one host
 	TypeFlat  = "flat"  // a physical network, untagged
+	TypeVLAN  = "vlan"  // a physical network, in frames tagged with an id
+)
+
+// VLAN ids, see IEEE 802.1Q.
+const (
+	MinVLAN = 1
+	MaxVLAN = 4094
 )
 
 // MTU bounds, in bytes. See RFC 791 and RFC 8200.

@@ -43,6 +43,7 @@ type Control struct {
 	now     func() time.Time
 	options Options
 	baseMAC []byte
+	vlans   []vlanRange
 	tasks   *task.Runner
 
 	reschedule chan struct{} // an agent has come: look at what waits for one
@@ -55,12 +56,16 @@ func New(cfg Config) (*Control, error) {
 		return nil, err
 	}
 	for _, t := range cfg.Options.TenantTypes {
-		if t != network.TypeLocal && t != network.TypeFlat {
+		if t != network.TypeLocal && t != network.TypeFlat && t != network.TypeVLAN {
 			return nil, fmt.Errorf("network: tenant_network_types: there is no type %q", t)
 		}
 	}
+	ranges, err := vlanRanges(cfg.Options.VLANRanges)
+	if err != nil {
+		return nil, err
+	}
 	c := &Control{store: cfg.Store, bus: cfg.Bus, compute: cfg.Compute, log: cfg.Log, now: cfg.Now, options: cfg.Options,
-		baseMAC: mac, reschedule: make(chan struct{}, 1)}
+		baseMAC: mac, vlans: ranges, reschedule: make(chan struct{}, 1)}
 	c.tasks = &task.Runner{DB: cfg.Store.DB, Place: cfg.Place, Now: cfg.Now, Log: cfg.Log,
 		Handlers: map[string]task.Handler{notifyTask: c.notify}}
 	return c, nil

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"slices"
 
 	"kilonova/internal/auth"
 	"kilonova/internal/db"
@@ -74,7 +73,7 @@ func (c *Control) createNetwork(ctx context.Context, tx *write, in network.Netwo
 		return n, err
 	}
 	var err error
-	if n.NetworkPlacement, err = c.placeNetwork(ctx, tx, in, n.External); err != nil {
+	if n.NetworkPlacement, err = c.placeNetwork(ctx, tx, in); err != nil {
 		return n, err
 	}
 	if n.MTU, err = c.networkMTU(in.MTU, c.options.PhysicalMTU); err != nil {
@@ -107,51 +106,6 @@ func (c *Control) networkMTU(in network.Opt[int], standard int) (int, error) {
 		return 0, badInput("Requested MTU is too big, maximum is %d", c.options.PhysicalMTU)
 	}
 	return mtu, nil
-}
-
-// placeNetwork decides what a network is made of.
-func (c *Control) placeNetwork(ctx context.Context, tx *write, in network.NetworkInput, external bool) (*network.NetworkPlacement, error) {
-	kind, physical := in.Type.Or(""), in.Physical.Or("")
-	if kind == "" {
-		if physical != "" || in.Segmentation.Or(0) != 0 {
-			return nil, badInput("network_type required")
-		}
-		if len(c.options.TenantTypes) == 0 {
-			return nil, fault.Conflictf("Unable to create the network. No tenant network is available for allocation.").WithCode("NoNetworkAvailable")
-		}
-		kind = c.options.TenantTypes[0]
-		if kind == network.TypeFlat {
-			return nil, fault.Conflictf("Unable to create the network. No tenant network is available for allocation.").WithCode("NoNetworkAvailable")
-		}
-	}
-	if in.Segmentation.Or(0) != 0 {
-		return nil, badInput("segmentation_id prohibited for %s provider network", kind)
-	}
-	p := &network.NetworkPlacement{Type: kind}
-	switch kind {
-	case network.TypeLocal:
-		if physical != "" {
-			return nil, badInput("provider:physical_network prohibited for local provider network")
-		}
-	case network.TypeFlat:
-		if physical == "" {
-			return nil, badInput("physical_network required for flat provider network")
-		}
-		if !slices.Contains(c.options.FlatNetworks, "*") && !slices.Contains(c.options.FlatNetworks, physical) {
-			return nil, badInput("physical_network '%s' unknown for flat provider network", physical)
-		}
-		n, err := db.Get[int](ctx, tx, `SELECT COUNT(*) FROM networks WHERE segment = ?`, "flat:"+physical)
-		if err != nil {
-			return nil, err
-		}
-		if n > 0 {
-			return nil, fault.Conflictf("Unable to create the flat network. Physical network %s is in use.", physical).WithCode("FlatNetworkInUse")
-		}
-		p.Physical = &physical
-	default:
-		return nil, badInput("network_type value '%.64s' not supported", kind)
-	}
-	return p, nil
 }
 
 // setAccess brings the policies for everybody to what a network's attributes say.

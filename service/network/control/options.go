@@ -15,6 +15,9 @@ type Options struct {
 	// FlatNetworks lists the physical networks that flat networks may be on; "*"
 	// is any.
 	FlatNetworks []string `toml:"flat_networks"`
+	// VLANRanges has elements PHYSICAL:FIRST:LAST, the ids that networks of users
+	// get, or PHYSICAL alone, where only administrators name ids.
+	VLANRanges []string `toml:"network_vlan_ranges"`
 	// DNSDomain is the domain of guests' names.
 	DNSDomain string `toml:"dns_domain"`
 	// AgentDownTime is after how many seconds without a beat an agent is dead.

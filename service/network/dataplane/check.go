@@ -34,6 +34,8 @@ func CheckNetwork(n network.HostNetwork) error {
 	switch {
 	case n.MTU != 0 && (n.MTU < 68 || n.MTU > MaxMTU):
 		return fault.Invalidf("The MTU %d of network %s is not between 68 and %d.", n.MTU, n.ID, MaxMTU)
+	case n.Type == network.TypeVLAN && (n.Segmentation < network.MinVLAN || n.Segmentation > network.MaxVLAN):
+		return fault.Invalidf("The VLAN id %d of network %s is not between %d and %d.", n.Segmentation, n.ID, network.MinVLAN, network.MaxVLAN)
 	case len(n.Subnets) > MaxSubnets:
 		return fault.Invalidf("Network %s has %d subnets; a host takes %d.", n.ID, len(n.Subnets), MaxSubnets)
 	}

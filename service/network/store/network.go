@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -148,9 +149,11 @@ func (s *Store) InsertNetwork(ctx context.Context, tx *db.Tx, n network.Network)
 	if n.Segmentation != nil {
 		row.Segmentation = *n.Segmentation
 	}
-	if n.Type == network.TypeFlat {
-		segment := n.Type + ":" + row.Physical
-		row.Segment = &segment
+	switch n.Type {
+	case network.TypeFlat:
+		row.Segment = new(n.Type + ":" + row.Physical)
+	case network.TypeVLAN:
+		row.Segment = new(fmt.Sprintf("%s:%s:%d", n.Type, row.Physical, row.Segmentation))
 	}
 	return db.Insert(ctx, tx, "networks", row)
 }

@@ -51,8 +51,14 @@ func (d *Driver) physical(n network.HostNetwork) (bridge string, p Physical, err
 			return bridgeName(n.ID), p, nil
 		}
 		return p.Bridge, p, nil
+	case "vlan":
+		below, ok := d.cfg.Physical[n.Physical]
+		if !ok || below.Interface == "" {
+			return "", below, fault.New(fault.Unsupported, "Network %s is a VLAN of the physical network %q, for which this host has no interface configured.", n.ID, n.Physical)
+		}
+		return bridgeName(n.ID), Physical{Interface: vlanName(below.Interface, n.Segmentation)}, nil
 	}
-	return "", Physical{}, fault.New(fault.Unsupported, "Network %s is of type %q; Linux bridges here carry local and flat ones.", n.ID, n.Type)
+	return "", Physical{}, fault.New(fault.Unsupported, "Network %s is of type %q; Linux bridges here carry local, flat and VLAN ones.", n.ID, n.Type)
 }
 
 // ensureBridge makes the network's bridge, or borrows the operator's.
@@ -89,6 +95,11 @@ func (d *Driver) ensureBridge(ctx context.Context, n network.HostNetwork) (netli
 		}
 	} else if err := quietDevice(name); err != nil {
 		return nil, err
+	}
+	if n.Type == "vlan" {
+		if err := d.ensureVLAN(d.cfg.Physical[n.Physical].Interface, p.Interface, n); err != nil {
+			return nil, err
+		}
 	}
 	if p.Interface != "" {
 		if err := d.uplink(p.Interface, bridge); err != nil {
@@ -245,6 +256,11 @@ func (d *Driver) releaseBridge(ctx context.Context, bridge netlink.Link) error {
 	for _, p := range d.cfg.Physical {
 		if p.Bridge == name {
 			hidden = masqueraded(p)
+		}
+	}
+	if id, known := bridgeNetwork(alias); known {
+		if err := d.removeVLAN(id); err != nil {
+			return err
 		}
 	}
 	if former, borrowed := strings.CutPrefix(alias, aliasBorrowed); borrowed {

@@ -4,6 +4,7 @@
 // Names are Neutron's, so that an operator's knowledge and tools carry over:
 //
 //	brq<network>      a network's bridge; a physical network may name its own
+//	<interface>.<id>  the tagged end of a physical interface in a VLAN's bridge
 //	tap<port>         a guest's device (made by compute), or our end of a leg
 //	qdhcp-<network>   namespace of DHCP and metadata, with the leg ns-<port>
 //	qrouter-<router>  namespace of a router, with the legs qr-<port>, qg-<port>

@@ -22,6 +22,7 @@ func routerNamespace(routerID string) string { return "qrouter-" + routerID }
 const (
 	aliasNetwork  = "kilonova network "  // + network id: a bridge that we made
 	aliasBorrowed = "kilonova borrowed " // + network id + " " + the alias it had: an operator's bridge
+	aliasVLAN     = "kilonova vlan "     // + network id: its tagged end of a physical interface
 	aliasDHCP     = "kilonova dhcp "     // + network id: our end of a leg
 	aliasRouter   = "kilonova router "   // + router id: our end of a leg
 )
