@@ -110,6 +110,12 @@ func (t *IdentityTool) MigrateCredentials(ctx context.Context) (int, error) {
 	return t.control.MigrateCredentials(ctx)
 }
 
+// SAMLMetadata describes the cloud as a SAML identity provider, as XML.
+func (t *IdentityTool) SAMLMetadata() (string, error) {
+	data, err := t.control.SAMLMetadata()
+	return string(data), err
+}
+
 // FlushTrusts removes trusts that ended before a day (2006-01-02, or with a time;
 // "" now), and says how many. "" selects all projects and users.
 func (t *IdentityTool) FlushTrusts(ctx context.Context, projectID, trustorID, trusteeID, before string) (int, error) {

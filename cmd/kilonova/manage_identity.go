@@ -33,6 +33,9 @@ func manageIdentityCommand() *cobra.Command {
 			n, err := t.MigrateCredentials(ctx)
 			return fmt.Sprintf("%d credentials encrypted anew", n), err
 		}},
+		{"saml-idp-metadata", "Write the metadata of this cloud as a SAML identity provider", nil, func(_ context.Context, t *stack.IdentityTool) (string, error) {
+			return t.SAMLMetadata()
+		}},
 	} {
 		sub := toolCommand(stack.OpenIdentity, c.use, c.short, c.do)
 		sub.Aliases = c.aliases

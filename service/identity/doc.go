@@ -13,6 +13,7 @@
 // The rooms: fernet and jws (the two forms of tokens, and the keys they are made
 // with), password (hashes), signature (what EC2, S3 and OAuth 1 clients sign with),
 // oidc (the tokens of other identity providers), mapping (who their users are here),
+// saml (this cloud as an identity provider of others),
 // directory (users in LDAP), store (SQL), control (who may do what, authentication,
 // tokens), api (HTTP).
 package identity

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"kilonova/internal/fault"
@@ -111,28 +110,3 @@ var ssoPage = template.Must(template.New("sso").Parse(`<!DOCTYPE html>
   </body>
 </html>
 `))
-
-// maxMetadata bounds the file with our SAML metadata.
-const maxMetadata = 1 << 20
-
-// samlMetadata is our side as a SAML identity provider, as the operator wrote it.
-func (a *api) samlMetadata(context.Context, *rest.Request) (*rest.Response, error) {
-	path := a.c.SAMLMetadataPath()
-	if path == "" {
-		return nil, fault.NotFoundf("This cloud is no SAML identity provider: [saml] idp_metadata_path names no file.")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxMetadata))
-	if err != nil {
-		return nil, err
-	}
-	resp := &rest.Response{Status: http.StatusOK, Stream: func(_ context.Context, w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	}}
-	return resp.With("Content-Type", "text/xml"), nil
-}

@@ -31,6 +31,8 @@ func (a *api) federationRoutes() []rest.Route {
 		{Method: "GET", Path: providerSSO, Public: true, Handle: a.webSSO, Doc: "log a browser in for a dashboard, by one identity provider"},
 		{Method: "POST", Path: providerSSO, Public: true, Handle: a.webSSO, Doc: "log a browser in for a dashboard, by one identity provider"},
 		{Method: "GET", Path: "/v3/OS-FEDERATION/saml2/metadata", Public: true, Handle: a.samlMetadata, Doc: "show the metadata of this cloud as a SAML identity provider"},
+		{Method: "POST", Path: "/v3/auth/OS-FEDERATION/saml2", Public: true, Handle: a.samlResponse, Doc: "have a token's user vouched for at another cloud"},
+		{Method: "POST", Path: "/v3/auth/OS-FEDERATION/saml2/ecp", Public: true, Handle: a.samlEnvelope, Doc: "the same for an enhanced client"},
 
 		{Method: "GET", Path: "/v3/OS-FEDERATION/mappings", Handle: a.listMappings, Doc: "list mappings"},
 		{Method: "PUT", Path: "/v3/OS-FEDERATION/mappings/{mapping_id}", Handle: a.createMapping, Doc: "create a mapping"},

@@ -20,6 +20,7 @@ import (
 	"kilonova/service/identity/fernet"
 	"kilonova/service/identity/oidc"
 	"kilonova/service/identity/password"
+	"kilonova/service/identity/saml"
 	"kilonova/service/identity/store"
 )
 
@@ -52,6 +53,7 @@ type Control struct {
 	// providers verify the tokens of OpenID Connect providers.
 	providers map[string]*oidc.Verifier
 	proxies   []netip.Prefix
+	saml      *saml.Provider // nil: this cloud is no identity provider
 
 	directories directories
 }
@@ -74,6 +76,9 @@ func New(cfg Config) (*Control, error) {
 		c.proxies = append(c.proxies, netip.MustParsePrefix(network)) // checked with the options
 	}
 	var err error
+	if c.saml, err = saml.New(cfg.Options.SAML, c.now, cfg.Random); err != nil {
+		return nil, fmt.Errorf("identity: %w", err)
+	}
 	if c.keys, err = fernet.OpenKeys(cfg.Options.Fernet.KeyRepository, cfg.Random); err != nil {
 		return nil, err
 	}

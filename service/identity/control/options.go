@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kilonova/service/identity/password"
+	"kilonova/service/identity/saml"
 )
 
 // Options are identity's options, under upstream's sections and names. Spans of
@@ -88,10 +89,8 @@ type Options struct {
 	// OpenID has the OpenID Connect providers whose tokens are verified here, by the
 	// id of the identity provider.
 	OpenID map[string]OpenIDOptions `toml:"openid"`
-	SAML   struct {
-		IDPMetadataPath  string `toml:"idp_metadata_path"`
-		RelayStatePrefix string `toml:"relay_state_prefix"`
-	} `toml:"saml"`
+	// SAML has this cloud as an identity provider of other clouds.
+	SAML           saml.Options `toml:"saml"`
 	EndpointFilter struct {
 		ReturnAll bool `toml:"return_all_endpoints_if_no_filter"`
 	} `toml:"endpoint_filter"`
@@ -123,7 +122,7 @@ func Defaults() Options {
 	o.OAuth1.RequestTokenDuration, o.OAuth1.AccessTokenDuration = 28800, 86400
 	o.OAuth2.AuthnMethods, o.OAuth2.CertMapping = []string{"client_secret_basic", "tls_client_auth"}, "oauth2_mapping"
 	o.Federation.RemoteUserHeader = "X-Remote-User"
-	o.SAML.RelayStatePrefix = "ss:mem:"
+	o.SAML = saml.Defaults()
 	o.EndpointFilter.ReturnAll = true
 	o.UnifiedLimit.EnforcementModel = "flat"
 	o.MaxProjectTreeDepth = 5

@@ -22,6 +22,3 @@ func (c *Control) TrustsProxy(address string) bool {
 func (c *Control) ProxyHeaders() (user, prefix string) {
 	return c.options.Federation.RemoteUserHeader, c.options.Federation.AssertionPrefix
 }
-
-// SAMLMetadataPath is the file with our metadata as a SAML identity provider; "" none.
-func (c *Control) SAMLMetadataPath() string { return c.options.SAML.IDPMetadataPath }

@@ -16,8 +16,6 @@ var refused = map[string]bool{
 	"GET /v3/OS-OAUTH1/request_token": true, "HEAD /v3/OS-OAUTH1/request_token": true,
 	"GET /v3/OS-OAUTH1/access_token": true, "HEAD /v3/OS-OAUTH1/access_token": true,
 	"GET /v3/ec2tokens": true, "HEAD /v3/ec2tokens": true, "GET /v3/s3tokens": true, "HEAD /v3/s3tokens": true,
-	// This cloud signs no SAML assertions: Keystone to Keystone is not offered.
-	"POST /v3/auth/OS-FEDERATION/saml2": true, "POST /v3/auth/OS-FEDERATION/saml2/ecp": true,
 	"GET /v3/auth/OS-FEDERATION/saml2": true, "HEAD /v3/auth/OS-FEDERATION/saml2": true,
 	"GET /v3/auth/OS-FEDERATION/saml2/ecp": true, "HEAD /v3/auth/OS-FEDERATION/saml2/ecp": true,
 }
