@@ -103,6 +103,13 @@ type Networks interface {
 	// Announce notes in a port's binding to which host its guest is on the way; ""
 	// that it is not.
 	Announce(ctx context.Context, portID, host string) error
+	// BindAside binds a port to a host as well, where it is not in use yet: it
+	// is ready for a guest that comes while it runs. UseOn has it in use there, and
+	// not where it was, once it is bound there; fault.NotFound: it is not bound
+	// there. UnbindFrom takes it from a host. What is done already is success.
+	BindAside(ctx context.Context, portID, host string) error
+	UseOn(ctx context.Context, portID, host string) error
+	UnbindFrom(ctx context.Context, portID, host string) error
 	Delete(ctx context.Context, portID string) error
 	// Ports returns the server's ports as its addresses show them.
 	Ports(ctx context.Context, serverID string) ([]Interface, error)

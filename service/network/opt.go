@@ -135,12 +135,14 @@ func (o OwnerInput) Project(other string) string {
 	return o.ProjectID.Or(o.TenantID.Or(other))
 }
 
-// Statuses of networks, ports, routers and floating IPs.
+// Statuses of networks, ports, routers and floating IPs; a binding of a port is
+// Active or Inactive.
 const (
-	Active = "ACTIVE"
-	Down   = "DOWN"
-	Build  = "BUILD"
-	Failed = "ERROR"
+	Active   = "ACTIVE"
+	Inactive = "INACTIVE"
+	Down     = "DOWN"
+	Build    = "BUILD"
+	Failed   = "ERROR"
 )
 
 // Match is what a client assumes of a resource: its revision. The zero value

@@ -60,6 +60,24 @@ type Binding struct {
 	Profile    map[string]any `json:"binding:profile"`
 }
 
+// PortBinding is one of a port's bindings, seen by itself.
+type PortBinding struct {
+	Host       string         `json:"host"`
+	VIFType    string         `json:"vif_type"`
+	VIFDetails map[string]any `json:"vif_details"`
+	VNICType   string         `json:"vnic_type"`
+	Profile    map[string]any `json:"profile"`
+	Status     string         `json:"status"` // Active for the one in use, else Inactive
+}
+
+// PortBindingInput is a request to make or change a binding of a port.
+type PortBindingInput struct {
+	ProjectID Opt[string]         `json:"project_id" on:"post" max:"255"`
+	Host      Opt[string]         `json:"host" on:"post,put" max:"255"`
+	VNICType  Opt[string]         `json:"vnic_type" on:"post,put"`
+	Profile   Opt[map[string]any] `json:"profile" on:"post,put" null:"ok"`
+}
+
 // FixedIP is an address of a port.
 type FixedIP struct {
 	SubnetID string `json:"subnet_id"`

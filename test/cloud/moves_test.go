@@ -72,7 +72,15 @@ func (c *cloud) where(t *testing.T, id string) placed {
 		t.Fatal(err)
 	}
 	for _, n := range nics {
-		p.ports += n.HostID
+		var bound struct {
+			Bindings []struct{ Host, Status string } `json:"bindings"`
+		}
+		c.get(t, c.admin.network, "/v2.0/ports/"+n.ID+"/bindings", &bound)
+		for _, b := range bound.Bindings {
+			if p.ports += b.Host; b.Status != "ACTIVE" {
+				p.ports += " aside"
+			}
+		}
 	}
 	for _, host := range slices.Sorted(maps.Keys(fakes)) {
 		h := fakes[host]

@@ -157,6 +157,11 @@ func (c *Control) overtake(ctx context.Context, s *compute.Server, m *compute.Mi
 			if err := c.destroyGuest(ctx, s, o.DestHost, o.ID+"/overtaken"); err != nil {
 				return err
 			}
+			if o.Type == compute.LiveMigration {
+				if err := c.unannounceMove(ctx, s, o.DestHost); err != nil {
+					return err
+				}
+			}
 		}
 		if err := c.Placement.Transfer(ctx, o.ID, s.ID, consumerServer, false); err != nil {
 			return err

@@ -112,16 +112,6 @@ func (c *Control) carryOnce(ctx context.Context, run *task.Run, s *compute.Serve
 		func(tx *db.Tx) error { return run.SaveIn(ctx, tx, stepArrived, *state) })
 }
 
-// announceMove tells the network service where a server's ports will be.
-func (c *Control) announceMove(ctx context.Context, s *compute.Server, host string) error {
-	for _, p := range s.Networks {
-		if err := c.Networks.Announce(ctx, p.PortID, host); err != nil && !fault.Is(err, fault.NotFound) {
-			return err
-		}
-	}
-	return nil
-}
-
 // errAborted: somebody has asked for the end of a live migration.
 var errAborted = &fault.Error{Kind: fault.Conflict, Message: "The live migration was aborted."}
 
@@ -158,10 +148,7 @@ func (c *Control) steering(ctx context.Context, s *compute.Server, m *compute.Mi
 // arrived has the ports follow a guest that is at its new place, and ends what is
 // left at the old one. There is no way back from here.
 func (c *Control) arrived(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration) error {
-	if err := c.bindPorts(ctx, s, m.DestHost); err != nil {
-		return err
-	}
-	if err := c.announceMove(ctx, s, ""); err != nil {
+	if err := c.switchPorts(ctx, s, m.SourceHost, m.DestHost); err != nil {
 		return err
 	}
 	there := *s
@@ -196,7 +183,7 @@ func (c *Control) uncarry(ctx context.Context, run *task.Run, s *compute.Server,
 		if err := c.destroyGuest(ctx, &there, m.DestHost, m.ID+"/clear"); err != nil {
 			return fmt.Errorf("clear %s: %w", m.DestHost, err)
 		}
-		if err := c.announceMove(ctx, s, ""); err != nil {
+		if err := c.unannounceMove(ctx, s, m.DestHost); err != nil {
 			return err
 		}
 	}

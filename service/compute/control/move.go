@@ -251,12 +251,7 @@ func (c *Control) bindPorts(ctx context.Context, s *compute.Server, host string)
 	if err != nil {
 		return err
 	}
-	for _, p := range s.Networks {
-		if err := c.Networks.Bind(ctx, p.PortID, s.ID, host, zone); err != nil && !fault.Is(err, fault.NotFound) {
-			return err
-		}
-	}
-	return nil
+	return eachPort(s, func(portID string) error { return c.Networks.Bind(ctx, portID, s.ID, host, zone) })
 }
 
 // moved writes that a server is at its new place and waits to be confirmed.
@@ -455,6 +450,11 @@ func (c *Control) clearMoves(ctx context.Context, s *compute.Server) error {
 				continue
 			}
 			if err := c.destroyGuest(ctx, s, host, m.ID+"/delete"); err != nil {
+				return err
+			}
+		}
+		if m.Type == compute.LiveMigration {
+			if err := errors.Join(c.unannounceMove(ctx, s, m.SourceHost), c.unannounceMove(ctx, s, m.DestHost)); err != nil {
 				return err
 			}
 		}

@@ -48,6 +48,21 @@ func (p movingPorts) Announce(_ context.Context, _, host string) error {
 	return nil
 }
 
+func (p movingPorts) BindAside(_ context.Context, _, host string) error {
+	p.m.note("bind aside %s", host)
+	return nil
+}
+
+func (p movingPorts) UseOn(_ context.Context, _, host string) error {
+	p.m.note("use on %s", host)
+	return nil
+}
+
+func (p movingPorts) UnbindFrom(_ context.Context, _, host string) error {
+	p.m.note("unbind from %s", host)
+	return nil
+}
+
 // movingRoom is a room that can give claims to others.
 type movingRoom struct {
 	*room
@@ -225,13 +240,13 @@ func TestMovesAreTakenBack(t *testing.T) {
 		{"Nothing", compute.ResizePrep, compute.ResizeMove, taskMove, nil, false,
 			[]string{"transfer to MIGRATION", "park " + a, "bind " + b, "arrive " + b}, compute.Resized, compute.MigrationFinished, b, "large", 1},
 		{"Carry", compute.Migrating, compute.LiveMigration, taskLive, map[string]error{"carry " + a: broken}, false,
-			[]string{"transfer to MIGRATION", "announce " + b, "expect " + b, "carry " + a, "destroy " + b, "announce ", "transfer to INSTANCE"},
+			[]string{"transfer to MIGRATION", "announce " + b, "bind aside " + b, "expect " + b, "carry " + a, "destroy " + b, "announce ", "unbind from " + b, "transfer to INSTANCE"},
 			compute.Active, compute.MigrationFailed, a, "small", 0},
 		{"CarriedBefore", compute.Migrating, compute.LiveMigration, taskLive, map[string]error{"carry " + a: fault.NotFoundf("It is not here.")}, false,
-			[]string{"transfer to MIGRATION", "announce " + b, "expect " + b, "carry " + a, "take_up " + b, "bind " + b, "announce ", "take_up " + b, "destroy " + a},
+			[]string{"transfer to MIGRATION", "announce " + b, "bind aside " + b, "expect " + b, "carry " + a, "take_up " + b, "use on " + b, "bind " + b, "announce ", "unbind from " + a, "take_up " + b, "destroy " + a},
 			compute.Active, compute.MigrationCompleted, b, "small", 1},
 		{"Lost", compute.Migrating, compute.LiveMigration, taskLive, map[string]error{"carry " + a: fault.NotFoundf("It is not here."), "take_up " + b: fault.NotFoundf("Nor here.")}, false,
-			[]string{"transfer to MIGRATION", "announce " + b, "expect " + b, "carry " + a, "take_up " + b, "destroy " + b, "announce ", "transfer to INSTANCE"},
+			[]string{"transfer to MIGRATION", "announce " + b, "bind aside " + b, "expect " + b, "carry " + a, "take_up " + b, "destroy " + b, "announce ", "unbind from " + b, "transfer to INSTANCE"},
 			compute.Active, compute.MigrationFailed, a, "small", 0},
 		{"Evacuate", compute.Rebuilding, compute.Evacuation, taskEvacuate, map[string]error{"rebuild " + b: broken}, false,
 			[]string{"transfer to MIGRATION", "bind " + b, "rebuild " + b, "destroy " + b, "bind " + a, "transfer to INSTANCE"},

@@ -206,27 +206,6 @@ func (n *Networks) Bind(ctx context.Context, portID, serverID, host, zone string
 	return n.update(ctx, portID, object{"device_id": serverID, "device_owner": "compute:" + zone, "binding:host_id": host})
 }
 
-// Announce implements compute.Networks. What else the binding's profile says is
-// kept.
-func (n *Networks) Announce(ctx context.Context, portID, host string) error {
-	var out struct {
-		Port struct {
-			Profile object `json:"binding:profile"`
-		}
-	}
-	if err := n.get(ctx, false, "ports/"+url.PathEscape(portID), nil, &out); err != nil {
-		return err
-	}
-	profile := object{}
-	for k, v := range out.Port.Profile {
-		profile[k] = v
-	}
-	if delete(profile, "migrating_to"); host != "" {
-		profile["migrating_to"] = host
-	}
-	return n.update(ctx, portID, object{"binding:profile": profile})
-}
-
 // Unbind implements compute.Networks.
 func (n *Networks) Unbind(ctx context.Context, portID string) error {
 	return n.update(ctx, portID, object{"device_id": "", "device_owner": "", "binding:host_id": ""})

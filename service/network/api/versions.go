@@ -35,6 +35,7 @@ var extensions = []extension{
 	{Alias: "allowed-address-pairs", Name: "Allowed Address Pairs", Description: "Further addresses that a port may send from."},
 	{Alias: "availability_zone", Name: "Availability Zone", Description: "The zones of agents."},
 	{Alias: "binding", Name: "Port Binding", Description: "Which host a port is on and how it is wired."},
+	{Alias: "binding-extended", Name: "Port Bindings Extended", Description: "The bindings of a port, of which one is in use."},
 	{Alias: "dhcp_agent_scheduler", Name: "DHCP Agent Scheduler", Description: "Which agent serves DHCP for a network."},
 	{Alias: "dns-integration", Name: "DNS Integration", Description: "Names of ports, networks and floating IPs."},
 	{Alias: "empty-string-filtering", Name: "Empty String Filtering Extension", Description: "Filters by the empty string."},

@@ -95,6 +95,12 @@ var rules = map[string]string{
 	"update_port:allowed_address_pairs": netOwner,
 	"delete_port":                       memberOrService + " or rule:network_owner",
 
+	"get_port_binding":    adminOrService,
+	"create_port_binding": "rule:service_api",
+	"update_port_binding": "rule:service_api",
+	"delete_port_binding": "rule:service_api",
+	"activate":            "rule:service_api", // a binding
+
 	"create_router":                                          member,
 	"create_router:distributed":                              adminOnly,
 	"create_router:ha":                                       adminOnly,

@@ -174,8 +174,8 @@ func (c *Control) bind(ctx context.Context, tx *write, p *network.Port, n networ
 		}
 	}
 	if in.VNICType.Set {
-		if !slices.Contains(vnicTypes, in.VNICType.Or(network.VNICNormal)) {
-			return invalid("binding:vnic_type", "'%.64s' is not in %v", in.VNICType.V, vnicTypes)
+		if err := checkVNIC("binding:vnic_type", in.VNICType); err != nil {
+			return err
 		}
 		p.VNICType = in.VNICType.Or(network.VNICNormal)
 	}
@@ -192,14 +192,28 @@ func (c *Control) bind(ctx context.Context, tx *write, p *network.Port, n networ
 	case p.Host == was && p.VIFType == network.VIFBridge && p.VNICType == network.VNICNormal:
 		return nil // bound there already
 	default:
-		able, err := c.canBind(ctx, tx, p.Host, n)
-		if err != nil {
+		p.Status = network.Down
+		var err error
+		if p.VIFType, err = c.vifType(ctx, tx, p.Host, p.VNICType, n); err != nil {
 			return err
 		}
-		p.VIFType, p.Status = network.VIFFailed, network.Down
-		if able && p.VNICType == network.VNICNormal {
-			p.VIFType = network.VIFBridge
-		}
+		return c.store.DropBinding(ctx, tx.Tx, p.ID, p.Host) // which it uses now
+	}
+	return nil
+}
+
+// vifType is how a host wires a port of a network; VIFFailed: it cannot.
+func (c *Control) vifType(ctx context.Context, tx *write, host, vnic string, n network.Network) (string, error) {
+	able, err := c.canBind(ctx, tx, host, n)
+	if err == nil && able && vnic == network.VNICNormal {
+		return network.VIFBridge, nil
+	}
+	return network.VIFFailed, err
+}
+
+func checkVNIC(attribute string, in network.Opt[string]) error {
+	if !slices.Contains(vnicTypes, in.Or(network.VNICNormal)) {
+		return invalid(attribute, "'%.64s' is not in %v", in.V, vnicTypes)
 	}
 	return nil
 }

@@ -256,7 +256,8 @@ func (s *Store) SetPortStatus(ctx context.Context, tx *db.Tx, id, status string,
 // DeletePort removes a port with its addresses.
 func (s *Store) DeletePort(ctx context.Context, tx *db.Tx, id string) error {
 	for _, q := range []string{`DELETE FROM fixed_ips WHERE port_id = ?`, `DELETE FROM port_groups WHERE port_id = ?`,
-		`DELETE FROM bound_groups WHERE port_id = ?`, `DELETE FROM tags WHERE resource_id = ?`, `DELETE FROM dhcp_bindings WHERE port_id = ?`, `DELETE FROM ports WHERE id = ?`} {
+		`DELETE FROM bound_groups WHERE port_id = ?`, `DELETE FROM tags WHERE resource_id = ?`, `DELETE FROM dhcp_bindings WHERE port_id = ?`,
+		`DELETE FROM port_bindings WHERE port_id = ?`, `DELETE FROM ports WHERE id = ?`} {
 		if _, err := tx.Exec(ctx, q, id); err != nil {
 			return err
 		}
