@@ -5,19 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"os"
-	"path/filepath"
-	"runtime/pprof"
 	"sync"
 	"time"
 
 	"kilonova/internal/bus"
 	"kilonova/internal/config"
 	"kilonova/service/compute"
-	"kilonova/service/compute/schedule"
-	"kilonova/service/compute/simulate"
 	"kilonova/stack"
 )
 
@@ -140,8 +135,12 @@ func (f *fleet) expect(n int) <-chan struct{} {
 // from the question to the claim, as the cloud itself has noted it.
 func (f *fleet) decisions(ctx context.Context, n int) (Distribution, error) {
 	var took []float64
-	began := time.Now()
+	self := only(os.Getpid())
+	began, before := time.Now(), self.cpu()
 	for i := range n + 5 {
+		if i == 5 { // the first ones fill caches
+			began, before = time.Now(), self.cpu()
+		}
 		arrived := f.expect(1)
 		var out struct{ Server struct{ ID string } }
 		if err := f.cloud.into(ctx, &out, "POST", "compute", "/servers", f.request(fmt.Sprint("alone-", i), 1), version, computeVersion); err != nil {
@@ -161,11 +160,13 @@ func (f *fleet) decisions(ctx context.Context, n int) (Distribution, error) {
 		if len(why.Placements) != 1 {
 			return Distribution{}, fmt.Errorf("server %s has %d decisions on record", out.Server.ID, len(why.Placements))
 		}
-		if i >= 5 { // the first ones fill caches
+		if i >= 5 {
 			took = append(took, why.Placements[0].Took)
 		}
 	}
-	return distribution(took, 1, time.Since(began)), nil
+	d := distribution(took, 1, time.Since(began))
+	d.CPU = rounded(milliseconds(self.cpu()-before) / float64(n)) // a server, with the client's
+	return d, nil
 }
 
 func (f *fleet) request(name string, count int) object {
@@ -202,78 +203,4 @@ func await(ctx context.Context, arrived <-chan struct{}) error {
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for servers to come to their hosts: %w", ctx.Err())
 	}
-}
-
-// scheduling measures decisions and throughput for some sizes of clouds.
-func scheduling(ctx context.Context, sizes []int, servers int, profile string) (map[string]Distribution, error) {
-	found := map[string]Distribution{}
-	for _, hosts := range sizes {
-		for _, driver := range []string{"filter", "caching"} {
-			if err := schedulingOf(ctx, found, hosts, driver, servers, profile); err != nil {
-				return found, err
-			}
-		}
-	}
-	return found, nil
-}
-
-func schedulingOf(ctx context.Context, found map[string]Distribution, hosts int, driver string, servers int, profile string) error {
-	folder, err := os.MkdirTemp("", "kilonova-fleet-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(folder)
-	if profile != "" {
-		out, err := os.Create(fmt.Sprintf("%s-%s-%d", profile, driver, hosts))
-		if err != nil {
-			return err
-		}
-		defer out.Close()
-		if err := pprof.StartCPUProfile(out); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
-	}
-	began := time.Now()
-	f, err := newFleet(ctx, filepath.Join(folder, "data"), hosts, func(c *stack.Config) { c.Scheduler.Driver = driver })
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	say("fleet: %d hosts reported in %.1f s", hosts, time.Since(began).Seconds())
-	keep := func(what string, d Distribution, err error) error {
-		name := fmt.Sprintf("%s_%s_%d_hosts", what, driver, hosts)
-		found[name] = d
-		say("fleet: %-36s n=%-5d p50 %8.3f  p99 %8.3f ms  %8.1f/s  cpu %.3f ms", name, d.N, d.P50, d.P99, d.PerSecond, d.CPU)
-		return err
-	}
-	d, err := f.decisions(ctx, max(20, servers/10))
-	if err = keep("decision", d, err); err == nil {
-		d, err = f.throughput(ctx, "single", servers, 1, 16)
-		err = keep("scheduled_one_a_request", d, err)
-	}
-	if err == nil {
-		d, err = f.throughput(ctx, "many", servers, 50, 4)
-		err = keep("scheduled_fifty_a_request", d, err)
-	}
-	return err
-}
-
-// policies measures the decision alone, from who has room to the order of the
-// hosts, among a thousand, ten thousand and a hundred thousand hosts.
-func policies(ctx context.Context) (map[string]simulate.Latency, error) {
-	found := map[string]simulate.Latency{}
-	for _, hosts := range []int{1_000, 10_000, 100_000} {
-		fleet, err := simulate.NewFleet(simulate.Ratios{CPU: 4, RAM: 1, Disk: 1}, simulate.Shape{Hosts: hosts, VCPUs: 64, MemoryMB: 256 << 10, DiskGB: 4000})
-		if err != nil {
-			return found, err
-		}
-		r, err := simulate.Run(ctx, simulate.Config{Options: schedule.Defaults(), Pick: rand.New(rand.NewPCG(1, 1)).IntN, Now: time.Now}, fleet, simulate.Generate(1, 2000))
-		if err != nil {
-			return found, err
-		}
-		found[fmt.Sprintf("%d_hosts", hosts)] = r.Decision
-		say("fleet: the policy alone among %d hosts: p50 %.0f, p99 %.0f microseconds", hosts, r.Decision.P50, r.Decision.P99)
-	}
-	return found, nil
 }
