@@ -76,7 +76,8 @@ type Call struct {
 	Header http.Header
 	// In is sent as JSON, or as it is when it is an io.Reader.
 	In any
-	// Out receives the JSON answer; nil drops it.
+	// Out receives the JSON answer, or its text when it is an io.Writer; nil drops
+	// it.
 	Out any
 	// AsCaller acts with the token of the caller in ctx instead of with this
 	// service's own user.
@@ -107,6 +108,13 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 }
 
 func decode(resp *http.Response, out any) error {
+	if text, ok := out.(io.Writer); ok {
+		n, err := io.Copy(text, io.LimitReader(resp.Body, maxAnswer+1))
+		if err == nil && n > maxAnswer {
+			err = fmt.Errorf("it is longer than %d bytes", maxAnswer)
+		}
+		return err
+	}
 	return json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out)
 }
 

@@ -204,14 +204,31 @@ type RequestGroup struct {
 // Candidate is a host that has room, with what Placement knows of it.
 type Candidate struct {
 	ProviderID string
-	Capacity   map[string]Usage
+	Capacity   Capacity
 	// Allocations are what would be claimed, by provider; nil when it is all of
 	// ProviderID.
 	Allocations map[string]map[string]int
 }
 
+// Capacity is what a host has of each resource class, each once. It is a list, for
+// schedulers remember those of ten thousand hosts.
+type Capacity []Usage
+
 // Usage is how much of a resource class there is and how much is taken.
-type Usage struct{ Capacity, Used int }
+type Usage struct {
+	Class          string
+	Capacity, Used int
+}
+
+// Of returns the usage of a class, nothing of one that is not there.
+func (c Capacity) Of(class string) Usage {
+	for _, u := range c {
+		if u.Class == class {
+			return u
+		}
+	}
+	return Usage{Class: class}
+}
 
 // Placement is what compute asks of the Placement service.
 type Placement interface {

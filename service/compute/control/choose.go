@@ -124,9 +124,9 @@ func (c *Control) scheduleHost(h *compute.Host, candidate compute.Candidate) *sc
 		Supported: r.Supported, Traits: h.Traits, DiskLeastGB: &r.DiskFreeGB}
 	use := candidate.Capacity
 	x.Allocations = candidate.Allocations
-	x.VCPUs = schedule.Resource{Total: r.VCPUs, Used: use["VCPU"].Used, Ratio: c.Options.CPURatio}
-	x.MemoryMB = schedule.Resource{Total: r.MemoryMB, Used: use["MEMORY_MB"].Used + c.Options.ReservedMemory, Ratio: c.Options.RAMRatio}
-	x.DiskGB = schedule.Resource{Total: r.DiskGB, Used: use["DISK_GB"].Used, Ratio: c.Options.DiskRatio}
+	x.VCPUs = schedule.Resource{Total: r.VCPUs, Used: use.Of("VCPU").Used, Ratio: c.Options.CPURatio}
+	x.MemoryMB = schedule.Resource{Total: r.MemoryMB, Used: use.Of("MEMORY_MB").Used + c.Options.ReservedMemory, Ratio: c.Options.RAMRatio}
+	x.DiskGB = schedule.Resource{Total: r.DiskGB, Used: use.Of("DISK_GB").Used, Ratio: c.Options.DiskRatio}
 	return x
 }
 

@@ -33,8 +33,8 @@ func (r *room) Candidates(_ context.Context, q compute.CandidateQuery) ([]comput
 	var all []compute.Candidate
 	for _, id := range r.names {
 		if r.free[id] >= q.Resources["VCPU"] && len(all) < q.Limit {
-			all = append(all, compute.Candidate{ProviderID: id, Capacity: map[string]compute.Usage{"VCPU": {Capacity: r.total, Used: r.total - r.free[id]},
-				"MEMORY_MB": {Capacity: 1 << 20}}})
+			all = append(all, compute.Candidate{ProviderID: id, Capacity: compute.Capacity{{Class: "VCPU", Capacity: r.total, Used: r.total - r.free[id]},
+				{Class: "MEMORY_MB", Capacity: 1 << 20}}})
 		}
 	}
 	return all, nil

@@ -133,13 +133,12 @@ func (l *hostList) take(g gift) {
 	}
 	room := true
 	have := l.candidates[i].Capacity
-	for class, amount := range g.resources {
-		u := have[class]
-		u.Used += amount
-		have[class] = u
+	for i := range have {
+		have[i].Used += g.resources[have[i].Class]
 	}
 	for class, amount := range l.Resources {
-		room = room && have[class].Used+amount <= have[class].Capacity
+		u := have.Of(class)
+		room = room && u.Used+amount <= u.Capacity
 	}
 	if room {
 		l.hosts[i] = l.hosts[i].With(g.request)

@@ -1,82 +1,150 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 
+	"kilonova/internal/fault"
 	"kilonova/service/compute"
 )
-
-// candidatesReply is what Placement answers.
-type candidatesReply struct {
-	Requests []struct {
-		Allocations map[string]struct {
-			Resources map[string]int `json:"resources"`
-		} `json:"allocations"`
-	} `json:"allocation_requests"`
-	Summaries map[string]struct {
-		Root      string                                  `json:"root_provider_uuid"`
-		Resources map[string]struct{ Capacity, Used int } `json:"resources"`
-	} `json:"provider_summaries"`
-}
 
 // Candidates implements compute.Placement. Of several ways to be on one host the
 // first counts.
 func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery) ([]compute.Candidate, error) {
-	var out candidatesReply
-	if err := p.do(ctx, "GET", "/allocation_candidates?"+candidatesQuery(q).Encode(), nil, &out); err != nil {
+	text := answers.Get().(*bytes.Buffer)
+	defer answers.Put(text)
+	text.Reset()
+	if err := p.do(ctx, "GET", "/allocation_candidates?"+candidatesQuery(q).Encode(), nil, text); err != nil {
 		return nil, err
 	}
-	all := make([]compute.Candidate, 0, len(out.Requests))
-	seen := make(map[string]bool, len(out.Requests))
-	for i := range out.Requests {
-		c := out.candidate(i)
+	reply, err := readCandidates(text.Bytes())
+	if err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "The placement service gave an answer that cannot be read.")
+	}
+	return reply.candidates(), nil
+}
+
+// answers are half a megabyte each, and there is one for every decision.
+var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// candidatesReply is what Placement answers.
+type candidatesReply struct {
+	requests  [][]allocation      // each ordered by provider
+	providers map[string]*summary // by id
+}
+
+// allocation is what would be claimed of a provider.
+type allocation struct {
+	provider string
+	amounts  []amount
+}
+
+type amount struct {
+	class string
+	n     int
+}
+
+// summary is what Placement says of a provider.
+type summary struct {
+	root     string // of its tree
+	capacity compute.Capacity
+}
+
+func (a *allocation) of(class string) (n int, asked bool) {
+	for _, x := range a.amounts {
+		if x.class == class {
+			return x.n, true
+		}
+	}
+	return 0, false
+}
+
+func (r *candidatesReply) candidates() []compute.Candidate {
+	all := make([]compute.Candidate, 0, len(r.requests))
+	seen := make(map[string]bool, len(r.requests))
+	for _, asked := range r.requests {
+		c := r.candidate(asked)
 		if c.ProviderID != "" && !seen[c.ProviderID] {
 			seen[c.ProviderID] = true
 			all = append(all, c)
 		}
 	}
-	return all, nil
+	return all
 }
 
-// candidate reads the i-th request for allocations. Its host is the root of the
-// providers, that of processors and memory where others share theirs with it.
-func (r *candidatesReply) candidate(i int) compute.Candidate {
-	asked := r.Requests[i].Allocations
-	c := compute.Candidate{Capacity: map[string]compute.Usage{}}
-	of := "" // the class that tells the host
-	for _, id := range slices.Sorted(maps.Keys(asked)) {
-		summary := r.Summaries[id]
-		root := summary.Root
-		if root == "" {
-			root = id
-		}
-		for _, class := range []string{"MEMORY_MB", "PCPU", "VCPU"} {
-			if _, has := asked[id].Resources[class]; has && of == "" {
-				c.ProviderID, of = root, class
-			}
-		}
-		if c.ProviderID == "" {
-			c.ProviderID = root
-		}
-		for class, u := range summary.Resources {
-			if _, other := c.Capacity[class]; !other || asked[id].Resources[class] > 0 {
-				c.Capacity[class] = compute.Usage(u)
-			}
-		}
+// rootOf returns the root of a provider's tree.
+func (r *candidatesReply) rootOf(provider string) string {
+	if s := r.providers[provider]; s != nil && s.root != "" {
+		return s.root
 	}
-	if _, whole := asked[c.ProviderID]; whole && len(asked) == 1 {
-		return c
+	return provider
+}
+
+// candidate reads a request for allocations. Its host is the root of the
+// providers, that of processors and memory where others share theirs with it.
+func (r *candidatesReply) candidate(asked []allocation) compute.Candidate {
+	var c compute.Candidate
+	if len(asked) == 1 { // most clouds have only such
+		id := asked[0].provider
+		s := r.providers[id]
+		c.ProviderID = id
+		if s != nil {
+			c.Capacity = s.capacity
+		}
+		if s == nil || s.root == "" || s.root == id {
+			return c
+		}
+		c.ProviderID = s.root
+	} else {
+		c.ProviderID = r.hostOf(asked)
+		for i := range asked {
+			if s := r.providers[asked[i].provider]; s != nil {
+				c.Capacity = merged(c.Capacity, s.capacity, &asked[i])
+			}
+		}
 	}
 	c.Allocations = make(map[string]map[string]int, len(asked))
-	for id, a := range asked {
-		c.Allocations[id] = a.Resources
+	for _, a := range asked {
+		c.Allocations[a.provider] = make(map[string]int, len(a.amounts))
+		for _, x := range a.amounts {
+			c.Allocations[a.provider][x.class] = x.n
+		}
 	}
 	return c
+}
+
+func (r *candidatesReply) hostOf(asked []allocation) string {
+	for i := range asked {
+		for _, class := range []string{"MEMORY_MB", "PCPU", "VCPU"} {
+			if _, has := asked[i].of(class); has {
+				return r.rootOf(asked[i].provider)
+			}
+		}
+	}
+	if len(asked) == 0 {
+		return ""
+	}
+	return r.rootOf(asked[0].provider)
+}
+
+// merged adds the classes of another provider. Of a class that both have, the one
+// counts of which some is asked.
+func merged(all, more compute.Capacity, asked *allocation) compute.Capacity {
+	all = slices.Clip(all)
+	for _, u := range more {
+		i := slices.IndexFunc(all, func(have compute.Usage) bool { return have.Class == u.Class })
+		if i < 0 {
+			all = append(all, u)
+		} else if n, _ := asked.of(u.Class); n > 0 {
+			all[i] = u
+		}
+	}
+	return all
 }
 
 func candidatesQuery(q compute.CandidateQuery) url.Values {

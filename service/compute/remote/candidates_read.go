@@ -1,0 +1,335 @@
+package remote
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"kilonova/service/compute"
+)
+
+// readCandidates reads Placement's answer. It is the largest that a decision has
+// to read, with a thousand hosts in it, so the form in which Placement writes it is
+// read by hand, and any other, as wrong ones are, by encoding/json.
+func readCandidates(text []byte) (*candidatesReply, error) {
+	if reply := readPlain(text); reply != nil {
+		return reply, nil
+	}
+	return readAny(text)
+}
+
+// readAny reads an answer in any form.
+func readAny(text []byte) (*candidatesReply, error) {
+	var in struct {
+		Requests []struct {
+			Allocations map[string]struct {
+				Resources map[string]int `json:"resources"`
+			} `json:"allocations"`
+		} `json:"allocation_requests"`
+		Summaries map[string]struct {
+			Root      string                                  `json:"root_provider_uuid"`
+			Resources map[string]struct{ Capacity, Used int } `json:"resources"`
+		} `json:"provider_summaries"`
+	}
+	if err := json.Unmarshal(text, &in); err != nil {
+		return nil, err
+	}
+	out := &candidatesReply{providers: make(map[string]*summary, len(in.Summaries))}
+	for _, r := range in.Requests {
+		var all []allocation
+		for _, id := range slices.Sorted(maps.Keys(r.Allocations)) {
+			a := allocation{provider: id}
+			for _, class := range slices.Sorted(maps.Keys(r.Allocations[id].Resources)) {
+				a.amounts = append(a.amounts, amount{class, r.Allocations[id].Resources[class]})
+			}
+			all = append(all, a)
+		}
+		out.requests = append(out.requests, all)
+	}
+	for id, in := range in.Summaries {
+		s := &summary{root: in.Root}
+		for _, class := range slices.Sorted(maps.Keys(in.Resources)) {
+			u := in.Resources[class]
+			s.capacity = append(s.capacity, compute.Usage{Class: class, Capacity: u.Capacity, Used: u.Used})
+		}
+		out.providers[id] = s
+	}
+	return out, nil
+}
+
+// plainReader reads the answer in the form in which it is usually written. Its
+// methods report whether they have found what they read; if not, the answer has
+// another form, and all that was read is thrown away.
+type plainReader struct {
+	text  []byte
+	at    int
+	names []string // of resource classes
+	ids   map[string]*summary
+	next  int // of asked, whose provider probably is the next that is summed up
+
+	// What the reply is made of, each in one piece of memory.
+	summaries []summary
+	usages    []compute.Usage
+	amounts   []amount
+	asked     []allocation
+}
+
+// readPlain returns nil for an answer in another form.
+func readPlain(text []byte) *candidatesReply {
+	providers, requests := bytes.Count(text, []byte(`"root_provider_uuid"`)), bytes.Count(text, []byte(`"allocations"`))
+	r := plainReader{text: text, ids: make(map[string]*summary, providers), summaries: make([]summary, 0, providers),
+		usages: make([]compute.Usage, 0, 3*providers), amounts: make([]amount, 0, 3*requests), asked: make([]allocation, 0, requests)}
+	out := &candidatesReply{requests: make([][]allocation, 0, requests)}
+	known := 0
+	ok := r.members(func(key []byte) bool {
+		switch string(key) {
+		case "allocation_requests":
+			known++
+			return known == 1 && r.elements(func() bool { return r.request(out) })
+		case "provider_summaries":
+			known++
+			return known == 2 && r.members(r.summary)
+		}
+		return false
+	})
+	if r.space(); !ok || known != 2 || r.at != len(text) {
+		return nil
+	}
+	out.providers = r.ids
+	return out
+}
+
+// request reads one way to place a server.
+func (r *plainReader) request(out *candidatesReply) bool {
+	from := len(r.asked)
+	found := false
+	ok := r.members(func(key []byte) bool {
+		switch string(key) {
+		case "allocations":
+			again := found
+			found = true
+			return !again && r.members(r.allocation)
+		case "mappings":
+			return r.skip(0)
+		}
+		return false
+	})
+	all := r.asked[from:len(r.asked):len(r.asked)]
+	slices.SortFunc(all, func(a, b allocation) int { return strings.Compare(a.provider, b.provider) })
+	for i := range all {
+		ok = ok && (i == 0 || all[i].provider != all[i-1].provider)
+	}
+	out.requests = append(out.requests, all)
+	return ok
+}
+
+// allocation reads what would be claimed of a provider.
+func (r *plainReader) allocation(id []byte) bool {
+	a := allocation{provider: string(id)}
+	from := len(r.amounts)
+	ok := r.only("resources", func(class []byte) bool {
+		n, ok := r.number()
+		for _, other := range r.amounts[from:] {
+			ok = ok && other.class != string(class)
+		}
+		r.amounts = append(r.amounts, amount{r.name(class), n})
+		return ok
+	})
+	a.amounts = r.amounts[from:len(r.amounts):len(r.amounts)]
+	r.asked = append(r.asked, a)
+	return ok
+}
+
+// only reads an object with one member, which is an object with members that f
+// reads.
+func (r *plainReader) only(member string, f func(key []byte) bool) bool {
+	found := false
+	return r.members(func(key []byte) bool {
+		again := found
+		found = true
+		return !again && string(key) == member && r.members(f)
+	})
+}
+
+// summary reads what there is to know of a provider.
+func (r *plainReader) summary(id []byte) bool {
+	if r.ids[string(id)] != nil {
+		return false
+	}
+	var name string
+	if r.next < len(r.asked) && r.asked[r.next].provider == string(id) {
+		name = r.asked[r.next].provider
+		r.next++
+	} else {
+		name = string(id)
+	}
+	r.summaries = append(r.summaries, summary{})
+	s := &r.summaries[len(r.summaries)-1]
+	r.ids[name] = s
+	return r.members(func(key []byte) bool {
+		switch string(key) {
+		case "resources":
+			from := len(r.usages)
+			again := s.capacity != nil
+			ok := r.members(func(class []byte) bool { return r.usage(class, from) })
+			s.capacity = r.usages[from:len(r.usages):len(r.usages)]
+			return ok && !again
+		case "root_provider_uuid":
+			root, ok := r.word()
+			if again := s.root != ""; again {
+				return false
+			}
+			if s.root = name; string(root) != name {
+				s.root = string(root)
+			}
+			return ok
+		case "traits", "parent_provider_uuid":
+			return r.skip(0)
+		}
+		return false
+	})
+}
+
+// usage reads how much there is of a class; from is where the provider's begin.
+func (r *plainReader) usage(class []byte, from int) bool {
+	u := compute.Usage{Class: r.name(class)}
+	for _, other := range r.usages[from:] {
+		if other.Class == u.Class {
+			return false
+		}
+	}
+	ok := r.members(func(key []byte) (ok bool) {
+		switch string(key) {
+		case "capacity":
+			u.Capacity, ok = r.number()
+		case "used":
+			u.Used, ok = r.number()
+		}
+		return ok
+	})
+	r.usages = append(r.usages, u)
+	return ok
+}
+
+// name is a class's name, one text for all who have it.
+func (r *plainReader) name(text []byte) string {
+	for _, n := range r.names {
+		if n == string(text) {
+			return n
+		}
+	}
+	r.names = append(r.names, string(text))
+	return r.names[len(r.names)-1]
+}
+
+// members reads an object and calls f with each key, before its value.
+func (r *plainReader) members(f func(key []byte) bool) bool {
+	if !r.take('{') {
+		return false
+	}
+	if r.take('}') {
+		return true
+	}
+	for {
+		key, ok := r.word()
+		if !ok || !r.take(':') || !f(key) {
+			return false
+		}
+		if !r.take(',') {
+			return r.take('}')
+		}
+	}
+}
+
+// elements reads an array and calls f before each of its values.
+func (r *plainReader) elements(f func() bool) bool {
+	if !r.take('[') {
+		return false
+	}
+	if r.take(']') {
+		return true
+	}
+	for {
+		if !f() {
+			return false
+		}
+		if !r.take(',') {
+			return r.take(']')
+		}
+	}
+}
+
+// skip reads what nobody asks for: texts, null, and lists and objects of these.
+func (r *plainReader) skip(depth int) bool {
+	const deepest = 3
+	r.space()
+	if r.at == len(r.text) || depth > deepest {
+		return false
+	}
+	switch r.text[r.at] {
+	case '[':
+		return r.elements(func() bool { return r.skip(depth + 1) })
+	case '{':
+		return r.members(func([]byte) bool { return r.skip(depth + 1) })
+	case 'n':
+		ok := strings.HasPrefix(string(r.text[r.at:min(r.at+4, len(r.text))]), "null")
+		r.at += len("null")
+		return ok
+	}
+	_, ok := r.word()
+	return ok
+}
+
+func (r *plainReader) space() {
+	for r.at < len(r.text) && (r.text[r.at] == ' ' || r.text[r.at] == '\n' || r.text[r.at] == '\r' || r.text[r.at] == '\t') {
+		r.at++
+	}
+}
+
+// take reads one character, if it is the next after space.
+func (r *plainReader) take(c byte) bool {
+	r.space()
+	if r.at == len(r.text) || r.text[r.at] != c {
+		return false
+	}
+	r.at++
+	return true
+}
+
+// word reads a text of plain characters.
+func (r *plainReader) word() ([]byte, bool) {
+	if !r.take('"') {
+		return nil, false
+	}
+	from := r.at
+	for r.at < len(r.text) && plain[r.text[r.at]] {
+		r.at++
+	}
+	if r.at == len(r.text) || r.text[r.at] != '"' {
+		return nil, false
+	}
+	r.at++
+	return r.text[from : r.at-1], true
+}
+
+// plain are the characters of ASCII that stand for themselves in a text.
+var plain = func() (set [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		set[c] = c != '"' && c != '\\'
+	}
+	return set
+}()
+
+// number reads one without a fraction, of up to 18 digits.
+func (r *plainReader) number() (n int, ok bool) {
+	r.space()
+	from := r.at
+	for r.at < len(r.text) && '0' <= r.text[r.at] && r.text[r.at] <= '9' {
+		n = 10*n + int(r.text[r.at]-'0')
+		r.at++
+	}
+	digits := r.at - from
+	return n, digits > 0 && digits <= 18 && (digits == 1 || r.text[from] != '0')
+}

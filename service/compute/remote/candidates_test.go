@@ -1,0 +1,149 @@
+package remote
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"kilonova/service/compute"
+)
+
+// answerOf is what Placement says of flat hosts with many traits.
+func answerOf(hosts int) []byte {
+	var requests, summaries []string
+	traits := `"` + strings.Join(slices.Repeat([]string{"HW_CPU_X86_AVX512VNNI"}, 40), `", "`) + `"`
+	for i := range hosts {
+		id := fmt.Sprintf("00000000-0000-4000-8000-%012d", i)
+		requests = append(requests, fmt.Sprintf(`{"allocations": {%q: {"resources": {"DISK_GB": 1, "MEMORY_MB": 64, "VCPU": 1}}}, "mappings": {"": [%q]}}`, id, id))
+		summaries = append(summaries, fmt.Sprintf(`%q: {"resources": {"DISK_GB": {"capacity": 4000, "used": %d}, "MEMORY_MB": {"capacity": 262144, "used": 0}, "VCPU": {"capacity": 1024, "used": 3}},
+			"traits": [%s], "parent_provider_uuid": null, "root_provider_uuid": %q}`, id, i, traits, id))
+	}
+	return fmt.Appendf(nil, `{"allocation_requests": [%s], "provider_summaries": {%s}}`, strings.Join(requests, ", "), strings.Join(summaries, ", "))
+}
+
+// nested is a host with two parts below it, and a disk that it shares with others.
+const nested = `{"allocation_requests": [
+	{"allocations": {"share": {"resources": {"DISK_GB": 20}}, "numa0": {"resources": {"VCPU": 2, "MEMORY_MB": 512}}}, "mappings": {"": ["numa0", "share"]}},
+	{"allocations": {"numa1": {"resources": {"VCPU": 2, "MEMORY_MB": 512}}, "share": {"resources": {"DISK_GB": 20}}}, "mappings": {"": ["numa1", "share"]}},
+	{"allocations": {"alone": {"resources": {"VCPU": 2, "MEMORY_MB": 512, "DISK_GB": 20}}}, "mappings": {"": ["alone"]}},
+	{"allocations": {"card": {"resources": {"VGPU": 1}}}, "mappings": {"": ["card"]}}
+], "provider_summaries": {
+	"host": {"resources": {}, "traits": ["A"], "parent_provider_uuid": null, "root_provider_uuid": "host"},
+	"numa0": {"resources": {"VCPU": {"capacity": 8, "used": 1}, "MEMORY_MB": {"capacity": 4096, "used": 0}}, "traits": [], "parent_provider_uuid": "host", "root_provider_uuid": "host"},
+	"numa1": {"resources": {"VCPU": {"capacity": 9, "used": 1}, "MEMORY_MB": {"capacity": 4096, "used": 0}}, "traits": [], "parent_provider_uuid": "host", "root_provider_uuid": "host"},
+	"share": {"resources": {"DISK_GB": {"capacity": 900, "used": 7}, "VCPU": {"capacity": 1, "used": 0}}, "traits": [], "parent_provider_uuid": null, "root_provider_uuid": "share"},
+	"alone": {"resources": {"VCPU": {"capacity": 4, "used": 2}, "MEMORY_MB": {"capacity": 4097, "used": 0}, "DISK_GB": {"capacity": 50, "used": 5}}, "traits": [], "parent_provider_uuid": null, "root_provider_uuid": "alone"},
+	"card": {"resources": {"VGPU": {"capacity": 4, "used": 2}}, "traits": [], "parent_provider_uuid": "big", "root_provider_uuid": "big"}
+}}`
+
+func TestCandidatesOfTrees(t *testing.T) {
+	reply, err := readCandidates([]byte(nested))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := reply.candidates()
+	if len(all) != 3 {
+		t.Fatalf("%d hosts: %+v", len(all), all)
+	}
+	host, alone, big := all[0], all[1], all[2]
+	if host.ProviderID != "host" || alone.ProviderID != "alone" || big.ProviderID != "big" {
+		t.Errorf("the hosts are %q, %q, %q", host.ProviderID, alone.ProviderID, big.ProviderID)
+	}
+	if u := host.Capacity.Of("VCPU"); u.Capacity != 8 || u.Used != 1 { // numa0's, which is asked for processors
+		t.Errorf("%+v", host.Capacity)
+	}
+	if u := host.Capacity.Of("DISK_GB"); u.Capacity != 900 || u.Used != 7 {
+		t.Errorf("%+v", host.Capacity)
+	}
+	want := map[string]map[string]int{"numa0": {"VCPU": 2, "MEMORY_MB": 512}, "share": {"DISK_GB": 20}}
+	if !reflect.DeepEqual(host.Allocations, want) || alone.Allocations != nil || big.Allocations["card"]["VGPU"] != 1 {
+		t.Errorf("%v, %v, %v", host.Allocations, alone.Allocations, big.Allocations)
+	}
+	if u := alone.Capacity.Of("MEMORY_MB"); u.Capacity != 4097 || u.Used != 0 {
+		t.Errorf("%+v", alone.Capacity)
+	}
+}
+
+func TestPlainAnswersAreReadByHand(t *testing.T) {
+	for _, text := range [][]byte{answerOf(3), []byte(nested), []byte(`{"allocation_requests": [], "provider_summaries": {}}`)} {
+		by, err := readAny(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hand := readPlain(text); hand == nil || !reflect.DeepEqual(comparable(hand), comparable(by)) {
+			t.Errorf("%+v and not %+v", hand, by)
+		}
+	}
+	if _, err := readCandidates(answerOf(3)[:1000]); err == nil {
+		t.Error("an answer that was cut off was read")
+	}
+}
+
+// comparable puts the classes into their order and forgets who shares memory.
+func comparable(r *candidatesReply) any {
+	var all []any
+	for _, request := range r.requests {
+		var some []any
+		for _, a := range request {
+			amounts := map[string]int{}
+			for _, x := range a.amounts {
+				amounts[x.class] = x.n
+			}
+			some = append(some, a.provider, amounts)
+		}
+		all = append(all, some)
+	}
+	for _, id := range slices.Sorted(maps.Keys(r.providers)) {
+		s := r.providers[id]
+		usages := map[string]compute.Usage{}
+		for _, u := range s.capacity {
+			usages[u.Class] = u
+		}
+		all = append(all, id, s.root, usages)
+	}
+	return all
+}
+
+// FuzzCandidates: what is read by hand is what encoding/json reads.
+func FuzzCandidates(f *testing.F) {
+	f.Add(answerOf(2))
+	f.Add([]byte(nested))
+	for _, part := range []string{`[`, `]`, `{`, `}`, `,`, `:`, `null`, `1`, `-1`, `01`, `1.5`, `1e3`, `"`, `\\`, `\\u0041`, `\xff`, `"x":1,`, `"resources":{},`, `"capacity":2,`} {
+		f.Add(bytes.Replace(answerOf(1), []byte(`"resources"`), []byte(part+`"resources"`), 2))
+		f.Add(bytes.Replace(answerOf(1), []byte(`"used": `), []byte(`"used": `+part), 1))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		hand := readPlain(text)
+		if hand == nil {
+			return
+		}
+		by, err := readAny(text)
+		if err != nil {
+			t.Fatalf("read by hand, but %v", err)
+		}
+		if a, b := comparable(hand), comparable(by); !reflect.DeepEqual(a, b) {
+			t.Errorf("%v and not %v", a, b)
+		}
+		hand.candidates()
+	})
+}
+
+func BenchmarkReadCandidates(b *testing.B) {
+	text := answerOf(1000)
+	for name, read := range map[string]func([]byte) (*candidatesReply, error){"hand": readCandidates, "any": readAny} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				reply, err := read(text)
+				if err != nil || len(reply.candidates()) != 1000 {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
