@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"kilonova/internal/config"
+	"kilonova/internal/peer"
 	computecontrol "kilonova/service/compute/control"
 	"kilonova/service/compute/metadata"
 	"kilonova/service/compute/schedule"
@@ -29,16 +31,20 @@ type Config struct {
 	Data   string `toml:"data"`   // folder of everything that lasts
 	Roles  string `toml:"roles"`  // "all", or a list with commas
 
-	Listen    Listen            `toml:"listen"`
-	Bus       BusOptions        `toml:"bus"`
-	Database  Database          `toml:"database"`
-	Peers     map[string]string `toml:"peers"` // service type -> URL, of services elsewhere
+	Listen   Listen     `toml:"listen"`
+	Bus      BusOptions `toml:"bus"`
+	Database Database   `toml:"database"`
+	// Peers are services elsewhere: service type -> URL, or "catalog" for where the
+	// identity service says. With an identity service elsewhere that is also for what
+	// is not named, but volumes, which not every cloud has.
+	Peers     map[string]string `toml:"peers"`
 	Secrets   Secrets           `toml:"secrets"`
 	Log       LogOptions        `toml:"log"`
 	Bootstrap BootstrapOptions  `toml:"bootstrap"`
 
 	OsloPolicy      ComputePolicyOptions      `toml:"oslo_policy"`
 	Default         ComputeDefaults           `toml:"DEFAULT"`
+	AuthToken       AuthToken                 `toml:"keystone_authtoken"` // compute's
 	Quota           computecontrol.Quota      `toml:"quota"`
 	Scheduler       schedule.SchedulerOptions `toml:"scheduler"`
 	FilterScheduler schedule.FilterOptions    `toml:"filter_scheduler"`
@@ -108,6 +114,11 @@ type LogOptions struct {
 type BootstrapOptions struct {
 	AdminName string `toml:"username"`
 }
+
+// AuthToken is the user that a service logs in as, by whose token it has its callers'
+// tokens checked: "" is upstream's name of the service, the password of [secrets],
+// the project service and the domain Default.
+type AuthToken = peer.Credentials
 
 // ComputeDefaults are options of nova.conf's [DEFAULT].
 type ComputeDefaults struct {
@@ -192,12 +203,14 @@ type IdentityOptions struct {
 type PlacementOptions struct {
 	placementcontrol.Options
 	OsloPolicy PolicyOptions `toml:"oslo_policy"`
+	AuthToken  AuthToken     `toml:"keystone_authtoken"`
 }
 
 // ImageOptions are the image service's.
 type ImageOptions struct {
 	imagecontrol.Options
 	OsloPolicy PolicyOptions `toml:"oslo_policy"`
+	AuthToken  AuthToken     `toml:"keystone_authtoken"`
 	DataDir    string        `toml:"filesystem_store_datadir"` // of a file store that has none of its own; "" below Data
 	CacheDir   string        `toml:"image_cache_dir"`          // of this node's copies of what lies far away; "" none
 	// EnabledBackends are the stores, "name:kind" with a kind of the table in
@@ -219,6 +232,7 @@ type GlanceStore struct {
 type NetworkOptions struct {
 	networkcontrol.Options
 	OsloPolicy PolicyOptions `toml:"oslo_policy"`
+	AuthToken  AuthToken     `toml:"keystone_authtoken"`
 	Dataplane  string        `toml:"dataplane"` // a name of the table in drivers.go
 }
 
@@ -315,7 +329,19 @@ func (c *Config) settle() error {
 			*dir.option = filepath.Join(c.Data, dir.name)
 		}
 	}
-	return c.Secrets.fill(filepath.Join(c.Data, "secrets.toml"))
+	if err := c.Secrets.fill(filepath.Join(c.Data, "secrets.toml")); err != nil {
+		return err
+	}
+	for _, u := range []struct {
+		login          *AuthToken
+		name, password string
+	}{{&c.AuthToken, "nova", c.Secrets.NovaPassword}, {&c.Network.AuthToken, "neutron", c.Secrets.NeutronPass},
+		{&c.Image.AuthToken, "glance", c.Secrets.GlancePass}, {&c.Placement.AuthToken, "placement", c.Secrets.PlacementPass}} {
+		l := u.login
+		l.Username, l.Password, l.Project = cmp.Or(l.Username, u.name), cmp.Or(l.Password, u.password), cmp.Or(l.Project, "service")
+		l.UserDomain, l.ProjectDomain = cmp.Or(l.UserDomain, "Default"), cmp.Or(l.ProjectDomain, "Default")
+	}
+	return nil
 }
 
 // databaseURL is where a service keeps its state.

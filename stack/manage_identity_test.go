@@ -56,7 +56,7 @@ func TestIdentityIsPrepared(t *testing.T) {
 	if err := tool.RotateTokenKeys(); err != nil { // while the cloud runs
 		t.Error(err)
 	}
-	own, err := s.own("nova", s.Config.Secrets.NovaPassword)
+	own, err := s.own(s.Config.AuthToken)
 	if err != nil {
 		t.Fatal(err)
 	}

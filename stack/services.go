@@ -57,18 +57,25 @@ func (s *Stack) startIdentity() error {
 // bootstrap is what has to be in the identity service before anything else.
 func (s *Stack) bootstrap() identitycontrol.Bootstrap {
 	c := s.Config
-	b := identitycontrol.Bootstrap{AdminUser: c.Bootstrap.AdminName, AdminPassword: c.Secrets.AdminPassword, Region: c.Region,
-		ServiceUsers: []identitycontrol.ServiceUser{{Name: "nova", Password: c.Secrets.NovaPassword}, {Name: "neutron", Password: c.Secrets.NeutronPass},
-			{Name: "glance", Password: c.Secrets.GlancePass}, {Name: "placement", Password: c.Secrets.PlacementPass}}}
+	b := identitycontrol.Bootstrap{AdminUser: c.Bootstrap.AdminName, AdminPassword: c.Secrets.AdminPassword, Region: c.Region}
+	for _, u := range []AuthToken{c.AuthToken, c.Network.AuthToken, c.Image.AuthToken, c.Placement.AuthToken} {
+		if u.UserDomain == "Default" && u.Project == "service" && u.ProjectDomain == "Default" { // others are the operator's
+			b.ServiceUsers = append(b.ServiceUsers, identitycontrol.ServiceUser{Name: u.Username, Password: u.Password})
+		}
+	}
 	for _, e := range []struct{ kind, name, path string }{{"identity", "keystone", ""}, {"image", "glance", ""}, {"placement", "placement", ""},
 		{"network", "neutron", ""}, {"compute", "nova", "/v2.1"}} {
 		url := s.front.public + prefixes[e.kind] + e.path
-		if elsewhere := c.Peers[e.kind]; elsewhere != "" && !s.has(Role(e.kind)) {
+		elsewhere := c.Peers[e.kind]
+		switch here := s.has(Role(e.kind)); {
+		case elsewhere == byCatalog && !here: // it is the operator who says where
+			continue
+		case elsewhere != "" && !here:
 			url = strings.TrimSuffix(elsewhere, "/") + e.path
 		}
 		b.Services = append(b.Services, identitycontrol.BootstrapService{Type: e.kind, Name: e.name, Public: url, Internal: url, Admin: url})
 	}
-	if url := strings.TrimSuffix(c.Peers[volumeType], "/"); url != "" {
+	if url := strings.TrimSuffix(c.Peers[volumeType], "/"); url != "" && url != byCatalog {
 		for _, kind := range []string{"block-storage", "volumev3"} {
 			b.Services = append(b.Services, identitycontrol.BootstrapService{Type: kind, Name: map[string]string{"volumev3": "cinderv3", "block-storage": "cinder"}[kind], Public: url, Internal: url, Admin: url})
 		}
@@ -89,7 +96,7 @@ func (s *Stack) startPlacement() error {
 	if err != nil {
 		return err
 	}
-	_, v, err := s.user("placement", s.Config.Secrets.PlacementPass)
+	_, v, err := s.user(s.Config.Placement.AuthToken)
 	if err != nil {
 		return err
 	}
@@ -131,7 +138,7 @@ func (s *Stack) startImage() error {
 	if err != nil {
 		return err
 	}
-	_, v, err := s.user("glance", s.Config.Secrets.GlancePass)
+	_, v, err := s.user(s.Config.Image.AuthToken)
 	if err != nil {
 		return err
 	}
@@ -149,7 +156,7 @@ func (s *Stack) startNetwork() error {
 	if err != nil {
 		return err
 	}
-	own, v, err := s.user("neutron", s.Config.Secrets.NeutronPass)
+	own, v, err := s.user(s.Config.Network.AuthToken)
 	if err != nil {
 		return err
 	}
@@ -179,7 +186,7 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := s.own("nova", s.Config.Secrets.NovaPassword)
+	own, err := s.own(s.Config.AuthToken)
 	if err != nil {
 		return nil, err
 	}
@@ -210,12 +217,22 @@ func (s *Stack) startCompute() error {
 	if err != nil {
 		return err
 	}
-	_, v, err := s.user("nova", s.Config.Secrets.NovaPassword)
+	own, v, err := s.user(s.Config.AuthToken)
+	if err != nil {
+		return err
+	}
+	images, err := s.peers.Client("image", own)
 	if err != nil {
 		return err
 	}
 	s.mount("compute", computeapi.New(c, computeapi.Options{Validator: v, Log: s.Log, Now: s.Now, AuthURL: s.authURL, Observe: s.metrics.observe, MaxLimit: c.Options.MaxLimit,
-		ImageURL: s.peers["image"].URL}))
+		ImageURL: func(ctx context.Context) string {
+			url, err := images.URL(ctx)
+			if err != nil {
+				s.Log.Warn("nobody knows where images are", "error", err)
+			}
+			return url
+		}}))
 	return nil
 }
 
@@ -282,7 +299,7 @@ func (s *Stack) startConsole() error {
 
 // vendor gives operators' data to guests; own are the tokens that it shows.
 func (s *Stack) vendor() (*metadata.Vendor, peer.Tokens, error) {
-	own, err := s.own("nova", s.Config.Secrets.NovaPassword)
+	own, err := s.own(s.Config.AuthToken)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -326,7 +343,7 @@ func (s *Stack) startComputeAgents() error {
 	if err != nil {
 		return err
 	}
-	own, err := s.own("nova", s.Config.Secrets.NovaPassword)
+	own, err := s.own(s.Config.AuthToken)
 	if err != nil {
 		return err
 	}

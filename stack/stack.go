@@ -176,15 +176,31 @@ func (s *Stack) dial() {
 		switch elsewhere := s.Config.Peers[service]; {
 		case s.has(Role(service)):
 			target.Transport = peer.Pipe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.route(w, r) }))
+		case elsewhere == byCatalog, elsewhere == "" && s.catalogued(service):
+			target.URL, target.Listed = "", peer.Listing{Types: []string{service}, Region: s.Config.Region}
 		case elsewhere != "":
 			target.URL = strings.TrimSuffix(elsewhere, "/")
 		}
 		s.peers[service] = target
 	}
 	// Nobody of ours provides volumes yet; whoever does is named by the configuration.
-	if elsewhere := s.Config.Peers[volumeType]; elsewhere != "" {
+	switch elsewhere := s.Config.Peers[volumeType]; elsewhere {
+	case "":
+	case byCatalog:
+		s.peers[volumeType] = peer.Target{Listed: peer.Listing{Types: []string{"block-storage", "volumev3"}, Region: s.Config.Region, Versioned: true}, Transport: network}
+	default:
 		s.peers[volumeType] = peer.Target{URL: strings.TrimSuffix(elsewhere, "/"), Transport: network}
 	}
+}
+
+// byCatalog stands in place of a peer's URL for the one in the catalog.
+const byCatalog = "catalog"
+
+// catalogued reports whether a service that the configuration does not name is one
+// to look for in the catalog: the identity service is somebody else's, and what is
+// looked for has a place in it.
+func (s *Stack) catalogued(service string) bool {
+	return s.Config.Peers["identity"] != "" && !s.has(Identity) && service != "identity" && service != "metadata" && service != "console"
 }
 
 // mount puts a service's API into place.
@@ -195,8 +211,8 @@ func (s *Stack) mount(service string, svc *rest.Service) {
 }
 
 // own returns the tokens of one of the services' users.
-func (s *Stack) own(user, password string) (peer.Tokens, error) {
-	return peer.NewPasswordTokens(s.peers, peer.Credentials{Username: user, Password: password, UserDomain: "Default", Project: "service", ProjectDomain: "Default"}, s.Now)
+func (s *Stack) own(login AuthToken) (peer.Tokens, error) {
+	return peer.NewPasswordTokens(s.peers, login, s.Now)
 }
 
 // tokenTTL is how long a token that was found valid is believed. With what identity
@@ -212,7 +228,8 @@ func (s *Stack) validator(own peer.Tokens) (auth.Validator, error) {
 	return auth.NewCached(v, tokenTTL, s.Now), nil
 }
 
-func (s *Stack) authURL() string { return s.front.public + prefixes["identity"] }
+// authURL is where clients whose tokens are refused are sent.
+func (s *Stack) authURL() string { return s.peers["identity"].URL }
 
 // database opens a service's database and closes it with the stack.
 func (s *Stack) database(service string) (*db.DB, error) {
@@ -226,8 +243,8 @@ func (s *Stack) database(service string) (*db.DB, error) {
 
 // user returns the tokens of a service's own user and the validator that asks
 // with them.
-func (s *Stack) user(name, password string) (peer.Tokens, auth.Validator, error) {
-	own, err := s.own(name, password)
+func (s *Stack) user(login AuthToken) (peer.Tokens, auth.Validator, error) {
+	own, err := s.own(login)
 	if err != nil {
 		return nil, nil, err
 	}

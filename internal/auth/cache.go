@@ -69,6 +69,15 @@ func (c *Cached) Validate(ctx context.Context, token string) (*Caller, error) {
 	return caller, nil
 }
 
+// ValidateLate implements LateValidator. Its answers are not kept.
+func (c *Cached) ValidateLate(ctx context.Context, token string) (*Caller, error) {
+	late, ok := c.next.(LateValidator)
+	if !ok {
+		return c.Validate(ctx, token)
+	}
+	return late.ValidateLate(ctx, token)
+}
+
 // Forget drops everything: some token has been revoked.
 func (c *Cached) Forget() {
 	c.mu.Lock()

@@ -65,6 +65,14 @@ type Validator interface {
 	Validate(ctx context.Context, token string) (*Caller, error)
 }
 
+// LateValidator is a Validator that also takes tokens whose time is over: for
+// services that work on what was asked for in time. How late is the identity
+// service's to say; a token that was revoked is refused as ever.
+type LateValidator interface {
+	Validator
+	ValidateLate(ctx context.Context, token string) (*Caller, error)
+}
+
 // ValidatorFunc is a function as Validator.
 type ValidatorFunc func(ctx context.Context, token string) (*Caller, error)
 

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"kilonova/internal/auth"
@@ -25,8 +24,11 @@ type Table map[string]Target
 
 // Target is one row: where a service's API begins, and over what it is reached.
 type Target struct {
-	// URL is the root of the API, e.g. https://cloud:8443/image or http://10.0.0.1:9292.
-	URL string
+	// URL is the root of the API, e.g. https://cloud:8443/image or http://10.0.0.1:9292;
+	// %(project_id)s in it stands for the project of whoever acts. Where it is "" the
+	// catalog of the identity service is asked for Listed.
+	URL    string
+	Listed Listing
 	// Transport is Pipe(handler) in this process, Network elsewhere.
 	Transport http.RoundTripper
 }
@@ -48,6 +50,8 @@ type Tokens interface {
 	// Token returns one that is valid now. stale is a token that was refused,
 	// or "".
 	Token(ctx context.Context, stale string) (string, error)
+	// Catalog returns what the identity service shows this user.
+	Catalog(ctx context.Context) (*Catalog, error)
 }
 
 // Client speaks with one other service.
@@ -121,18 +125,18 @@ func decode(resp *http.Response, out any) error {
 // Open is Do for answers that are streams: the caller reads and closes the body.
 // The status is one of success.
 func (c *Client) Open(ctx context.Context, call Call) (*http.Response, error) {
-	token, err := c.token(ctx, call.AsCaller, "")
+	w, err := c.who(ctx, call.AsCaller, "")
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.send(ctx, call, token)
+	resp, err := c.send(ctx, call, w)
 	_, streamed := call.In.(io.Reader)
-	if err == nil && resp.StatusCode == http.StatusUnauthorized && !call.AsCaller && c.own != nil && !streamed {
+	if err == nil && resp.StatusCode == http.StatusUnauthorized && c.own != nil && !streamed {
 		drain(resp.Body) // our token may have been revoked; a new one, once
-		if token, err = c.token(ctx, false, token); err != nil {
+		if w, err = c.who(ctx, call.AsCaller, w.service); err != nil {
 			return nil, err
 		}
-		resp, err = c.send(ctx, call, token)
+		resp, err = c.send(ctx, call, w)
 	}
 	if err != nil {
 		return nil, err
@@ -148,20 +152,32 @@ func (c *Client) Open(ctx context.Context, call Call) (*http.Response, error) {
 	return resp, nil
 }
 
-func (c *Client) token(ctx context.Context, asCaller bool, stale string) (string, error) {
-	if asCaller {
-		if caller := auth.From(ctx); caller != nil {
-			return caller.Token, nil
-		}
-		return "", errors.New("peer: there is no caller to act as")
-	}
-	if c.own == nil {
-		return "", nil
-	}
-	return c.own.Token(ctx, stale)
+// who acts: the token of whoever does and, beside it, this service's own, which
+// says that it is a service that asks. With that a user's token is good to the end
+// of work that takes longer than the token lasts.
+type who struct {
+	token, service string
+	project        string // a caller's; "" is that of this service's own user
 }
 
-func (c *Client) send(ctx context.Context, call Call, token string) (*http.Response, error) {
+func (c *Client) who(ctx context.Context, asCaller bool, stale string) (w who, err error) {
+	if c.own != nil {
+		if w.service, err = c.own.Token(ctx, stale); err != nil {
+			return w, err
+		}
+	}
+	w.token = w.service
+	if asCaller {
+		caller := auth.From(ctx)
+		if caller == nil {
+			return w, errors.New("peer: there is no caller to act as")
+		}
+		w.token, w.project = caller.Token, caller.ProjectID
+	}
+	return w, nil
+}
+
+func (c *Client) send(ctx context.Context, call Call, w who) (*http.Response, error) {
 	var body io.Reader
 	mediaType := "application/json"
 	switch in := call.In.(type) {
@@ -175,7 +191,11 @@ func (c *Client) send(ctx context.Context, call Call, token string) (*http.Respo
 		}
 		body = bytes.NewReader(data)
 	}
-	req, err := http.NewRequestWithContext(ctx, call.Method, strings.TrimSuffix(c.target.URL, "/")+call.Path, body)
+	root, err := c.root(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, call.Method, root+call.Path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -186,8 +206,11 @@ func (c *Client) send(ctx context.Context, call Call, token string) (*http.Respo
 	if body != nil && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", mediaType)
 	}
-	if token != "" {
-		req.Header.Set("X-Auth-Token", token)
+	if w.token != "" {
+		req.Header.Set("X-Auth-Token", w.token)
+	}
+	if w.service != "" && c.Service != "identity" { // who asks there for itself alone
+		req.Header.Set("X-Service-Token", w.service)
 	}
 	if call.Version != "" {
 		req.Header.Set("OpenStack-API-Version", call.Version)

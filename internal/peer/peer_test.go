@@ -17,6 +17,10 @@ import (
 
 type fixedTokens struct{ asked []string }
 
+func (f *fixedTokens) Catalog(context.Context) (*Catalog, error) {
+	return &Catalog{ProjectID: "ours"}, nil
+}
+
 func (f *fixedTokens) Token(_ context.Context, stale string) (string, error) {
 	f.asked = append(f.asked, stale)
 	return fmt.Sprint("own", len(f.asked)), nil

@@ -28,9 +28,11 @@ type PasswordTokens struct {
 	creds    Credentials
 	now      func() time.Time
 
-	mu      sync.Mutex
-	token   string
-	expires time.Time
+	mu           sync.Mutex
+	token        string
+	expires      time.Time
+	catalog      *Catalog
+	catalogUntil time.Time
 }
 
 // NewPasswordTokens returns Tokens for a user of the identity service in t.
@@ -79,15 +81,23 @@ func (p *PasswordTokens) login(ctx context.Context) (string, time.Time, error) {
 	return resp.Header.Get("X-Subject-Token"), out.Token.Expires, nil
 }
 
-// Validator asks the identity service about tokens, as this service's own user.
+// Validator asks the identity service about tokens, as this service's own user. It
+// is an auth.LateValidator.
 func Validator(t Table, own Tokens) (auth.Validator, error) {
 	identity, err := t.Client("identity", own)
-	if err != nil {
-		return nil, err
-	}
-	return auth.ValidatorFunc(func(ctx context.Context, token string) (*auth.Caller, error) {
-		return validate(ctx, identity, token)
-	}), nil
+	return validator{identity}, err
+}
+
+type validator struct{ identity *Client }
+
+// Validate implements auth.Validator.
+func (v validator) Validate(ctx context.Context, token string) (*auth.Caller, error) {
+	return validate(ctx, v.identity, token, url.Values{"nocatalog": {""}})
+}
+
+// ValidateLate implements auth.LateValidator.
+func (v validator) ValidateLate(ctx context.Context, token string) (*auth.Caller, error) {
+	return validate(ctx, v.identity, token, url.Values{"nocatalog": {""}, "allow_expired": {"1"}})
 }
 
 type named struct {
@@ -99,7 +109,7 @@ type named struct {
 	} `json:"domain"`
 }
 
-func validate(ctx context.Context, identity *Client, token string) (*auth.Caller, error) {
+func validate(ctx context.Context, identity *Client, token string, query url.Values) (*auth.Caller, error) {
 	header := http.Header{}
 	header.Set("X-Subject-Token", token)
 	header.Set("OpenStack-Identity-Access-Rules", "1") // we hold requests against them
@@ -122,7 +132,7 @@ func validate(ctx context.Context, identity *Client, token string) (*auth.Caller
 			} `json:"oauth2_credential"`
 		} `json:"token"`
 	}
-	err := identity.Do(ctx, Call{Method: http.MethodGet, Path: "/v3/auth/tokens?" + url.Values{"nocatalog": {""}}.Encode(), Header: header, Out: &out})
+	err := identity.Do(ctx, Call{Method: http.MethodGet, Path: "/v3/auth/tokens?" + query.Encode(), Header: header, Out: &out})
 	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Unauthenticated) {
 		return nil, fault.New(fault.Unauthenticated, "The request you have made requires authentication.")
 	}

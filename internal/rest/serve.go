@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -253,14 +254,18 @@ func (s *Service) authenticate(r *Request, public bool) error {
 		}
 		return fault.New(fault.Unauthenticated, "The request you have made requires authentication.")
 	}
-	caller, err := s.Validator.Validate(WithRequestID(r.Context(), r.ID), token)
+	ctx := WithRequestID(r.Context(), r.ID)
+	caller, err := s.Validator.Validate(ctx, token)
+	if late, ok := s.Validator.(auth.LateValidator); ok && fault.Is(err, fault.Unauthenticated) && s.fromService(ctx, r) {
+		caller, err = late.ValidateLate(ctx, token)
+	}
 	if err != nil {
 		if public && fault.Is(err, fault.Unauthenticated) {
 			return nil
 		}
 		return err
 	}
-	if err := s.mayUse(r, caller); err != nil && !public {
+	if err := s.mayUse(ctx, r, caller); err != nil && !public {
 		return err
 	} else if err == nil {
 		r.Caller = caller
@@ -268,12 +273,31 @@ func (s *Service) authenticate(r *Request, public bool) error {
 	return nil
 }
 
-// mayUse refuses tokens that are not for this request, or not for who sends it.
-func (s *Service) mayUse(r *Request, c *auth.Caller) error {
-	if c.Thumbprint != "" && c.Thumbprint != Thumbprint(r.Request) {
-		return fault.New(fault.Unauthenticated, "The request you have made requires authentication: the token is bound to a certificate that this client has not shown.")
+// serviceRole is what makes a user a service, whose token may stand beside that of
+// somebody it works for.
+const serviceRole = "service"
+
+// fromService reports whether a request shows the token of a service beside its
+// user's. It then is part of work that the user was let begin: the token may have run
+// out since, and its limits were held where the work began.
+func (s *Service) fromService(ctx context.Context, r *Request) bool {
+	own := r.Header.Get("X-Service-Token")
+	if own == "" {
+		return false
 	}
-	if !c.MayCall(s.Name, r.Method, r.URL.Path, s.prefix(r.Request)+r.URL.Path) {
+	service, err := s.Validator.Validate(ctx, own)
+	return err == nil && service.HasRole(serviceRole)
+}
+
+// mayUse refuses tokens that are not for this request, or not for who sends it.
+func (s *Service) mayUse(ctx context.Context, r *Request, c *auth.Caller) error {
+	bound := c.Thumbprint != "" && c.Thumbprint != Thumbprint(r.Request)
+	barred := !c.MayCall(s.Name, r.Method, r.URL.Path, s.prefix(r.Request)+r.URL.Path)
+	switch {
+	case (bound || barred) && s.fromService(ctx, r):
+	case bound:
+		return fault.New(fault.Unauthenticated, "The request you have made requires authentication: the token is bound to a certificate that this client has not shown.")
+	case barred:
 		return fault.New(fault.Unauthenticated, "The request you have made requires authentication: the access rules of the application credential do not allow %s %.255s of %s.", printableMethod(r.Method), r.URL.Path, s.Name)
 	}
 	return nil

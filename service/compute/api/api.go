@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -16,20 +17,24 @@ type Options struct {
 	Now       func() time.Time
 	AuthURL   func() string
 	Observe   func(service, route string, status int, took time.Duration)
-	MaxLimit  int    // the longest page
-	ImageURL  string // where clients reach the image service
+	MaxLimit  int // the longest page
+	// ImageURL is where clients reach the image service; "" while nobody knows.
+	ImageURL func(ctx context.Context) string
 }
 
 type api struct {
 	control *control.Control
 	now     func() time.Time
 	most    int
-	images  string
+	images  func(ctx context.Context) string
 }
 
 // New returns the compute API over control.
 func New(c *control.Control, o Options) *rest.Service {
 	a := &api{control: c, now: o.Now, most: o.MaxLimit, images: o.ImageURL}
+	if a.images == nil {
+		a.images = func(context.Context) string { return "" }
+	}
 	if a.most == 0 {
 		a.most = 1000
 	}

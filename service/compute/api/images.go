@@ -64,7 +64,7 @@ var imageStates = map[string]struct {
 func (a *api) briefImage(ctx context.Context, r *rest.Request, i compute.Image) imageBrief {
 	tail := "/images/" + i.ID
 	return imageBrief{ID: i.ID, Name: i.Name, Links: []link{{Rel: "self", Href: r.Link("/v2.1" + tail)}, {Rel: "bookmark", Href: r.Link(tail)},
-		{Rel: "alternate", Type: "application/vnd.openstack.image", Href: strings.TrimSuffix(a.images, "/") + tail}}}
+		{Rel: "alternate", Type: "application/vnd.openstack.image", Href: a.images(ctx) + tail}}}
 }
 
 func (a *api) viewImage(ctx context.Context, r *rest.Request, i compute.Image) *catalogImage {

@@ -13,6 +13,10 @@ import (
 
 type tokens struct{}
 
+func (tokens) Catalog(context.Context) (*peer.Catalog, error) {
+	return &peer.Catalog{ProjectID: "ours"}, nil
+}
+
 func (tokens) Token(context.Context, string) (string, error) { return "ours", nil }
 
 func TestNotify(t *testing.T) {
