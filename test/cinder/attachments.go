@@ -1,0 +1,106 @@
+package cinder
+
+import "net/http"
+
+func (s *Service) listAttachments(r *http.Request, _ object) (int, any) {
+	all := []object{}
+	for _, id := range s.order {
+		if a := s.attachments[id]; a != nil && s.listed(r, id) && (r.FormValue("instance_id") == "" || r.FormValue("instance_id") == a["instance"]) {
+			all = append(all, a)
+		}
+	}
+	return 200, object{"attachments": all}
+}
+
+func (s *Service) createAttachment(r *http.Request, body object) (int, any) {
+	spec := part(body, "attachment")
+	id, _ := spec["volume_uuid"].(string)
+	v := s.find(r, "volume", id)
+	switch {
+	case v == nil:
+		return missing("volume", id)
+	case v["status"] != "available" && !(v["multiattach"] == true && v["status"] == "in-use") && !s.has(id, spec["instance_uuid"]):
+		return 400, refusal(400, "Invalid volume: Volume "+id+" status must be available or in-use or downloading, but current status is "+text(v["status"])+".")
+	}
+	if v["status"] == "available" {
+		v["status"] = "reserved"
+	}
+	a := s.add(r, "attachment", object{"volume_id": id, "instance": spec["instance_uuid"], "status": "reserved", "attach_mode": nil, "connection_info": object{},
+		"attached_at": nil, "detached_at": nil})
+	s.owners[a["id"].(string)] = s.owners[id] // also where this service's own user makes it
+	return 200, object{"attachment": a}
+}
+
+// connect lets a host in: the volume is a file below /volumes of every host.
+func (s *Service) connect(r *http.Request, body object) (int, any) {
+	a := s.find(r, "attachment", r.PathValue("id"))
+	if a == nil {
+		return missing("attachment", r.PathValue("id"))
+	}
+	connector := part(part(body, "attachment"), "connector")
+	if connector["host"] == nil {
+		return 400, refusal(400, "Invalid input received: the connector has no host.")
+	}
+	volume := a["volume_id"].(string)
+	a["status"], a["attach_mode"] = "attaching", "rw"
+	a["connection_info"] = object{"driver_volume_type": "file", "device_path": "/volumes/" + volume, "format": "raw", "attachment_id": a["id"], "access_mode": "rw", "volume_id": volume}
+	if v := s.volumes[volume]; v["status"] == "reserved" {
+		v["status"] = "attaching"
+	}
+	return 200, object{"attachment": a}
+}
+
+func (s *Service) complete(r *http.Request, _ object) (int, any) {
+	a := s.find(r, "attachment", r.PathValue("id"))
+	if a == nil {
+		return missing("attachment", r.PathValue("id"))
+	}
+	a["status"], a["attached_at"] = "attached", now()
+	s.settle(a["volume_id"].(string))
+	return 204, nil
+}
+
+func (s *Service) deleteAttachment(r *http.Request, _ object) (int, any) {
+	a := s.find(r, "attachment", r.PathValue("id"))
+	if a == nil {
+		return missing("attachment", r.PathValue("id"))
+	}
+	delete(s.attachments, r.PathValue("id"))
+	s.settle(a["volume_id"].(string))
+	return 200, object{"attachments": []object{}}
+}
+
+// has reports whether a server has a volume already: it may have it once more, to
+// take it to another host.
+func (s *Service) has(volumeID string, instance any) bool {
+	for _, a := range s.attachments {
+		if a["volume_id"] == volumeID && a["instance"] == instance && instance != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// settle makes a volume's status and attachments what its attachments say.
+func (s *Service) settle(volumeID string) {
+	v := s.volumes[volumeID]
+	if v == nil {
+		return
+	}
+	uses, status := []object{}, "available"
+	for _, id := range s.order {
+		a := s.attachments[id]
+		if a == nil || a["volume_id"] != volumeID {
+			continue
+		}
+		if status == "available" {
+			status = "reserved"
+		}
+		if a["status"] == "attached" {
+			status = "in-use"
+			uses = append(uses, object{"id": volumeID, "volume_id": volumeID, "attachment_id": a["id"], "server_id": a["instance"], "device": "/dev/vdb", "host_name": nil,
+				"attached_at": a["attached_at"]})
+		}
+	}
+	v["status"], v["attachments"] = status, uses
+}

@@ -1,0 +1,49 @@
+package cinder
+
+import (
+	"slices"
+
+	"github.com/google/uuid"
+)
+
+// Status returns a volume's status, "" for one that is not there.
+func (s *Service) Status(volumeID string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status, _ := s.volumes[volumeID]["status"].(string)
+	return status
+}
+
+// SetStatus has a volume be in a status, whatever is done with it.
+func (s *Service) SetStatus(volumeID, status string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.volumes[volumeID]["status"] = status
+}
+
+// Add makes a volume and returns its id.
+func (s *Service) Add(sizeGB int, bootable bool) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	spec := object{"size": float64(sizeGB), "name": "v"}
+	if bootable {
+		spec["imageRef"] = uuid.NewString()
+	}
+	_, made := s.createVolume(nil, object{"volume": spec})
+	return made.(object)["volume"].(object)["id"].(string)
+}
+
+// Left lists what is there: "volume ID", "attachment ID".
+func (s *Service) Left() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var left []string
+	for id := range s.volumes {
+		left = append(left, "volume "+id)
+	}
+	for id := range s.attachments {
+		left = append(left, "attachment "+id)
+	}
+	slices.Sort(left)
+	return left
+}
