@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"kilonova/internal/auth"
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/internal/task"
-	"kilonova/internal/undo"
 	"kilonova/service/compute"
 	"kilonova/service/compute/store"
 )
@@ -217,49 +215,6 @@ func (c *Control) KeepVolume(ctx context.Context, id, volumeID string, check fun
 	})
 }
 
-// connector is what the volume service is told of a host that shall be let in.
-func (c *Control) connector(ctx context.Context, host string) (map[string]any, error) {
-	h, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, host)
-	if err != nil {
-		return nil, err
-	}
-	connector := map[string]any{"host": h.Name, "ip": h.Resources.HostIP, "platform": "x86_64", "os_type": "linux", "multipath": false, "do_local_attach": false}
-	if h.Resources.Initiator != "" {
-		connector["initiator"] = h.Resources.Initiator
-	}
-	return connector, nil
-}
-
-// connect has a host let in to a server's volumes; those where it is already are
-// left alone. The volumes are taken over in s.
-func (c *Control) connect(ctx context.Context, s *compute.Server, host string, only string) error {
-	for i := range s.Devices {
-		d := &s.Devices[i]
-		if d.AttachmentID == "" || d.Host == host && len(d.Connection) > 0 || only != "" && d.VolumeID != only {
-			continue
-		}
-		connector, err := c.connector(ctx, host)
-		if err != nil {
-			return err
-		}
-		if d.Connection, err = c.Volumes.Connect(ctx, d.AttachmentID, connector); err != nil {
-			return err
-		}
-		d.Host = host
-		connected := *d
-		if err := c.changeDevices(ctx, s.ID, func(all []compute.BlockDevice) ([]compute.BlockDevice, error) {
-			after := slices.Clone(all)
-			if j := slices.IndexFunc(after, func(x compute.BlockDevice) bool { return x.ID == connected.ID }); j >= 0 {
-				after[j].Host, after[j].Connection = connected.Host, connected.Connection
-			}
-			return after, nil
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // attachVolume is the task that brings a volume into a guest. A server without a
 // host gets it when it comes to one.
 func (c *Control) attachVolume(ctx context.Context, run *task.Run, s *compute.Server) error {
@@ -318,202 +273,10 @@ func (c *Control) detachVolume(ctx context.Context, run *task.Run, s *compute.Se
 	return c.settle(ctx, run, s, store.ServerPatch{}, progress, "compute_detach_volume", err)
 }
 
-// dropVolumes gives back the volumes of a server that ends, and deletes those that
-// go with it. What was reserved by a call that was cut off goes with them.
-func (c *Control) dropVolumes(ctx context.Context, s *compute.Server) error {
-	if len(s.Devices) == 0 || c.Volumes == nil {
-		return nil
-	}
-	held, err := c.Volumes.Held(ctx, s.ID)
-	if err != nil {
-		return err
-	}
-	for _, h := range held {
-		if err := c.Volumes.Release(ctx, h.AttachmentID); err != nil {
-			return err
-		}
-	}
-	for _, d := range s.Devices {
-		if !d.DeleteOnEnd {
-			continue
-		}
-		if err := c.Volumes.Delete(ctx, d.VolumeID); err != nil && !fault.Is(err, fault.NotFound) {
-			if fault.Is(err, fault.Unavailable) {
-				return err
-			}
-			c.Log.Warn("a volume that should go with its server stays", "server", s.ID, "volume", d.VolumeID, "error", err)
-		}
-	}
-	return nil
-}
-
-// volumePause is how often a volume on its way is looked at.
-const volumePause = 500 * time.Millisecond
-
-// awaitVolume waits until a volume can be used.
-func (c *Control) awaitVolume(ctx context.Context, id string, deadline time.Time, check func() error) error {
-	for {
-		v, err := c.Volumes.Volume(ctx, id)
-		if err != nil {
-			return err
-		}
-		switch v.Status {
-		case "available", "reserved", "attaching", "in-use":
-			return nil
-		case "creating", "downloading", "copying":
-		default:
-			return fault.Invalidf("Build of instance aborted: Volume %s did not finish being created: its status is %s.", id, v.Status)
-		}
-		if c.Now().After(deadline) {
-			return fault.New(fault.Unavailable, "Build of instance aborted: Volume %s is still %s.", id, v.Status)
-		}
-		if err := check(); err != nil {
-			return err
-		}
-		select {
-		case <-time.After(volumePause):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// ensureVolumes has the volumes of a new server ready for a host.
-func (c *Control) ensureVolumes(ctx context.Context, s *compute.Server, host string, deadline time.Time) error {
-	if len(s.Devices) == 0 {
-		return nil
-	}
-	check := func() error { return c.stillWanted(ctx, s) }
-	if err := c.advance(ctx, s, store.ServerPatch{Task: ptr(compute.BlockMapping)}); err != nil {
-		return err
-	}
-	held, err := c.Volumes.Held(ctx, s.ID)
-	if err != nil {
-		return err
-	}
-	for i := range s.Devices {
-		d := &s.Devices[i]
-		if d.AttachmentID != "" {
-			continue
-		}
-		if err := c.awaitVolume(ctx, d.VolumeID, deadline, check); err != nil {
-			return err
-		}
-		if j := slices.IndexFunc(held, func(h compute.Held) bool { return h.VolumeID == d.VolumeID }); j >= 0 {
-			d.AttachmentID = held[j].AttachmentID
-		} else if d.AttachmentID, err = c.Volumes.Reserve(ctx, d.VolumeID, s.ID); err != nil {
-			return err
-		}
-		if err := c.advance(ctx, s, store.ServerPatch{Devices: &s.Devices}); err != nil {
-			return err
-		}
-	}
-	return c.connect(ctx, s, host, "")
-}
-
-// completeVolumes says of a new server's volumes that its guest has them.
-func (c *Control) completeVolumes(ctx context.Context, s *compute.Server) error {
-	for _, d := range s.Devices {
-		if err := c.Volumes.Complete(ctx, d.AttachmentID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // MayVolumes asks the policy about what old clients do with volumes by compute.
 func (c *Control) MayVolumes(ctx context.Context, rule string) error {
 	if err := c.Policy.Enforce(ctx, "os_compute_api:os-volumes:"+rule, auth.Own(ctx)); err != nil {
 		return err
 	}
 	return c.volumesHere()
-}
-
-// SwapVolume has a guest's volume copied to another, which takes its place. The
-// volume service asks for it while it moves a volume.
-func (c *Control) SwapVolume(ctx context.Context, id, oldID, newID string) (err error) {
-	if err := c.volumesHere(); err != nil {
-		return err
-	}
-	s, err := c.asked(ctx, "os_compute_api:os-volumes-attachments:swap", id, compute.SwapVolume)
-	if err != nil {
-		return err
-	}
-	i := deviceOf(s, oldID)
-	if i < 0 || s.Devices[i].AttachmentID == "" {
-		return fault.NotFoundf("Instance %s is not attached to volume %s", id, oldID)
-	}
-	was, err := c.Volumes.Volume(ctx, oldID)
-	if err != nil {
-		return err
-	}
-	v, err := c.Volumes.Volume(ctx, newID)
-	if err != nil {
-		return err
-	}
-	if v.Status != "available" || v.SizeGB < was.SizeGB {
-		return fault.Invalidf("Invalid volume: volume '%s' must be available and have at least %d GB to take the place of '%s'.", newID, was.SizeGB, oldID)
-	}
-	var u undo.Stack
-	defer u.Run(ctx, &err)
-	if err := c.Volumes.Detaching(ctx, oldID, true); err != nil {
-		return err
-	}
-	u.Add("roll detaching", func(ctx context.Context) error { return c.Volumes.Detaching(ctx, oldID, false) })
-	next := s.Devices[i]
-	next.VolumeID, next.Host, next.Connection = newID, "", nil
-	if next.AttachmentID, err = c.Volumes.Reserve(ctx, newID, id); err != nil {
-		return err
-	}
-	u.Add("release volume", func(ctx context.Context) error { return c.Volumes.Release(ctx, next.AttachmentID) })
-	return c.Store.Tx(ctx, func(tx *db.Tx) error {
-		if err := c.act(ctx, tx, id, "swap_volume"); err != nil {
-			return err
-		}
-		return c.add(ctx, tx, taskSwapVolume, id, swapState{Old: s.Devices[i], New: next})
-	})
-}
-
-type swapState struct {
-	Old compute.BlockDevice `json:"old"`
-	New compute.BlockDevice `json:"new"`
-}
-
-// swapVolume is the task that has the guest's host do it.
-func (c *Control) swapVolume(ctx context.Context, run *task.Run, s *compute.Server) error {
-	var state swapState
-	if err := run.Payload(&state); err != nil {
-		return err
-	}
-	connector, err := c.connector(ctx, s.Host)
-	if err == nil {
-		state.New.Host = s.Host
-		state.New.Connection, err = c.Volumes.Connect(ctx, state.New.AttachmentID, connector)
-	}
-	progress := compute.Progress{Power: s.Power}
-	if err == nil {
-		request := compute.VolumeRequest{ServerID: s.ID, Device: state.New, Replaces: state.Old.VolumeID}
-		progress, err = work(ctx, c, compute.AttachVolumeCall, s.Host, workID(run), request, run.Created.Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
-	}
-	switch {
-	case err == nil:
-		err = errors.Join(c.Volumes.Complete(ctx, state.New.AttachmentID), c.Volumes.Release(ctx, state.Old.AttachmentID),
-			c.changeDevices(ctx, s.ID, func(all []compute.BlockDevice) ([]compute.BlockDevice, error) {
-				after := slices.Clone(all)
-				for j := range after {
-					if after[j].VolumeID == state.Old.VolumeID {
-						after[j] = state.New
-					}
-				}
-				return after, nil
-			}))
-	case ctx.Err() == nil && !errors.Is(err, errAbandoned):
-		if backErr := c.Volumes.Release(ctx, state.New.AttachmentID); backErr != nil {
-			return backErr
-		}
-		if rollErr := c.Volumes.Detaching(ctx, state.Old.VolumeID, false); rollErr != nil {
-			c.Log.Warn("a volume that was not swapped is shown as if it were on its way", "volume", state.Old.VolumeID, "error", rollErr)
-		}
-	}
-	return c.settle(ctx, run, s, store.ServerPatch{}, progress, "compute_swap_volume", err)
 }

@@ -1,0 +1,110 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"kilonova/internal/db"
+	"kilonova/internal/fault"
+	"kilonova/internal/task"
+	"kilonova/service/compute"
+	"kilonova/service/compute/schedule"
+)
+
+// consumerMigration is the type of those who hold a server's old place in
+// Placement, consumerServer that of servers.
+const (
+	consumerMigration = "MIGRATION"
+	consumerServer    = "INSTANCE"
+)
+
+// A moveKind is what a kind of move asks of hosts, and says of its progress.
+type moveKind struct {
+	method string // that its new host serves
+	what   string // "carry guests …", for the refusal
+	task   compute.Task
+	status compute.MigrationStatus
+	event  string
+}
+
+var coldMove = moveKind{compute.ArriveGuest.Name, "receive guests from other hosts", compute.ResizeMigrates, compute.MigratingStatus, "compute_prep_resize"}
+
+// placeMove chooses where a server goes, claims there what its new flavor takes,
+// and notes both. As place does, it lets one after the other choose.
+func (c *Control) placeMove(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration, state *moveState, kind moveKind) error {
+	c.placing.Lock()
+	defer c.placing.Unlock()
+	there := *s
+	there.Flavor = m.NewFlavor
+	fleet, err := c.Fleet(ctx)
+	if err != nil {
+		return err
+	}
+	for round := 1; ; round++ {
+		choices, err := c.moveChoices(ctx, &there, state, fleet)
+		if err != nil {
+			return err
+		}
+		err = c.placeMoveOn(ctx, run, s, &there, m, state, kind, fleet, choices)
+		// Others were faster in what is held beyond the claim: choose anew.
+		if !errors.Is(err, errHeld) || round == placeRounds {
+			return err
+		}
+	}
+}
+
+// placeMoveOn takes the first of the chosen hosts that can carry the guest, and on
+// which claim and hold succeed. there is the server as it will be.
+func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *compute.Server, m *compute.Migration, state *moveState, kind moveKind, fleet *Fleet, choices []schedule.Choice) error {
+	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(there)}
+	unable, lost := 0, error(nil)
+	for _, choice := range choices {
+		h := fleet.byName[choice.Name]
+		if h == nil || !slices.Contains(h.Methods, kind.method) {
+			unable++
+			continue
+		}
+		claim.Allocations = choice.Allocations
+		err := c.Placement.Claim(ctx, choice.ProviderID, claim)
+		if fault.Is(err, fault.Conflict) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		to := *m
+		to.DestHost, to.DestNode, to.DestIP = choice.Name, choice.Node, h.Resources.HostIP
+		err = c.moveStep(ctx, run, s, &to, kind.task, kind.status, kind.event, choice.Name, func(tx *db.Tx) error {
+			if err := c.hold(ctx, tx, there, choice.Name); err != nil {
+				return err
+			}
+			return run.SaveIn(ctx, tx, stepPlaced, *state)
+		})
+		if lost = err; errors.Is(err, errHeld) {
+			continue
+		}
+		*m = to
+		return err
+	}
+	if lost != nil {
+		return fault.New(fault.Conflict, "No valid host was found: %w", lost)
+	}
+	return fault.Conflictf("No valid host was found. Of the %d hosts that were chosen %d cannot %s, and on the others somebody else took the room first.", len(choices), unable, kind.what)
+}
+
+// moveChoices are the hosts that a server may go to, the best first. A forced
+// one is asked only for its room.
+func (c *Control) moveChoices(ctx context.Context, there *compute.Server, state *moveState, fleet *Fleet) ([]schedule.Choice, error) {
+	if !state.Forced {
+		choices, explanation, err := c.choose(ctx, there, &state.Place)
+		state.Place.Explanation = &explanation
+		return choices, err
+	}
+	h := fleet.byName[state.Place.Requested.Host]
+	if h == nil || !c.HostUp(h) {
+		return nil, fault.Conflictf("Compute service of %s is unavailable at this time.", state.Place.Requested.Host)
+	}
+	return []schedule.Choice{{Host: &schedule.Host{Name: h.Name, Node: cmp.Or(h.Resources.HypervisorName, h.Name), ProviderID: h.NodeID}}}, nil
+}
