@@ -34,6 +34,7 @@ type UserChange struct {
 	Enabled          *bool
 	DefaultProjectID *string
 	Password         *string
+	Federated        []FederatedUser // who it is to identity providers; none changes nothing
 	Options          Attributes
 	Extra            Attributes
 }

@@ -10,26 +10,30 @@ import (
 )
 
 type userBody struct {
-	Name             rest.Opt[string]         `json:"name" check:"len=1..255"`
-	DomainID         rest.Opt[string]         `json:"domain_id" check:"len=1..64 match=id"`
-	Enabled          rest.Opt[rest.Bool]      `json:"enabled"`
-	DefaultProjectID rest.Opt[string]         `json:"default_project_id" check:"len=0..64"`
-	Password         rest.Opt[string]         `json:"password"`
-	Options          rest.Opt[map[string]any] `json:"options"`
-	Expires          any                      `json:"password_expires_at"` // only read
-	Federated        any                      `json:"federated"`
+	Name             rest.Opt[string]          `json:"name" check:"len=1..255"`
+	DomainID         rest.Opt[string]          `json:"domain_id" check:"len=1..64 match=id"`
+	Enabled          rest.Opt[rest.Bool]       `json:"enabled"`
+	DefaultProjectID rest.Opt[string]          `json:"default_project_id" check:"len=0..64"`
+	Password         rest.Opt[string]          `json:"password"`
+	Options          rest.Opt[map[string]any]  `json:"options"`
+	Expires          any                       `json:"password_expires_at"` // only read
+	Federated        rest.Opt[[]federatedBody] `json:"federated"`
 }
 
 func (b userBody) change(extra identity.Attributes, required bool) (identity.UserChange, error) {
 	n, err := name("name", b.Name, required)
+	if err != nil {
+		return identity.UserChange{}, err
+	}
+	federated, err := federatedChange(b.Federated.V)
 	return identity.UserChange{Name: n, DomainID: nullable(b.DomainID), Enabled: flag(b.Enabled), DefaultProjectID: text(b.DefaultProjectID),
-		Password: text(b.Password), Options: b.Options.V, Extra: extra}, err
+		Password: text(b.Password), Federated: federated, Options: b.Options.V, Extra: extra}, err
 }
 
 func userID(u *identity.User) string { return u.ID }
 
 func (a *api) userQuery(r *rest.Request) (identity.Query, error) {
-	q, err := query(r, "id", "name", "domain_id", "enabled", "default_project_id")
+	q, err := query(r, "id", "name", "domain_id", "enabled", "default_project_id", "idp_id", "protocol_id", "unique_id")
 	if err != nil {
 		return q, err
 	}
@@ -68,33 +72,12 @@ func (a *api) listUsers(ctx context.Context, r *rest.Request) (*rest.Response, e
 	return collection(r, "users", list, q, federatedView(as), userID), err
 }
 
-// federatedView is userView with who each user is to identity providers.
-func federatedView(as map[string][]identity.FederatedUser) func(*rest.Request, *identity.User) map[string]any {
-	return func(r *rest.Request, u *identity.User) map[string]any {
-		v := userView(r, u)
-		var list []map[string]any
-		for _, f := range as[u.ID] {
-			protocol := map[string]any{"protocol_id": f.Protocol, "unique_id": f.UniqueID}
-			if n := len(list); n > 0 && list[n-1]["idp_id"] == f.IdentityProvider {
-				list[n-1]["protocols"] = append(list[n-1]["protocols"].([]any), protocol)
-				continue
-			}
-			list = append(list, map[string]any{"idp_id": f.IdentityProvider, "protocols": []any{protocol}})
-		}
-		if list != nil {
-			v["federated"] = list
-		}
-		return v
-	}
-}
-
 func (a *api) showUser(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	u, err := a.c.User(ctx, r.Path("user_id"))
 	if err != nil {
 		return nil, err
 	}
-	as, err := a.c.FederatedAs(ctx, []identity.User{u})
-	return one(r, "user", &u, federatedView(as), http.StatusOK), err
+	return a.federatedUser(ctx, r, &u, http.StatusOK)
 }
 
 func (a *api) createUser(ctx context.Context, r *rest.Request) (*rest.Response, error) {
@@ -107,7 +90,10 @@ func (a *api) createUser(ctx context.Context, r *rest.Request) (*rest.Response, 
 		return nil, err
 	}
 	u, err := a.c.CreateUser(ctx, change)
-	return one(r, "user", &u, userView, http.StatusCreated), err
+	if err != nil {
+		return nil, err
+	}
+	return a.federatedUser(ctx, r, &u, http.StatusCreated)
 }
 
 func (a *api) updateUser(ctx context.Context, r *rest.Request) (*rest.Response, error) {
@@ -120,7 +106,10 @@ func (a *api) updateUser(ctx context.Context, r *rest.Request) (*rest.Response, 
 		return nil, err
 	}
 	u, err := a.c.UpdateUser(ctx, r.Path("user_id"), change)
-	return one(r, "user", &u, userView, http.StatusOK), err
+	if err != nil {
+		return nil, err
+	}
+	return a.federatedUser(ctx, r, &u, http.StatusOK)
 }
 
 func (a *api) deleteUser(ctx context.Context, r *rest.Request) (*rest.Response, error) {

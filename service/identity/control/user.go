@@ -42,7 +42,7 @@ func (c *Control) CreateUser(ctx context.Context, change identity.UserChange) (i
 	if err := c.readOnly(ctx, u.DomainID); err != nil {
 		return u, err
 	}
-	if err := c.checkUser(ctx, u, change); err != nil {
+	if err := errors.Join(c.checkUser(ctx, u, change), c.checkFederated(ctx, change.Federated)); err != nil {
 		return u, err
 	}
 	hash, err := c.newHash(change.Password)
@@ -64,7 +64,10 @@ func (c *Control) CreateUser(ctx context.Context, change identity.UserChange) (i
 		if u.Options.True(identity.IgnoreInactivity) || c.options.Compliance.DisableInactiveDays > 0 {
 			l.ActiveAt = db.At(c.now())
 		}
-		return store.AddUser(ctx, tx, u, l, db.At(c.now()))
+		if err := store.AddUser(ctx, tx, u, l, db.At(c.now())); err != nil {
+			return err
+		}
+		return c.setFederated(ctx, tx, u, change.Federated)
 	})
 	return u, duplicateName(err, "user", u.Name, u.DomainID)
 }
@@ -144,7 +147,7 @@ func (c *Control) UpdateUser(ctx context.Context, id string, change identity.Use
 	if err := sameDomain(change.DomainID, u.DomainID); err != nil {
 		return u, err
 	}
-	if err := c.checkUser(ctx, u, change); err != nil {
+	if err := errors.Join(c.checkUser(ctx, u, change), c.checkFederated(ctx, change.Federated)); err != nil {
 		return u, err
 	}
 	hash, err := c.newHash(change.Password)
@@ -179,7 +182,10 @@ func (c *Control) UpdateUser(ctx context.Context, id string, change identity.Use
 				return err
 			}
 		}
-		return store.UpdateUser(ctx, tx, u)
+		if err := store.UpdateUser(ctx, tx, u); err != nil {
+			return err
+		}
+		return c.setFederated(ctx, tx, u, change.Federated)
 	})
 	return u, duplicateName(err, "user", u.Name, u.DomainID)
 }

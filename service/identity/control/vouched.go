@@ -407,25 +407,6 @@ func (c *Control) standingProvider(ctx context.Context, id string) error {
 	return err
 }
 
-// FederatedAs returns who users are to identity providers, by user.
-func (c *Control) FederatedAs(ctx context.Context, users []identity.User) (map[string][]identity.FederatedUser, error) {
-	all := map[string][]identity.FederatedUser{}
-	for part := range slices.Chunk(users, 500) {
-		ids := make([]string, len(part))
-		for i, u := range part {
-			ids[i] = u.ID
-		}
-		rows, err := store.FederatedAs(ctx, c.db, ids)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range rows {
-			all[r.UserID] = append(all[r.UserID], r)
-		}
-	}
-	return all, nil
-}
-
 // ProviderByRemoteID is the identity provider whose assertion a web server has
 // verified for a protocol, for dashboards that do not name it.
 func (c *Control) ProviderByRemoteID(ctx context.Context, protocol string, a mapping.Assertion) (string, error) {

@@ -52,9 +52,24 @@ func UserLogin(ctx context.Context, q db.Querier, id string) (Login, error) {
 	return pick[Login](ctx, q, "users", id)
 }
 
-// Users lists users. A filter by password_expires_at has a time.Time.
+// Users lists users. A filter by password_expires_at has a time.Time; idp_id,
+// protocol_id and unique_id are of those who are somebody to an identity provider.
 func Users(ctx context.Context, q db.Querier, query identity.Query) ([]identity.User, error) {
-	return users(ctx, q, query, clause{})
+	var where, federated clause
+	var own []identity.Filter
+	for _, f := range query.Filters {
+		switch f.Attribute {
+		case "idp_id", "protocol_id", "unique_id":
+			federated.compare(f.Attribute, f)
+		default:
+			own = append(own, f)
+		}
+	}
+	if len(federated.terms) > 0 {
+		where.add("id IN (SELECT user_id FROM federated_users"+federated.String()+")", federated.args...)
+	}
+	query.Filters = own
+	return users(ctx, q, query, where)
 }
 
 // UsersOfGroup lists the members of a group.
