@@ -100,6 +100,36 @@ func (t *IdentityTool) Bootstrap(ctx context.Context, b IdentityBootstrap) error
 // RotateTokenKeys makes the staged Fernet key the primary one.
 func (t *IdentityTool) RotateTokenKeys() error { return t.control.RotateTokenKeys() }
 
+// RotateReceiptKeys does so for the keys of receipts.
+func (t *IdentityTool) RotateReceiptKeys() error { return t.control.RotateReceiptKeys() }
+
+// SetUpProject makes a project of the default domain, with an id unless that is
+// "", and says what has been done.
+func (t *IdentityTool) SetUpProject(ctx context.Context, name, id string) (string, error) {
+	return t.control.SetUpProject(ctx, name, id)
+}
+
+// SetUpUser does so for a user, and sets its password.
+func (t *IdentityTool) SetUpUser(ctx context.Context, name, password, id string) (string, error) {
+	return t.control.SetUpUser(ctx, name, password, id)
+}
+
+// ResetLastActive takes all users of whom no log-in is known for active now, and
+// says how many.
+func (t *IdentityTool) ResetLastActive(ctx context.Context) (int, error) {
+	return t.control.ResetLastActive(ctx)
+}
+
+// Version names the newest change to the tables.
+func (t *IdentityTool) Version(ctx context.Context) (string, error) {
+	return identitystore.Version(ctx, t.db)
+}
+
+// Symptoms are what an operator should look at, a sentence each.
+func (t *IdentityTool) Symptoms(ctx context.Context) ([]string, error) {
+	return t.control.Symptoms(ctx)
+}
+
 // RotateCredentialKeys does so for the keys of credentials.
 func (t *IdentityTool) RotateCredentialKeys(ctx context.Context) error {
 	return t.control.RotateCredentialKeys(ctx)

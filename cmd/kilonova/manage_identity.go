@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +15,8 @@ import (
 // manageIdentityCommand has what keystone-manage does, under its names.
 func manageIdentityCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "identity", Short: "Keys, directories and records of the identity service"}
-	cmd.AddCommand(identityBootstrap(), identityDomainConfig(), identityMappingEngine(), identitySigningKeys(), identityTrustFlush(), identityMappingPurge(), identityMappingPopulate())
+	cmd.AddCommand(identityBootstrap(), identityDomainConfig(), identityMappingEngine(), identitySigningKeys(), identityTrustFlush(), identityMappingPurge(), identityMappingPopulate(),
+		identityProjectSetup(), identityUserSetup(), identityResetLastActive())
 	for _, c := range []struct {
 		use, short string
 		aliases    []string
@@ -25,6 +27,10 @@ func manageIdentityCommand() *cobra.Command {
 		{"fernet-rotate", "Make the staged key of tokens the primary one", []string{"token-rotate", "rotate-keys"}, func(_ context.Context, t *stack.IdentityTool) (string, error) {
 			return "rotated", t.RotateTokenKeys()
 		}},
+		{"receipt-setup", "Make the keys of receipts, if there are none", nil, opened},
+		{"receipt-rotate", "Make the staged key of receipts the primary one", nil, func(_ context.Context, t *stack.IdentityTool) (string, error) {
+			return "rotated", t.RotateReceiptKeys()
+		}},
 		{"credential-setup", "Make the keys of credentials, if there are none", nil, opened},
 		{"credential-rotate", "Make the staged key of credentials the primary one", nil, func(ctx context.Context, t *stack.IdentityTool) (string, error) {
 			return "rotated", t.RotateCredentialKeys(ctx)
@@ -33,6 +39,12 @@ func manageIdentityCommand() *cobra.Command {
 			n, err := t.MigrateCredentials(ctx)
 			return fmt.Sprintf("%d credentials encrypted anew", n), err
 		}},
+		{"db-version", "Name the newest change to the database's tables", nil, func(ctx context.Context, t *stack.IdentityTool) (string, error) {
+			return t.Version(ctx)
+		}},
+		{"doctor", "Say what in the configuration and the records wants care", nil, func(ctx context.Context, t *stack.IdentityTool) (string, error) {
+			return diagnosis(t.Symptoms(ctx))
+		}},
 		{"saml-idp-metadata", "Write the metadata of this cloud as a SAML identity provider", nil, func(_ context.Context, t *stack.IdentityTool) (string, error) {
 			return t.SAMLMetadata()
 		}},
@@ -40,6 +52,13 @@ func manageIdentityCommand() *cobra.Command {
 		sub := toolCommand(stack.OpenIdentity, c.use, c.short, c.do)
 		sub.Aliases = c.aliases
 		cmd.AddCommand(sub)
+	}
+	for _, sub := range cmd.Commands() { // as keystone-manage writes them
+		for _, name := range append(sub.Aliases, sub.Name()) {
+			if upstream := strings.ReplaceAll(name, "-", "_"); upstream != name {
+				sub.Aliases = append(sub.Aliases, upstream)
+			}
+		}
 	}
 	return cmd
 }

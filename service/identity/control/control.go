@@ -46,10 +46,11 @@ type Control struct {
 	keys     *fernet.Keys
 	form     form // of tokens
 	receipts form
-	credKeys *fernet.Keys
-	hash     *password.Hasher
-	pattern  *regexp.Regexp // that passwords must match; nil: none
-	known    known
+	// receiptKeys are those of receipts, credKeys those of credentials at rest.
+	receiptKeys, credKeys *fernet.Keys
+	hash                  *password.Hasher
+	pattern               *regexp.Regexp // that passwords must match; nil: none
+	known                 known
 	// providers verify the tokens of OpenID Connect providers.
 	providers map[string]*oidc.Verifier
 	proxies   []netip.Prefix
@@ -85,11 +86,10 @@ func New(cfg Config) (*Control, error) {
 	if c.form, err = newForm(cfg.Options, c.keys, cfg.Random); err != nil {
 		return nil, err
 	}
-	receiptKeys, err := fernet.OpenKeys(cfg.Options.Receipts.KeyRepository, cfg.Random)
-	if err != nil {
+	if c.receiptKeys, err = fernet.OpenKeys(cfg.Options.Receipts.KeyRepository, cfg.Random); err != nil {
 		return nil, err
 	}
-	c.receipts = &sealed{receiptKeys, cfg.Random}
+	c.receipts = &sealed{c.receiptKeys, cfg.Random}
 	if c.credKeys, err = fernet.OpenKeys(cfg.Options.Credential.KeyRepository, cfg.Random); err != nil {
 		return nil, err
 	}
@@ -142,6 +142,11 @@ func (c *Control) Prune(ctx context.Context) error {
 
 // RotateTokenKeys makes the staged key of the token keys the primary one.
 func (c *Control) RotateTokenKeys() error { return c.keys.Rotate(c.options.Fernet.MaxActiveKeys) }
+
+// RotateReceiptKeys does so for the keys of receipts.
+func (c *Control) RotateReceiptKeys() error {
+	return c.receiptKeys.Rotate(c.options.Receipts.MaxActiveKeys)
+}
 
 // now is the time as records and tokens keep it.
 func (c *Control) now() time.Time { return c.clock().UTC().Truncate(time.Microsecond) }

@@ -32,6 +32,7 @@ type Options struct {
 	} `toml:"receipt"`
 	Receipts struct {
 		KeyRepository string `toml:"key_repository"`
+		MaxActiveKeys int    `toml:"max_active_keys"`
 	} `toml:"fernet_receipts"`
 	Credential struct {
 		KeyRepository string `toml:"key_repository"`
@@ -113,7 +114,7 @@ func Defaults() Options {
 	var o Options
 	o.Token.Expiration, o.Token.AllowExpiredWindow, o.Token.AllowRescopeScoped = 3600, 48*3600, true
 	o.Token.Provider, o.Receipt.Expiration = fernetProvider, 300
-	o.Fernet.MaxActiveKeys = 3
+	o.Fernet.MaxActiveKeys, o.Receipts.MaxActiveKeys = 3, 3
 	o.Credential.UserLimit, o.Credential.AuthTTL = -1, 15
 	o.Identity.PasswordHashAlgorithm, o.Identity.PasswordHashRounds, o.Identity.MaxPasswordLength = password.Bcrypt, 10, 4096
 	o.Compliance.LockoutDuration = 1800
@@ -150,6 +151,8 @@ func (o *Options) check() error {
 		return fmt.Errorf("identity: [token] allow_expired_window must not be negative, and is %d", o.Token.AllowExpiredWindow)
 	case o.Fernet.MaxActiveKeys < 1:
 		return fmt.Errorf("identity: [fernet_tokens] max_active_keys must be at least 1, and is %d", o.Fernet.MaxActiveKeys)
+	case o.Receipts.MaxActiveKeys < 1:
+		return fmt.Errorf("identity: [fernet_receipts] max_active_keys must be at least 1, and is %d", o.Receipts.MaxActiveKeys)
 	case o.MaxProjectTreeDepth < 1 || o.MaxProjectTreeDepth > maxTreeDepth:
 		return fmt.Errorf("identity: max_project_tree_depth must lie between 1 and %d, and is %d", maxTreeDepth, o.MaxProjectTreeDepth)
 	case o.UnifiedLimit.EnforcementModel != "flat" && o.UnifiedLimit.EnforcementModel != "strict_two_level":

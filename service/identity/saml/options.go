@@ -89,6 +89,15 @@ func New(o Options, now func() time.Time, random io.Reader) (*Provider, error) {
 	return &Provider{o: o, key: key, certificate: pair.Certificate[0], now: now, random: random}, nil
 }
 
+// Ends is when the certificate does.
+func (p *Provider) Ends() (time.Time, error) {
+	cert, err := x509.ParseCertificate(p.certificate)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return cert.NotAfter, nil
+}
+
 // signing is how assertions are signed: RSA with SHA-256, in the exclusive
 // canonical form, so that the signature holds within any envelope.
 func (p *Provider) signing() (*dsig.SigningContext, error) {

@@ -24,6 +24,16 @@ func New(ctx context.Context, d *db.DB) (*Store, error) {
 	return &Store{DB: d}, nil
 }
 
+// Version is the newest of the numbered files that the tables in d have been made
+// by; "" when there are none.
+func Version(ctx context.Context, d *db.DB) (string, error) {
+	all, err := db.Select[string](ctx, d, `SELECT name FROM schema_migrations WHERE name LIKE 'identity/%' ORDER BY name DESC LIMIT 1`)
+	if err != nil || len(all) == 0 {
+		return "", err
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(all[0], "identity/"), ".sql"), nil
+}
+
 // update writes every column of row, a struct with db tags, where column id has
 // row's id; db.ErrNoRow when there is no such row.
 func update[T any](ctx context.Context, tx *db.Tx, table string, row T) error {

@@ -104,6 +104,17 @@ func UpdateLogin(ctx context.Context, tx *db.Tx, id string, l Login) error {
 		l.Hash, l.HashedAt, l.Failures, l.FailedAt, l.ActiveAt, id))
 }
 
+// ActivateUsers notes an instant as that of the last log-in of all who have none,
+// and returns how many these were.
+func ActivateUsers(ctx context.Context, tx *db.Tx, at db.Time) (int64, error) {
+	return tx.Exec(ctx, `UPDATE users SET active_at = ? WHERE active_at IS NULL`, at)
+}
+
+// NeverActive counts the users of whom no log-in is known.
+func NeverActive(ctx context.Context, q db.Querier) (int, error) {
+	return db.Get[int](ctx, q, `SELECT COUNT(*) FROM users WHERE active_at IS NULL`)
+}
+
 // FormerPasswords are the hashes of a user's last passwords before the present
 // one, the youngest first.
 func FormerPasswords(ctx context.Context, q db.Querier, id string, most int) ([]string, error) {
