@@ -35,6 +35,7 @@ type Network struct {
 	DNSDomain         string   `json:"dns_domain"`
 	IPv4AddressScope  *string  `json:"ipv4_address_scope"`
 	IPv6AddressScope  *string  `json:"ipv6_address_scope"`
+	QoSPolicy         *string  `json:"qos_policy_id"`
 	*NetworkPlacement          // nil: hidden from the caller
 }
 
@@ -60,6 +61,7 @@ type NetworkInput struct {
 	Type         Opt[string]   `json:"provider:network_type" on:"post,put" null:"ok"`
 	Physical     Opt[string]   `json:"provider:physical_network" on:"post,put" null:"ok" max:"64"`
 	Segmentation Opt[int]      `json:"provider:segmentation_id" on:"post,put" null:"ok"`
+	QoSPolicy    Opt[string]   `json:"qos_policy_id" on:"post,put" null:"ok"`
 }
 
 // Availability is how many addresses of a network there are and are used.

@@ -49,6 +49,8 @@ type Port struct {
 	VNICType       string          `json:"binding:vnic_type"`
 	DNSName        string          `json:"dns_name"`
 	DNSAssignment  []DNSAssignment `json:"dns_assignment"`
+	QoSPolicy      *string         `json:"qos_policy_id"`
+	NetworkQoS     *string         `json:"qos_network_policy_id"` // for ports without their own
 	*Binding                       // nil: hidden from the caller
 }
 
@@ -58,6 +60,8 @@ type Binding struct {
 	VIFType    string         `json:"binding:vif_type"`
 	VIFDetails map[string]any `json:"binding:vif_details"`
 	Profile    map[string]any `json:"binding:profile"`
+	// Request is what of its host the port takes by its QoS policy; nil: nothing.
+	Request *ResourceRequest `json:"resource_request"`
 }
 
 // PortBinding is one of a port's bindings, seen by itself.
@@ -136,4 +140,5 @@ type PortInput struct {
 	VNICType       Opt[string]            `json:"binding:vnic_type" on:"post,put" null:"ok"`
 	Profile        Opt[map[string]any]    `json:"binding:profile" on:"post,put" null:"ok"`
 	DNSName        Opt[string]            `json:"dns_name" on:"post,put" null:"ok" max:"255"`
+	QoSPolicy      Opt[string]            `json:"qos_policy_id" on:"post,put" null:"ok"`
 }

@@ -12,7 +12,7 @@ import (
 
 func (a *api) tagRoutes() []rest.Route {
 	var routes []rest.Route
-	for _, collection := range []string{"networks", "subnets", "subnetpools", "ports", "routers", "floatingips", "security-groups"} {
+	for _, collection := range []string{"networks", "subnets", "subnetpools", "ports", "routers", "floatingips", "security-groups", "policies"} {
 		t := tags{a.control, collection}
 		all := "/v2.0/" + collection + "/{id}/tags"
 		routes = append(routes,

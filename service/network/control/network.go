@@ -79,6 +79,12 @@ func (c *Control) createNetwork(ctx context.Context, tx *write, in network.Netwo
 	if n.MTU, err = c.networkMTU(in.MTU, c.options.PhysicalMTU); err != nil {
 		return n, err
 	}
+	if n.QoSPolicy, err = c.networkQoS(ctx, tx, project, in); err != nil {
+		return n, err
+	}
+	if err := c.mayPromise(ctx, tx, n.QoSPolicy, n); err != nil {
+		return n, err
+	}
 	if _, err := c.defaultGroup(ctx, tx, project); err != nil {
 		return n, err
 	}
@@ -86,6 +92,19 @@ func (c *Control) createNetwork(ctx context.Context, tx *write, in network.Netwo
 		return n, err
 	}
 	return n, c.setAccess(ctx, tx, network.Network{Standard: n.Standard}, n.Shared, n.External)
+}
+
+// networkQoS is the policy of a new network: the one asked for, or its project's
+// default one.
+func (c *Control) networkQoS(ctx context.Context, tx *write, project string, in network.NetworkInput) (*string, error) {
+	if !in.QoSPolicy.Set {
+		id, err := c.store.DefaultQoSPolicy(ctx, tx, project)
+		if err != nil || id == "" {
+			return nil, err
+		}
+		return &id, c.store.Lock(ctx, tx.Tx, "qos_policies", id)
+	}
+	return c.useQoS(ctx, tx, in.QoSPolicy, nil)
 }
 
 func orNone[T any](list []T) []T {
@@ -157,6 +176,14 @@ func (c *Control) UpdateNetwork(ctx context.Context, id string, in network.Netwo
 		}
 		if err := checkDomain("dns_domain", n.DNSDomain); err != nil {
 			return err
+		}
+		if n.QoSPolicy, err = c.useQoS(ctx, tx, in.QoSPolicy, n.QoSPolicy); err != nil {
+			return err
+		}
+		if in.QoSPolicy.Set {
+			if err := c.mayPromise(ctx, tx, n.QoSPolicy, n); err != nil {
+				return err
+			}
 		}
 		if was.Shared && !n.Shared {
 			if err := c.mayUnshare(ctx, tx, n, ""); err != nil {

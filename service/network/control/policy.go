@@ -8,6 +8,7 @@ import "kilonova/internal/auth"
 const (
 	adminOnly       = "rule:admin_only"
 	adminOrService  = "rule:admin_only or rule:service_api"
+	manager         = "rule:admin_only or rule:project_manager"
 	member          = "rule:admin_only or rule:project_member"
 	reader          = "rule:admin_only or rule:project_reader"
 	memberOrService = "rule:admin_only or rule:service_api or rule:project_member"
@@ -28,6 +29,7 @@ var rules = map[string]string{
 	"service_api":       "role:service",
 	"context_is_advsvc": "role:advsvc",
 	"regular_user":      "",
+	"project_manager":   "role:manager and project_id:%(project_id)s",
 	"project_member":    "role:member and project_id:%(project_id)s",
 	"project_reader":    "(role:reader or role:member) and project_id:%(project_id)s",
 	"network_owner":     "role:member and project_id:%(network:project_id)s",
@@ -134,6 +136,20 @@ var rules = map[string]string{
 	"create_security_group_rule": member,
 	"get_security_group_rule":    reader,
 	"delete_security_group_rule": member,
+
+	"get_policy":                             reader,
+	"create_policy":                          manager,
+	"create_policy:shared":                   adminOnly,
+	"update_policy":                          manager,
+	"update_policy:shared":                   adminOnly,
+	"delete_policy":                          manager,
+	"get_rule_type":                          "rule:admin_only or role:reader",
+	"create_policy_minimum_bandwidth_rule":   manager,
+	"update_policy_minimum_bandwidth_rule":   manager,
+	"delete_policy_minimum_bandwidth_rule":   manager,
+	"create_policy_minimum_packet_rate_rule": manager,
+	"update_policy_minimum_packet_rate_rule": manager,
+	"delete_policy_minimum_packet_rate_rule": manager,
 
 	"get_agent":             adminOnly,
 	"update_agent":          adminOnly,

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 
 	"kilonova/internal/auth"
@@ -86,6 +87,13 @@ func (c *Control) createPort(ctx context.Context, tx *write, in network.PortInpu
 	if err := c.bind(ctx, tx, &p, n, in); err != nil {
 		return none, err
 	}
+	if p.QoSPolicy, err = c.useQoS(ctx, tx, in.QoSPolicy, nil); err != nil {
+		return none, err
+	}
+	if err := c.mayPromise(ctx, tx, cmp.Or(p.QoSPolicy, n.QoSPolicy), n, p); err != nil {
+		return none, err
+	}
+	p.NetworkQoS = n.QoSPolicy
 	return c.insertPort(ctx, tx, p, in.MAC.Or(""), in.FixedIPs)
 }
 
@@ -111,6 +119,11 @@ func (c *Control) insertPort(ctx context.Context, tx *write, p network.Port, mac
 	p.FixedIPs, p.VIFDetails = orNone(p.FixedIPs), store.VIFDetails(p.VIFType)
 	if err := c.store.InsertPort(ctx, tx.Tx, p); err != nil {
 		return p, err
+	}
+	if cmp.Or(p.QoSPolicy, p.NetworkQoS) != nil { // what it takes of its host
+		if p, err = c.store.Port(ctx, tx, store.Everything, p.ID); err != nil {
+			return p, err
+		}
 	}
 	return p, tx.port(tx, ctx, c, p)
 }
@@ -230,6 +243,9 @@ func (c *Control) changePort(ctx context.Context, tx *write, p *network.Port, n 
 	if err := c.bind(ctx, tx, p, n, in); err != nil {
 		return err
 	}
+	if err := c.changeQoS(ctx, tx, p, n, in); err != nil {
+		return err
+	}
 	moved := in.FixedIPs.Set && !in.FixedIPs.Null
 	if moved {
 		if err := c.readdress(ctx, tx, p, in.FixedIPs); err != nil {
@@ -245,6 +261,14 @@ func (c *Control) changePort(ctx context.Context, tx *write, p *network.Port, n 
 		}
 	}
 	return tx.port(tx, ctx, c, *p)
+}
+
+func (c *Control) changeQoS(ctx context.Context, tx *write, p *network.Port, n network.Network, in network.PortInput) error {
+	var err error
+	if p.QoSPolicy, err = c.useQoS(ctx, tx, in.QoSPolicy, p.QoSPolicy); err != nil || !in.QoSPolicy.Set && !in.VNICType.Set {
+		return err
+	}
+	return c.mayPromise(ctx, tx, cmp.Or(p.QoSPolicy, n.QoSPolicy), n, *p)
 }
 
 func (c *Control) changeMAC(ctx context.Context, tx *write, p *network.Port, in network.Opt[string]) error {

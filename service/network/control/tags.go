@@ -23,6 +23,7 @@ var Tagged = map[string]struct{ Table, Update string }{
 	"ports":           {"ports", "update_port"},
 	"routers":         {"routers", "update_router"},
 	"floatingips":     {"floating_ips", "update_floatingip"},
+	"policies":        {"qos_policies", "update_policy"},
 	"security-groups": {"security_groups", "update_security_group"},
 }
 
@@ -48,6 +49,9 @@ func (c *Control) standardOf(ctx context.Context, q db.Querier, collection, id s
 	case "floatingips":
 		f, err := c.store.FloatingIP(ctx, q, scope, id)
 		return f.Standard, err
+	case "policies":
+		p, err := c.store.QoSPolicy(ctx, q, scope, id)
+		return p.Standard, err
 	case "security-groups":
 		g, err := c.store.Group(ctx, q, scope, id)
 		return g.Standard, err

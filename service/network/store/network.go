@@ -23,6 +23,7 @@ type networkRow struct {
 	Physical     string            `db:"physical"`
 	Segmentation int               `db:"segmentation"`
 	Segment      *string           `db:"segment"`
+	QoSPolicy    string            `db:"qos_policy"`
 }
 
 type networkRead struct {
@@ -49,6 +50,7 @@ var networkList = &listing{
 		"shared":                    {kind: boolean, expr: granted(network.AccessShared)},
 		"router:external":           {kind: boolean, expr: granted(network.AccessExternal)},
 		"dns_domain":                {expr: "t.dns_domain"},
+		"qos_policy_id":             {expr: "t.qos_policy"},
 		"provider:network_type":     {expr: "t.type"},
 		"provider:physical_network": {expr: "t.physical"},
 		"provider:segmentation_id":  {kind: number, expr: "t.segmentation"},
@@ -132,7 +134,7 @@ func (s *Store) networks(ctx context.Context, q db.Querier, list []networkRead) 
 		out[i] = network.Network{Standard: r.standard.standard(tags), Name: r.Name, AdminUp: r.AdminUp, Status: r.Status,
 			MTU: r.MTU, Shared: r.Shared, External: r.External, PortSecurity: r.PortSecurity, DNSDomain: r.DNSDomain,
 			Subnets: orEmpty(subnets[r.ID]), Zones: orEmpty(zones[r.ID]), ZoneHints: orEmpty(r.ZoneHints.V),
-			NetworkPlacement: &network.NetworkPlacement{Type: r.Type, Physical: pointer(r.Physical)}}
+			QoSPolicy: pointer(r.QoSPolicy), NetworkPlacement: &network.NetworkPlacement{Type: r.Type, Physical: pointer(r.Physical)}}
 		if r.Segmentation != 0 {
 			out[i].Segmentation = &r.Segmentation
 		}
@@ -145,7 +147,7 @@ func (s *Store) networks(ctx context.Context, q db.Querier, list []networkRead) 
 func (s *Store) InsertNetwork(ctx context.Context, tx *db.Tx, n network.Network) error {
 	row := networkRow{standard: standardRow(n.Standard), Name: n.Name, AdminUp: n.AdminUp, Status: n.Status, MTU: n.MTU,
 		PortSecurity: n.PortSecurity, ZoneHints: db.AsJSON(n.ZoneHints), DNSDomain: n.DNSDomain,
-		Type: n.Type, Physical: text(n.Physical)}
+		Type: n.Type, Physical: text(n.Physical), QoSPolicy: text(n.QoSPolicy)}
 	if n.Segmentation != nil {
 		row.Segmentation = *n.Segmentation
 	}
@@ -160,9 +162,9 @@ func (s *Store) InsertNetwork(ctx context.Context, tx *db.Tx, n network.Network)
 
 // UpdateNetwork writes what can change of a network.
 func (s *Store) UpdateNetwork(ctx context.Context, tx *db.Tx, n network.Network, now time.Time) error {
-	return stale(tx.Exec(ctx, `UPDATE networks SET name = ?, description = ?, admin_up = ?, mtu = ?, port_security = ?, dns_domain = ?,
+	return stale(tx.Exec(ctx, `UPDATE networks SET name = ?, description = ?, admin_up = ?, mtu = ?, port_security = ?, dns_domain = ?, qos_policy = ?,
 		revision = revision + 1, updated_at = ? WHERE id = ? AND revision = ?`,
-		n.Name, n.Description, n.AdminUp, n.MTU, n.PortSecurity, n.DNSDomain, db.At(now), n.ID, n.Revision))
+		n.Name, n.Description, n.AdminUp, n.MTU, n.PortSecurity, n.DNSDomain, text(n.QoSPolicy), db.At(now), n.ID, n.Revision))
 }
 
 // DeleteNetwork removes a network without ports, with its subnets.

@@ -27,19 +27,31 @@ type portRow struct {
 	Host         string                        `db:"host"`
 	VIFType      string                        `db:"vif_type"`
 	Profile      db.JSON[map[string]any]       `db:"profile"`
+	QoSPolicy    string                        `db:"qos_policy"`
 }
 
+// portRead is a port with what it has of its network.
+type portRead struct {
+	portRow
+	NetworkQoS string `db:"network_qos"`
+	Physical   string `db:"physical"`
+}
+
+// portColumns are what portRead reads.
+const portColumns = "t.*, (SELECT n.qos_policy FROM networks AS n WHERE n.id = t.network_id) AS network_qos, " +
+	"(SELECT n.physical FROM networks AS n WHERE n.id = t.network_id) AS physical"
+
 var portList = &listing{
-	resource: "port", missing: "PortNotFound", table: "ports", columns: "t.*",
+	resource: "port", missing: "PortNotFound", table: "ports", columns: portColumns,
 	visible: "t.project_id = ? OR t.network_id IN (SELECT n.id FROM networks AS n WHERE n.project_id = ?)",
 	attrs: standardAttrs(map[string]attr{
 		"name": {expr: "t.name"}, "network_id": {expr: "t.network_id"}, "mac_address": {expr: "t.mac"},
 		"admin_state_up": {kind: boolean, expr: "t.admin_up"}, "status": {expr: "t.status"}, "device_id": {expr: "t.device_id"},
 		"device_owner": {expr: "t.device_owner"}, "port_security_enabled": {kind: boolean, expr: "t.port_security"},
 		"dns_name": {expr: "t.dns_name"}, "binding:vnic_type": {expr: "t.vnic_type"}, "binding:host_id": {expr: "t.host"},
-		"binding:vif_type": {expr: "t.vif_type"},
-		"fixed_ips":        {where: fixedIPFilter},
-		"security_groups":  {where: inSubquery("t.id", "SELECT x.port_id FROM port_groups AS x WHERE x.group_id IN ")},
+		"binding:vif_type": {expr: "t.vif_type"}, "qos_policy_id": {expr: "t.qos_policy"},
+		"fixed_ips":       {where: fixedIPFilter},
+		"security_groups": {where: inSubquery("t.id", "SELECT x.port_id FROM port_groups AS x WHERE x.group_id IN ")},
 	}),
 }
 
@@ -83,7 +95,7 @@ func fixedIPFilter(values []string) (string, []any, error) {
 
 // Ports lists ports.
 func (s *Store) Ports(ctx context.Context, q db.Querier, scope Scope, query network.Query) ([]network.Port, error) {
-	list, err := rows[portRow](ctx, q, portList, scope, query)
+	list, err := rows[portRead](ctx, q, portList, scope, query)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +104,7 @@ func (s *Store) Ports(ctx context.Context, q db.Querier, scope Scope, query netw
 
 // Port reads a port.
 func (s *Store) Port(ctx context.Context, q db.Querier, scope Scope, id string) (network.Port, error) {
-	list, err := one[portRow](ctx, q, portList, scope, id)
+	list, err := one[portRead](ctx, q, portList, scope, id)
 	if err != nil {
 		return network.Port{}, err
 	}
@@ -105,7 +117,7 @@ func (s *Store) Port(ctx context.Context, q db.Querier, scope Scope, id string) 
 
 // PortsWhere lists the ports that a condition on the table ports (as t) names.
 func (s *Store) PortsWhere(ctx context.Context, q db.Querier, cond string, args ...any) ([]network.Port, error) {
-	list, err := db.Select[portRow](ctx, q, `SELECT t.* FROM ports AS t WHERE `+cond+` ORDER BY t.created_at, t.id`, args...)
+	list, err := db.Select[portRead](ctx, q, `SELECT `+portColumns+` FROM ports AS t WHERE `+cond+` ORDER BY t.created_at, t.id`, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +135,8 @@ func (s *Store) PortsByID(ctx context.Context, q db.Querier, portIDs []string) (
 	return all, err
 }
 
-func ports(ctx context.Context, q db.Querier, list []portRow) ([]network.Port, error) {
-	all := ids(list, func(r *portRow) string { return r.ID })
+func ports(ctx context.Context, q db.Querier, list []portRead) ([]network.Port, error) {
+	all := ids(list, func(r *portRead) string { return r.ID })
 	tags, err := tagsOf(ctx, q, all)
 	if err != nil {
 		return nil, err
@@ -150,14 +162,18 @@ func ports(ctx context.Context, q db.Querier, list []portRow) ([]network.Port, e
 	if err != nil {
 		return nil, err
 	}
+	requests, err := requestsOf(ctx, q, list)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]network.Port, len(list))
 	for i := range list {
 		r := &list[i]
 		out[i] = network.Port{Standard: r.standard.standard(tags), Name: r.Name, NetworkID: r.NetworkID, MAC: r.MAC, AdminUp: r.AdminUp,
 			Status: r.Status, DeviceID: r.DeviceID, DeviceOwner: r.DeviceOwner, FixedIPs: orEmpty(addresses[r.ID]), Pairs: orEmpty(r.Pairs.V),
 			DHCPOptions: orEmpty(r.DHCPOptions.V), SecurityGroups: orEmpty(groups[r.ID]), PortSecurity: r.PortSecurity, DNSName: r.DNSName,
-			DNSAssignment: []network.DNSAssignment{}, VNICType: r.VNICType,
-			Binding: &network.Binding{Host: r.Host, VIFType: r.VIFType, VIFDetails: VIFDetails(r.VIFType), Profile: r.Profile.V}}
+			DNSAssignment: []network.DNSAssignment{}, VNICType: r.VNICType, QoSPolicy: pointer(r.QoSPolicy), NetworkQoS: pointer(r.NetworkQoS),
+			Binding: &network.Binding{Host: r.Host, VIFType: r.VIFType, VIFDetails: VIFDetails(r.VIFType), Profile: r.Profile.V, Request: requests[r.ID]}}
 		if out[i].Profile == nil {
 			out[i].Profile = map[string]any{}
 		}
@@ -176,7 +192,7 @@ func VIFDetails(vifType string) map[string]any {
 func rowOfPort(p network.Port) portRow {
 	return portRow{standard: standardRow(p.Standard), Name: p.Name, NetworkID: p.NetworkID, MAC: p.MAC, AdminUp: p.AdminUp, Status: p.Status,
 		DeviceID: p.DeviceID, DeviceOwner: p.DeviceOwner, Pairs: db.AsJSON(p.Pairs), DHCPOptions: db.AsJSON(p.DHCPOptions),
-		PortSecurity: p.PortSecurity, DNSName: p.DNSName, VNICType: p.VNICType, Host: p.Host, VIFType: p.VIFType, Profile: db.AsJSON(p.Profile)}
+		PortSecurity: p.PortSecurity, DNSName: p.DNSName, VNICType: p.VNICType, Host: p.Host, VIFType: p.VIFType, Profile: db.AsJSON(p.Profile), QoSPolicy: text(p.QoSPolicy)}
 }
 
 // InsertPort writes a new port with its addresses and groups. A MAC address that
@@ -195,10 +211,10 @@ func (s *Store) InsertPort(ctx context.Context, tx *db.Tx, p network.Port) error
 // told.
 func (s *Store) UpdatePort(ctx context.Context, tx *db.Tx, p network.Port, addresses, groups bool, now time.Time) error {
 	err := stale(tx.Exec(ctx, `UPDATE ports SET name = ?, description = ?, mac = ?, admin_up = ?, status = ?, device_id = ?, device_owner = ?,
-		pairs = ?, dhcp_options = ?, port_security = ?, dns_name = ?, vnic_type = ?, host = ?, vif_type = ?, profile = ?,
+		pairs = ?, dhcp_options = ?, port_security = ?, dns_name = ?, vnic_type = ?, host = ?, vif_type = ?, profile = ?, qos_policy = ?,
 		revision = revision + 1, updated_at = ? WHERE id = ? AND revision = ?`,
 		p.Name, p.Description, p.MAC, p.AdminUp, p.Status, p.DeviceID, p.DeviceOwner, db.AsJSON(p.Pairs), db.AsJSON(p.DHCPOptions),
-		p.PortSecurity, p.DNSName, p.VNICType, p.Host, p.VIFType, db.AsJSON(p.Profile), db.At(now), p.ID, p.Revision))
+		p.PortSecurity, p.DNSName, p.VNICType, p.Host, p.VIFType, db.AsJSON(p.Profile), text(p.QoSPolicy), db.At(now), p.ID, p.Revision))
 	if err == nil && addresses {
 		err = s.SetAddresses(ctx, tx, p.ID, p.NetworkID, p.FixedIPs)
 	}
