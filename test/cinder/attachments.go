@@ -31,7 +31,9 @@ func (s *Service) createAttachment(r *http.Request, body object) (int, any) {
 	return 200, object{"attachment": a}
 }
 
-// connect lets a host in: the volume is a file below /volumes of every host.
+// connect lets a host in: the volume is a file below /volumes/HOST there. For
+// another host another attachment is needed: with upstream what was made for the
+// first one would stay for ever.
 func (s *Service) connect(r *http.Request, body object) (int, any) {
 	a := s.find(r, "attachment", r.PathValue("id"))
 	if a == nil {
@@ -41,9 +43,13 @@ func (s *Service) connect(r *http.Request, body object) (int, any) {
 	if connector["host"] == nil {
 		return 400, refusal(400, "Invalid input received: the connector has no host.")
 	}
-	volume := a["volume_id"].(string)
+	volume, host := a["volume_id"].(string), text(connector["host"])
+	if now := s.hosts[r.PathValue("id")]; now != "" && now != host {
+		return 400, refusal(400, "Invalid input received: attachment "+r.PathValue("id")+" lets host "+now+" in already, not "+host+".")
+	}
+	s.hosts[r.PathValue("id")] = host
 	a["status"], a["attach_mode"] = "attaching", "rw"
-	a["connection_info"] = object{"driver_volume_type": "file", "device_path": "/volumes/" + volume, "format": "raw", "attachment_id": a["id"], "access_mode": "rw", "volume_id": volume}
+	a["connection_info"] = object{"driver_volume_type": "file", "device_path": "/volumes/" + host + "/" + volume, "format": "raw", "attachment_id": a["id"], "access_mode": "rw", "volume_id": volume}
 	if v := s.volumes[volume]; v["status"] == "reserved" {
 		v["status"] = "attaching"
 	}
@@ -98,7 +104,7 @@ func (s *Service) settle(volumeID string) {
 		}
 		if a["status"] == "attached" {
 			status = "in-use"
-			uses = append(uses, object{"id": volumeID, "volume_id": volumeID, "attachment_id": a["id"], "server_id": a["instance"], "device": "/dev/vdb", "host_name": nil,
+			uses = append(uses, object{"id": volumeID, "volume_id": volumeID, "attachment_id": a["id"], "server_id": a["instance"], "device": "/dev/vdb", "host_name": s.hosts[id],
 				"attached_at": a["attached_at"]})
 		}
 	}

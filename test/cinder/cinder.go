@@ -31,14 +31,16 @@ type Service struct {
 	attachments map[string]object
 	types       map[string]object
 	owners      map[string]string // project by id
+	hosts       map[string]string // that are let in, by attachment
 	order       []string          // ids, oldest first
+	faults      []*armedFault
 	mux         *http.ServeMux
 }
 
 // New returns an empty service; URL/v3 is where its API begins.
 func New() *Service {
 	s := &Service{volumes: map[string]object{}, snapshots: map[string]object{}, attachments: map[string]object{}, types: map[string]object{},
-		owners: map[string]string{}, mux: http.NewServeMux()}
+		owners: map[string]string{}, hosts: map[string]string{}, mux: http.NewServeMux()}
 	s.addType("memory", nil)
 	s.addType("multiattach", object{"multiattach": "<is> True"})
 	for pattern, h := range map[string]handle{
@@ -52,7 +54,7 @@ func New() *Service {
 		"GET /types": s.listTypes, "POST /types": s.createType, "GET /types/{id}": s.showType, "DELETE /types/{id}": s.deleteType,
 		"GET /limits": s.limits, "GET /os-quota-sets/{id}": s.quota,
 	} {
-		s.mux.HandleFunc(pattern, s.handler(h))
+		s.mux.HandleFunc(pattern, s.handler(s.faulty(pattern, h)))
 	}
 	return s
 }
@@ -107,7 +109,7 @@ func write(w http.ResponseWriter, status int, body any) {
 }
 
 func refusal(status int, message string) object {
-	name := map[int]string{400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 409: "conflictingRequest"}[status]
+	name := map[int]string{400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 409: "conflictingRequest", 500: "computeFault", 503: "serviceUnavailable"}[status]
 	return object{name: object{"code": status, "message": message}}
 }
 

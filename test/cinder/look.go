@@ -1,6 +1,7 @@
 package cinder
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/google/uuid"
@@ -31,6 +32,21 @@ func (s *Service) Add(sizeGB int, bootable bool) string {
 	}
 	_, made := s.createVolume(nil, object{"volume": spec})
 	return made.(object)["volume"].(object)["id"].(string)
+}
+
+// Held lists where the attachments of a volume are: "HOST STATUS", sorted; a host
+// that nobody has named yet is "-".
+func (s *Service) Held(volumeID string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	held := []string{}
+	for id, a := range s.attachments {
+		if a["volume_id"] == volumeID {
+			held = append(held, cmp.Or(s.hosts[id], "-")+" "+text(a["status"]))
+		}
+	}
+	slices.Sort(held)
+	return held
 }
 
 // Left lists what is there: "volume ID", "attachment ID".

@@ -158,6 +158,7 @@ type hostState struct {
 		State int
 		Boots []struct{ End string }
 		Lost  int
+		Spec  struct{ Volumes []struct{ ID, Path string } }
 	}
 	Taps   map[string]any
 	Parked map[string]any

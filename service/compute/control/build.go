@@ -250,7 +250,7 @@ func orderPorts(ports []compute.Interface, wanted []compute.NetworkRequest, owne
 }
 
 // clearAttempt takes back what a try on a host has left: the guest, the ports,
-// the claim.
+// that the host is let in to volumes, the claim.
 func (c *Control) clearAttempt(ctx context.Context, s *compute.Server, host string) error {
 	if host != "" {
 		if err := c.destroyGuest(ctx, s, host, "clear/"+newID()); err != nil {
@@ -258,6 +258,11 @@ func (c *Control) clearAttempt(ctx context.Context, s *compute.Server, host stri
 		}
 	}
 	if err := c.dropPorts(ctx, s); err != nil {
+		return err
+	}
+	if err := c.moveVolumes(ctx, s, ""); refused(err) {
+		c.Log.Error("volumes of a server that was not built are as they were", "server", s.ID, "host", host, "error", err)
+	} else if err != nil {
 		return err
 	}
 	if err := c.Placement.Release(ctx, s.ID); err != nil {

@@ -109,6 +109,11 @@ func (c *Control) evacuate(ctx context.Context, run *task.Run, s *compute.Server
 		if err := c.bindPorts(ctx, s, m.SourceHost); err != nil {
 			return err
 		}
+		if err := c.volumesBack(ctx, s, m.SourceHost); errors.Is(err, errStranded) { // a hard reboot asks again
+			c.Log.Error("volumes are not back where they were", "server", s.ID, "host", m.SourceHost, "error", err)
+		} else if err != nil {
+			return err
+		}
 	}
 	if err := c.Placement.Transfer(ctx, m.ID, s.ID, consumerServer, false); err != nil {
 		return err
@@ -133,13 +138,20 @@ func (c *Control) evacuateOnce(ctx context.Context, run *task.Run, s *compute.Se
 	if err := c.bindPorts(ctx, s, m.DestHost); err != nil {
 		return progress, err
 	}
+	if err := c.moveVolumes(ctx, s, m.DestHost); err != nil {
+		return progress, err
+	}
 	there := *s
 	there.Host, there.Node = m.DestHost, m.DestNode
 	if there.Hold, err = c.heldBy(ctx, &there, there.Host); err != nil {
 		return progress, err
 	}
 	request := compute.RebuildRequest{Server: there, On: !state.Off && m.WasState != compute.Stopped}
-	return work(ctx, c, compute.RebuildGuest, m.DestHost, m.ID+"/evacuate", request, run.Created.Add(c.Options.BuildTimeout.D()), func() error { return c.notDeleting(ctx, s) })
+	progress, err = work(ctx, c, compute.RebuildGuest, m.DestHost, m.ID+"/evacuate", request, run.Created.Add(c.Options.BuildTimeout.D()), func() error { return c.notDeleting(ctx, s) })
+	if err != nil {
+		return progress, err
+	}
+	return progress, c.completeVolumes(ctx, s)
 }
 
 // overtake ends other moves of a server that its host's failure has cut off: what

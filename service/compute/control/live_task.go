@@ -54,7 +54,7 @@ func (c *Control) carry(ctx context.Context, run *task.Run, s *compute.Server) e
 		}
 	}
 	if run.Step == stepArrived {
-		return c.arrived(ctx, run, s, m)
+		return c.arrived(ctx, run, s, m, state)
 	}
 	return c.uncarry(ctx, run, s, m, state)
 }
@@ -77,8 +77,12 @@ func (c *Control) carryOnce(ctx context.Context, run *task.Run, s *compute.Serve
 		if err := c.announceMove(ctx, s, m.DestHost); err != nil {
 			return err
 		}
-		there := *s
+		there, err := *s, error(nil)
 		there.Host, there.Node = m.DestHost, m.DestNode
+		if state.Devices, err = c.expectVolumes(ctx, s, m.DestHost); err != nil {
+			return err
+		}
+		there.Devices = state.Devices
 		ask, cancel := context.WithTimeout(ctx, 2*time.Minute)
 		reply, err := compute.ExpectGuest.Do(ask, c.Bus, m.DestHost, compute.ExpectRequest{Server: there})
 		cancel()
@@ -145,10 +149,13 @@ func (c *Control) steering(ctx context.Context, s *compute.Server, m *compute.Mi
 	})
 }
 
-// arrived has the ports follow a guest that is at its new place, and ends what is
+// arrived has the ports and volumes follow a guest that is at its new place, and ends what is
 // left at the old one. There is no way back from here.
-func (c *Control) arrived(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration) error {
+func (c *Control) arrived(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration, state moveState) error {
 	if err := c.switchPorts(ctx, s, m.SourceHost, m.DestHost); err != nil {
+		return err
+	}
+	if err := c.takeVolumes(ctx, s, state.Devices); err != nil {
 		return err
 	}
 	there := *s
@@ -183,7 +190,7 @@ func (c *Control) uncarry(ctx context.Context, run *task.Run, s *compute.Server,
 		if err := c.destroyGuest(ctx, &there, m.DestHost, m.ID+"/clear"); err != nil {
 			return fmt.Errorf("clear %s: %w", m.DestHost, err)
 		}
-		if err := c.unannounceMove(ctx, s, m.DestHost); err != nil {
+		if err := errors.Join(c.unannounceMove(ctx, s, m.DestHost), c.releaseOthers(ctx, s)); err != nil {
 			return err
 		}
 	}

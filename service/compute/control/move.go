@@ -24,8 +24,10 @@ type moveState struct {
 	Failure *moveFailure `json:"failure,omitempty"`
 	// Off: the guest stays switched off at its new place, whatever it was.
 	Off bool `json:"off,omitempty"`
-	// Ticket is what the new host of a guest that runs has given for the old one.
-	Ticket []byte `json:"ticket,omitempty"`
+	// Ticket is what the new host of a guest that runs has given for the old one,
+	// Devices its volumes as they are there.
+	Ticket  []byte                `json:"ticket,omitempty"`
+	Devices []compute.BlockDevice `json:"devices,omitempty"`
 }
 
 type moveFailure struct {
@@ -46,7 +48,7 @@ const (
 
 // move carries a server, switched off, to another host, another flavor or both:
 // its claim goes to the migration, a host is chosen and claimed on, the guest is
-// parked, its ports are bound to the new host and it is made there from what is
+// parked, its ports and volumes are bound to the new host and it is made there from what is
 // parked. It may be taken up again after any of these; what fails is taken back.
 func (c *Control) move(ctx context.Context, run *task.Run, s *compute.Server) error {
 	var state moveState
@@ -110,13 +112,20 @@ func (c *Control) moveOnce(ctx context.Context, run *task.Run, s *compute.Server
 	if err := c.bindPorts(ctx, s, m.DestHost); err != nil {
 		return progress, err
 	}
+	if err := c.moveVolumes(ctx, s, m.DestHost); err != nil {
+		return progress, err
+	}
 	there := *s
 	there.Host, there.Node, there.Flavor = m.DestHost, m.DestNode, m.NewFlavor
 	if there.Hold, err = c.heldBy(ctx, &there, there.Host); err != nil {
 		return progress, err
 	}
 	request := compute.ArriveRequest{Server: there, From: m.SourceHost, On: m.WasState != compute.Stopped}
-	return work(ctx, c, compute.ArriveGuest, m.DestHost, m.ID+"/arrive", request, deadline, check)
+	progress, err = work(ctx, c, compute.ArriveGuest, m.DestHost, m.ID+"/arrive", request, deadline, check)
+	if err != nil {
+		return progress, err
+	}
+	return progress, c.completeVolumes(ctx, s)
 }
 
 // moveStep writes that a move has come further, with its event and what also
@@ -193,7 +202,7 @@ func (c *Control) unmove(ctx context.Context, run *task.Run, s *compute.Server, 
 	if errors.Is(err, errAbandoned) {
 		return nil
 	}
-	if errors.Is(err, errHostDown) && ctx.Err() == nil { // nobody can take it back; a hard reboot will, when the host is up again
+	if lost(err) && ctx.Err() == nil { // nobody can take it back; a hard reboot will, when the host is up again
 		if err := c.Placement.Transfer(ctx, m.ID, s.ID, consumerServer, false); err != nil {
 			return err
 		}
@@ -216,6 +225,9 @@ func (c *Control) unmove(ctx context.Context, run *task.Run, s *compute.Server, 
 	return c.endTask(ctx, run, s, m, patch, compute.MigrationError, "conductor_migrate_server", m.SourceHost, errors.New(details))
 }
 
+// lost reports whether a guest cannot be taken back for now.
+func lost(err error) bool { return errors.Is(err, errHostDown) || errors.Is(err, errStranded) }
+
 // restore brings a server back to its old place, whose claim the migration
 // holds. power is nil if its guest never left.
 func (c *Control) restore(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration, state *moveState) (power *compute.Power, err error) {
@@ -236,6 +248,9 @@ func (c *Control) restore(ctx context.Context, run *task.Run, s *compute.Server,
 		if err := c.bindPorts(ctx, s, m.SourceHost); err != nil {
 			return nil, err
 		}
+		if err := c.volumesBack(ctx, s, m.SourceHost); err != nil {
+			return nil, err
+		}
 		back := *s
 		back.Host, back.Node, back.Flavor = m.SourceHost, m.SourceNode, m.OldFlavor
 		hold, err := c.heldBy(ctx, &back, back.Host)
@@ -247,6 +262,9 @@ func (c *Control) restore(ctx context.Context, run *task.Run, s *compute.Server,
 		progress, err := work(ctx, c, compute.UnparkGuest, m.SourceHost, m.ID+"/unpark", request, c.Now().Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
 		if err != nil {
 			return nil, fmt.Errorf("take the guest back on %s: %w", m.SourceHost, err)
+		}
+		if err := c.completeVolumes(ctx, s); err != nil {
+			return nil, err
 		}
 		power = &progress.Power
 	}

@@ -46,7 +46,7 @@ func (c *Control) revert(ctx context.Context, run *task.Run, s *compute.Server) 
 	switch {
 	case errors.Is(err, errAbandoned):
 		return nil
-	case errors.Is(err, errHostDown) && ctx.Err() == nil: // a hard reboot takes it back, when the host is up again
+	case lost(err) && ctx.Err() == nil: // a hard reboot takes it back, when the host is up again
 		if err := c.Placement.Transfer(ctx, m.ID, s.ID, consumerServer, false); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"kilonova/internal/db"
@@ -65,16 +66,32 @@ func (c *Control) reboot(ctx context.Context, run *task.Run, s *compute.Server) 
 	if expected := map[string]compute.Task{"soft": compute.Rebooting, "hard": compute.RebootingHard}[how]; s.Task != expected {
 		return nil // something stronger came in between
 	}
-	check := func() error { return c.notDeleting(ctx, s) }
 	deadline := run.Created.Add(actionTimeout)
 	var progress compute.Progress
 	var err error
 	if how == "soft" {
-		progress, err = work(ctx, c, compute.PowerCall, s.Host, workID(run), compute.PowerRequest{Server: *s, Action: "reboot", Grace: c.Options.ShutdownTimeout}, deadline, check)
+		request := compute.PowerRequest{Server: *s, Action: "reboot", Grace: c.Options.ShutdownTimeout}
+		progress, err = work(ctx, c, compute.PowerCall, s.Host, workID(run), request, deadline, func() error { return c.notDeleting(ctx, s) })
 	} else {
-		progress, err = work(ctx, c, compute.Build, s.Host, workID(run), compute.BuildRequest{Server: *s, KeepDisks: true}, deadline, check)
+		progress, err = c.rebootHard(ctx, run, s, deadline)
 	}
 	return c.settle(ctx, run, s, store.ServerPatch{State: ptr(compute.Active)}, progress, "compute_reboot_instance", err)
+}
+
+// rebootHard starts a guest from a new definition. Volumes that a failed move has
+// left elsewhere come back with it.
+func (c *Control) rebootHard(ctx context.Context, run *task.Run, s *compute.Server, deadline time.Time) (progress compute.Progress, err error) {
+	elsewhere := slices.ContainsFunc(attachedDevices(s), func(d compute.BlockDevice) bool { return d.Host != s.Host || len(d.Connection) == 0 })
+	if elsewhere {
+		if err := c.moveVolumes(ctx, s, s.Host); err != nil {
+			return progress, err
+		}
+	}
+	progress, err = work(ctx, c, compute.Build, s.Host, workID(run), compute.BuildRequest{Server: *s, KeepDisks: true}, deadline, func() error { return c.notDeleting(ctx, s) })
+	if err == nil && elsewhere {
+		err = c.completeVolumes(ctx, s)
+	}
+	return progress, err
 }
 
 func workID(run *task.Run) string { return run.Subject + "/" + run.ID() }

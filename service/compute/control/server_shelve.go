@@ -125,7 +125,7 @@ func (c *Control) offload(ctx context.Context, run *task.Run, s *compute.Server)
 
 // leaveHost unbinds a server's ports and volumes and gives back its place.
 func (c *Control) leaveHost(ctx context.Context, s *compute.Server) error {
-	if err := c.reserveVolumes(ctx, s); err != nil {
+	if err := c.moveVolumes(ctx, s, ""); err != nil {
 		return err
 	}
 	for _, p := range s.Networks {

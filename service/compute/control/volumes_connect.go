@@ -35,18 +35,16 @@ func (c *Control) connect(ctx context.Context, s *compute.Server, host string, o
 		if err != nil {
 			return err
 		}
+		// The host is noted before it is let in: whoever takes this back knows then
+		// that the attachment cannot be another host's.
+		d.Host, d.Connection = host, nil
+		if err := c.noteDevices(ctx, s.ID, *d); err != nil {
+			return err
+		}
 		if d.Connection, err = c.Volumes.Connect(ctx, d.AttachmentID, connector); err != nil {
 			return err
 		}
-		d.Host = host
-		connected := *d
-		if err := c.changeDevices(ctx, s.ID, func(all []compute.BlockDevice) ([]compute.BlockDevice, error) {
-			after := slices.Clone(all)
-			if j := slices.IndexFunc(after, func(x compute.BlockDevice) bool { return x.ID == connected.ID }); j >= 0 {
-				after[j].Host, after[j].Connection = connected.Host, connected.Connection
-			}
-			return after, nil
-		}); err != nil {
+		if err := c.noteDevices(ctx, s.ID, *d); err != nil {
 			return err
 		}
 	}
@@ -146,9 +144,9 @@ func (c *Control) ensureVolumes(ctx context.Context, s *compute.Server, host str
 	return c.connect(ctx, s, host, "")
 }
 
-// completeVolumes says of a new server's volumes that its guest has them.
+// completeVolumes says of a server's volumes that its guest has them.
 func (c *Control) completeVolumes(ctx context.Context, s *compute.Server) error {
-	for _, d := range s.Devices {
+	for _, d := range attachedDevices(s) {
 		if err := c.Volumes.Complete(ctx, d.AttachmentID); err != nil {
 			return err
 		}

@@ -91,6 +91,10 @@ func (d *Driver) Destroy(ctx context.Context, id string) error {
 			delete(d.state.Guests, id)
 			d.touched(id)
 		}
+		if _, ok := d.state.Expected[id]; ok {
+			delete(d.state.Expected, id)
+			d.dirty = true
+		}
 		return nil
 	})
 }

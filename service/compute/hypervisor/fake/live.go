@@ -38,6 +38,11 @@ func (d *Driver) Expect(ctx context.Context, g hypervisor.Guest) (ticket []byte,
 				return fault.Conflictf("The name %s belongs to guest %s already.", g.Name, id)
 			}
 		}
+		if d.state.Expected == nil {
+			d.state.Expected = map[string][]hypervisor.Volume{}
+		}
+		d.state.Expected[g.ID] = keep(g).Volumes
+		d.dirty = true
 		return nil
 	})
 	return []byte(d.cfg.Host), err
@@ -123,9 +128,19 @@ func (d *Driver) copying(ctx context.Context, run *carry, wait time.Duration) er
 	}
 }
 
-// Arrive implements hypervisor.LiveMigrator: the guest goes on as it was.
+// Arrive implements hypervisor.LiveMigrator: the guest goes on as it was, and
+// reaches its volumes as it was said to Expect.
 func (d *Driver) Arrive(ctx context.Context, id string, load []byte) error {
-	return d.do(ctx, Arrive, id, func() error { return d.receive(id, load, nil) })
+	return d.do(ctx, Arrive, id, func() error {
+		if err := d.receive(id, load, nil); err != nil {
+			return err
+		}
+		if volumes, ok := d.state.Expected[id]; ok {
+			d.state.Guests[id].Spec.Volumes = volumes
+			delete(d.state.Expected, id)
+		}
+		return nil
+	})
 }
 
 func (d *Driver) steer(id string, abort bool) error {

@@ -39,6 +39,8 @@ type state struct {
 	Guests map[string]*guest
 	Taps   taps
 	Parked map[string]*guest `json:",omitempty"` // put aside, to be carried elsewhere
+	// Expected are the volumes that guests will have here which come while they run.
+	Expected map[string][]hypervisor.Volume `json:",omitempty"`
 }
 
 // load reads the state file at the first use, so that New can neither fail nor
