@@ -68,19 +68,10 @@ func limitSet(v rest.Version, q map[string]control.QuotaUse, shown []quotaResour
 	set := map[string]any{}
 	for _, s := range shown {
 		if shownAt(s.versions, v) {
-			set[s.name] = limitOf(s.name, q[s.name].Limit)
+			set[s.name] = q[s.name].Limit
 		}
 	}
 	return set
-}
-
-// limitOf is -1 for what the network service limits today.
-func limitOf(name string, limit int) int {
-	switch name {
-	case "fixed_ips", "floating_ips", "security_groups", "security_group_rules":
-		return -1
-	}
-	return limit
 }
 
 func (a *api) defaultQuotas(ctx context.Context, r *rest.Request) (*rest.Response, error) {
@@ -101,7 +92,7 @@ func (a *api) detailQuotas(ctx context.Context, r *rest.Request) (*rest.Response
 	set := map[string]any{"id": r.Path("project")}
 	for _, s := range quotaShown {
 		if shownAt(s.versions, r.Version) {
-			set[s.name] = map[string]int{"limit": limitOf(s.name, q[s.name].Limit), "in_use": q[s.name].InUse, "reserved": 0}
+			set[s.name] = map[string]int{"limit": q[s.name].Limit, "in_use": q[s.name].InUse, "reserved": 0}
 		}
 	}
 	return rest.OK(map[string]any{"quota_set": set}), nil

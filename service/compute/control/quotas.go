@@ -12,11 +12,14 @@ import (
 	"kilonova/service/compute/store"
 )
 
-// defaults returns the quotas of a project for which nothing has been set.
+// defaults returns the quotas of a project for which nothing has been set. What the
+// network service limits today has no limit here, but a place to be remembered for
+// clients that still set it.
 func (q Quota) defaults() map[string]int {
 	return map[string]int{"instances": q.Instances, "cores": q.Cores, "ram": q.RAM, "metadata_items": q.MetadataItems,
 		"injected_files": q.InjectedFiles, "injected_file_content_bytes": q.InjectedFileBytes, "injected_file_path_bytes": q.InjectedPathBytes,
-		"key_pairs": q.KeyPairs, "server_groups": q.ServerGroups, "server_group_members": q.ServerGroupMembers}
+		"key_pairs": q.KeyPairs, "server_groups": q.ServerGroups, "server_group_members": q.ServerGroupMembers,
+		"fixed_ips": -1, "floating_ips": -1, "security_groups": -1, "security_group_rules": -1}
 }
 
 // QuotaUse is a limit with what is taken of it.
