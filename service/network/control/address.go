@@ -11,16 +11,13 @@ import (
 	"kilonova/service/network"
 )
 
-// parseCIDR reads a prefix whose host bits are zero.
+// parseCIDR reads a prefix. Host bits may be set; they are dropped, as Neutron does.
 func parseCIDR(attribute, s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	if err != nil || p.Addr().Is4In6() {
 		return p, invalid(attribute, "'%.64s' is not a valid IP subnet", s)
 	}
-	if p.Masked() != p {
-		return p, invalid(attribute, "'%s' is not a valid IP subnet: its host bits are not zero, '%s' is recommended", s, p.Masked())
-	}
-	return p, nil
+	return p.Masked(), nil
 }
 
 // lastOf is the highest address of a prefix.
