@@ -73,7 +73,7 @@ if [ -n "$all" ]; then
 fi
 tempest run --config-file etc/tempest.conf "${choice[@]}" --concurrency "${WORKERS:-4}" --subunit > result.subunit 2> stderr || true
 rc=0
-python3 "$here/ratchet.py" result.subunit "$here/passed.txt" "$regex" $update || rc=$?
+python3 "$here/../ratchet.py" result.subunit "$here/passed.txt" "$regex" $update || rc=$?
 differences || rc=1
 errors=$(unexpected)
 if [ -n "$errors" ]; then echo "==> the cloud logged errors"; echo "$errors" | cut -c1-400 | sort -u -k5 | head -n 20; rc=1; fi
