@@ -131,6 +131,8 @@ type ComputeDefaults struct {
 	InstancesPath string          `toml:"instances_path"` // "" below Data
 	// DriveFormat is that of config drives: "iso9660" or "vfat".
 	DriveFormat string `toml:"config_drive_format"`
+	// EphemeralFormat is the file system of ephemeral disks; "" by the driver.
+	EphemeralFormat string `toml:"default_ephemeral_format"`
 }
 
 // NeutronOptions are those of nova.conf's [neutron] that are about guests.

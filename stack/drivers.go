@@ -54,6 +54,7 @@ var hypervisors = map[string]func(ctx context.Context, c *Config, hostName strin
 		o := c.Libvirt
 		o.SharedSet, o.DedicatedSet, o.DeviceSpec = c.Compute.SharedSet, c.Compute.DedicatedSet, c.PCI.DeviceSpec
 		o.InstancesPath, o.ServerListen, o.HostIP, o.Host = c.Default.InstancesPath, c.VNC.ServerListen, c.MyIP, hostName
+		o.EphemeralFormat = c.Default.EphemeralFormat
 		return libvirt.New(ctx, o, log, now)
 	},
 }

@@ -92,6 +92,9 @@ type System struct {
 	// TrustedCertificates are ids of those that the image's signature may be made
 	// with, as they were asked for.
 	TrustedCertificates []string `json:"trusted_certificates,omitempty"`
+	// LocalDisks are the disks of the host's that were asked for, besides the root
+	// disk; Server.LocalDisks says which there are.
+	LocalDisks []LocalDisk `json:"local_disks,omitempty"`
 	// SoftDeletedAt is when its delete was asked for, in Unix seconds.
 	SoftDeletedAt int64 `json:"soft_deleted_at,omitempty"`
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kilonova/internal/peer"
+	"kilonova/service/compute/hypervisor"
 	"kilonova/stack"
 )
 
@@ -158,7 +159,10 @@ type hostState struct {
 		State int
 		Boots []struct{ End string }
 		Lost  int
-		Spec  struct{ Volumes []struct{ ID, Path string } }
+		Spec  struct {
+			Volumes []struct{ ID, Path string }
+			Disks   []hypervisor.LocalDisk
+		}
 	}
 	Taps   map[string]any
 	Parked map[string]any

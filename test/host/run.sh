@@ -113,6 +113,17 @@ check "its console says that it read the drive" within 90 sh -c "openstack --os-
 check "and ran the user data" within 60 sh -c "openstack --os-cloud kilonova console log show drive | grep -qi 'user-data rc=0\|user-data.*0'"
 os server delete --wait drive
 
+echo "--- an ephemeral disk and swap space"
+openstack --os-cloud kilonova-admin flavor create --ram 128 --disk 1 --ephemeral 1 --swap 64 --vcpus 1 m1.scratch >/dev/null
+check "a server with both boots" os server create --image tiny --flavor m1.scratch --network private --key-name demo --wait scratch
+scratch=$(os floating ip create public -f value -c floating_ip_address)
+os server add floating ip scratch "$scratch"; within 90 in_guest "$scratch" true
+check "it can be mounted and written" in_guest "$scratch" 'mkdir -p /tmp/e && mount /dev/vdb /tmp/e && echo kept > /tmp/e/x && umount /tmp/e'
+check "the swap space is used" in_guest "$scratch" 'swapon /dev/vdc && grep -q vdc /proc/swaps'
+check "hard reboot" os server reboot --hard --wait scratch; within 90 in_guest "$scratch" true
+check "what was written is there" in_guest "$scratch" 'mkdir -p /tmp/e && mount /dev/vdb /tmp/e && grep -qx kept /tmp/e/x'
+os server delete --wait scratch; os floating ip delete "$scratch"; openstack --os-cloud kilonova-admin flavor delete m1.scratch
+
 echo "--- nothing left over"
 check "the second server is deleted" os server delete --wait second
 os floating ip delete "$fip2"

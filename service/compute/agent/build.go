@@ -43,6 +43,9 @@ func (a *Agent) build(ctx context.Context, r compute.BuildRequest) (compute.Powe
 func (a *Agent) guest(ctx context.Context, s *compute.Server) (hypervisor.Guest, error) {
 	g := hypervisor.Guest{ID: s.ID, Name: s.GuestName(), Title: s.DisplayName, ProjectID: s.ProjectID, UserID: s.UserID, VCPUs: s.Flavor.VCPUs,
 		MemoryMB: s.Flavor.MemoryMB, Root: hypervisor.Disk{SizeGB: s.Claims().RootGB}, Properties: hardware(s), Hold: s.Hold, PowerOn: true}
+	for _, d := range s.LocalDisks() {
+		g.Disks = append(g.Disks, hypervisor.LocalDisk{Swap: d.Swap, SizeMB: d.SizeMB, Format: d.Format, Device: d.Device})
+	}
 	for _, n := range s.Networks {
 		g.NICs = append(g.NICs, nic(n))
 	}

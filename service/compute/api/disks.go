@@ -94,7 +94,7 @@ func (b *createServer) takeDisks(v rest.Version, n *control.NewServer) error {
 
 func (d blockDevice) disk(v rest.Version, image string) (control.NewDisk, error) {
 	disk := control.NewDisk{Source: d.SourceType, ID: d.UUID, BootIndex: -1, SizeGB: sizeOf(d.VolumeSize), Device: devicePath(d.DeviceName), Tag: d.Tag,
-		DeleteOnEnd: bool(d.DeleteOnEnd)}
+		DeleteOnEnd: bool(d.DeleteOnEnd), Format: d.GuestFormat}
 	if d.Tag != "" && !taggedDisks(v) {
 		return disk, fault.Invalidf("Invalid input for field/attribute block_device_mapping_v2. Additional properties are not allowed ('tag' was unexpected)")
 	}

@@ -2,6 +2,8 @@ package control
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"kilonova/internal/auth"
 	"kilonova/internal/fault"
@@ -20,6 +22,8 @@ type NewDisk struct {
 	Device, Tag string
 	VolumeType  string
 	DeleteOnEnd bool
+	// Format of a blank local disk: "swap", or the file system of an ephemeral one.
+	Format string
 }
 
 func badMapping(format string, args ...any) error {
@@ -39,7 +43,9 @@ func (c *Control) checkDisks(ctx context.Context, s *compute.Server, n NewServer
 			boot++
 		}
 		if d.Local {
-			if err := c.checkLocalDisk(s, d); err != nil {
+			if d.Source == "blank" && d.BootIndex != 0 {
+				s.System.LocalDisks = append(s.System.LocalDisks, d.local())
+			} else if err := checkImageDisk(s, d); err != nil {
 				return err
 			}
 			continue
@@ -58,6 +64,9 @@ func (c *Control) checkDisks(ctx context.Context, s *compute.Server, n NewServer
 			s.ImageMeta = meta
 		}
 	}
+	if err := c.checkLocalDisks(s); err != nil {
+		return err
+	}
 	if s.ImageID != "" && boot == 0 {
 		boot = 1 // the image on the flavor's disk
 	}
@@ -67,20 +76,62 @@ func (c *Control) checkDisks(ctx context.Context, s *compute.Server, n NewServer
 	return nil
 }
 
-func (c *Control) checkLocalDisk(s *compute.Server, d NewDisk) error {
+// checkImageDisk checks a local disk that is not blank: only the root disk is made
+// of something.
+func checkImageDisk(s *compute.Server, d NewDisk) error {
 	switch {
-	case d.Source == "image" && d.BootIndex == 0 && d.ID == s.ImageID:
-		return nil // what a server with an image has anyway
-	case d.Source == "image" && d.BootIndex == 0:
+	case d.Source == "blank":
 		return badMapping("Boot sequence for the instance and image/block device mapping combination is not valid.")
-	case d.Source == "image":
+	case d.Source != "image":
+		return badMapping("Mapping %s to local is not supported.", d.Source)
+	case d.BootIndex != 0:
 		return badMapping("Mapping image to local is not supported.")
-	case d.Source == "volume":
-		return badMapping("Mapping volume to local is not supported.")
-	case d.Source == "snapshot":
-		return badMapping("Mapping snapshot to local is not supported.")
+	case d.ID != s.ImageID:
+		return badMapping("Boot sequence for the instance and image/block device mapping combination is not valid.")
 	}
-	return badMapping("Disks of a host besides the root disk are not made here; ask for a blank volume instead.")
+	return nil // what a server with an image has anyway
+}
+
+// local is the disk of the host's that a blank local mapping asks for.
+func (d NewDisk) local() compute.LocalDisk {
+	disk := compute.LocalDisk{SizeMB: d.SizeGB << 10, Format: d.Format, Device: d.Device, Tag: d.Tag}
+	if d.Format == "swap" {
+		disk.Swap, disk.Format, disk.SizeMB = true, "", d.SizeGB // upstream counts swap in MB
+	}
+	return disk
+}
+
+// checkLocalDisks refuses further disks of the host's that the flavor does not have.
+func (c *Control) checkLocalDisks(s *compute.Server) error {
+	asked := s.System.LocalDisks
+	ephemeralMB, swaps, root := 0, 0, 0
+	for _, d := range asked {
+		switch {
+		case d.Swap:
+			if swaps++; d.SizeMB > s.Flavor.SwapMB {
+				return fault.Invalidf("Swap drive requested is larger than instance type allows.")
+			}
+		case d.Format != "" && !slices.Contains(compute.FileSystems, d.Format):
+			return badMapping("guest_format %.64q is none of %s.", d.Format, strings.Join(compute.FileSystems, ", "))
+		case d.SizeMB == 0:
+			ephemeralMB += s.Flavor.EphemeralGB << 10
+		default:
+			ephemeralMB += d.SizeMB
+		}
+	}
+	if s.ImageID != "" {
+		root = 1
+	}
+	most := c.Options.MaxLocalDevices
+	switch {
+	case swaps > 1:
+		return badMapping("More than one swap drive requested.")
+	case ephemeralMB > s.Flavor.EphemeralGB<<10:
+		return fault.Invalidf("Ephemeral disks requested are larger than the instance type allows. If no size is given in one block device mapping, flavor ephemeral size will be used.")
+	case most >= 0 && len(asked) > 0 && root+len(s.LocalDisks()) > most:
+		return fault.Invalidf("You specified more local devices than the limit allows: %d, and at most %d are possible.", root+len(s.LocalDisks()), most)
+	}
+	return nil
 }
 
 // checkVolumeDisk checks one that is or becomes a volume and returns what is known

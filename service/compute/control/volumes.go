@@ -114,11 +114,18 @@ func freeDevice(all []compute.BlockDevice, s *compute.Server, asked string) (str
 	for _, d := range all {
 		taken[d.Device] = true
 	}
+	for _, d := range s.System.LocalDisks {
+		taken[d.Device] = true
+	}
+	delete(taken, "")
 	if asked != "" {
 		if taken[asked] {
 			return "", fault.Conflictf("The supplied device path (%s) is in use.", asked)
 		}
 		return asked, nil
+	}
+	for _, d := range s.LocalDisks() { // those without a name of their own give way to one that was asked for
+		taken[d.Device] = true
 	}
 	for letter := 'b'; letter <= 'z'; letter++ {
 		if name := "/dev/vd" + string(letter); !taken[name] {

@@ -2,9 +2,11 @@ package hypervisor
 
 import (
 	"net"
+	"slices"
 	"strings"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute"
 )
 
 // The limits of what a driver takes. They are the contract's, not a
@@ -43,6 +45,17 @@ func (g Guest) Check() error {
 	}
 	if err := g.checkBoot(); err != nil {
 		return err
+	}
+	if len(g.Disks) > MaxDevices {
+		return fault.Invalidf("Guest %s asks for %d further disks; at most %d are possible.", g.ID, len(g.Disks), MaxDevices)
+	}
+	for _, d := range g.Disks {
+		switch {
+		case d.SizeMB < 1 || d.SizeMB > MaxDiskGB<<10:
+			return fault.Invalidf("Guest %s asks for a further disk of %d MB; 1 to %d are possible.", g.ID, d.SizeMB, MaxDiskGB<<10)
+		case d.Format != "" && (d.Swap || !slices.Contains(compute.FileSystems, d.Format)):
+			return fault.Invalidf("A disk of guest %s cannot be made with the file system %q.", g.ID, clip(d.Format))
+		}
 	}
 	for _, nic := range g.NICs {
 		if err := nic.Check(); err != nil {

@@ -126,6 +126,8 @@ type Guest struct {
 
 	Image Image
 	Root  Disk // made as a copy-on-write child of Image
+	// Disks are made empty besides it: ephemeral ones and swap space.
+	Disks []LocalDisk
 	// ConfigDrive is a finished ISO 9660 or FAT image, empty if there is none.
 	ConfigDrive []byte
 
@@ -142,6 +144,25 @@ type Guest struct {
 	PowerOn bool
 }
 
+// EphemeralMB is the size of the guest's ephemeral disks together.
+func (g Guest) EphemeralMB() (mb int) {
+	for _, d := range g.Disks {
+		if !d.Swap {
+			mb += d.SizeMB
+		}
+	}
+	return mb
+}
+
+// DiskGB is what the guest's disks take of the host at most, in GB.
+func (g Guest) DiskGB() int {
+	mb := g.Root.SizeGB << 10
+	for _, d := range g.Disks {
+		mb += d.SizeMB
+	}
+	return (mb + 1023) >> 10
+}
+
 // Image is a file in the agent's image cache: complete, verified, not to be
 // written, and kept for as long as a guest has it as backing file.
 type Image struct {
@@ -155,6 +176,17 @@ type Image struct {
 // Disk is a local disk that lives and dies with the guest.
 type Disk struct {
 	SizeGB int // 0: as large as the image
+}
+
+// LocalDisk is a further disk that lives and dies with the guest. It comes with an
+// empty file system or, as swap space, ready to be used. Its contents are kept
+// where Create finds it; a larger size then makes it longer, and what is in it is
+// the guest's to grow.
+type LocalDisk struct {
+	Swap   bool
+	SizeMB int
+	Format string // the file system, of compute.FileSystems; "" the driver's choice
+	Device string // the name that the API promised, e.g. /dev/vdb; a hint
 }
 
 // NIC is one network interface, backed by a port of the network service.

@@ -26,6 +26,16 @@ func Of(s *compute.Server, zone, domain string) (*Instance, error) {
 		}
 		inst.UserData = data
 	}
+	for _, d := range s.LocalDisks() {
+		if d.Swap {
+			inst.BlockDevices.Swap = d.Device
+		} else {
+			inst.BlockDevices.Ephemerals = append(inst.BlockDevices.Ephemerals, d.Device)
+		}
+		if d.Tag != "" {
+			inst.Devices = append(inst.Devices, Device{Type: "disk", Bus: "pci", Path: d.Device, Tags: []string{d.Tag}})
+		}
+	}
 	for _, d := range s.Devices {
 		if d.Device != "" && !d.Boot {
 			inst.BlockDevices.Volumes = append(inst.BlockDevices.Volumes, d.Device)

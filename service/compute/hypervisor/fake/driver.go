@@ -77,6 +77,7 @@ func keep(spec hypervisor.Guest) hypervisor.Guest {
 	spec.ConfigDrive = nil
 	spec.NICs = slices.Clone(spec.NICs)
 	spec.Volumes = slices.Clone(spec.Volumes)
+	spec.Disks = slices.Clone(spec.Disks)
 	spec.Properties = maps.Clone(spec.Properties)
 	for i := range spec.Volumes {
 		spec.Volumes[i].Secret = ""
@@ -216,7 +217,7 @@ func (d *Driver) Resources(ctx context.Context) (r hypervisor.Resources, err err
 			NUMA:      d.cfg.cells(), PCI: d.cfg.PCI, Metrics: d.cfg.Metrics,
 		}
 		for _, g := range d.state.Guests {
-			r.DiskUsedGB += g.Spec.Root.SizeGB
+			r.DiskUsedGB += g.Spec.DiskGB()
 			if g.State == hypervisor.Running {
 				r.Running++
 				r.MemoryUsedMB += g.Spec.MemoryMB

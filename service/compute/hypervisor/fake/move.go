@@ -120,6 +120,9 @@ func (d *Driver) receive(id string, text []byte, spec *hypervisor.Guest) error {
 		return fault.New(fault.Invalid, "What was sent as guest %s cannot be read: %w", id, err)
 	}
 	if spec != nil {
+		if spec.EphemeralMB() < g.Spec.EphemeralMB() {
+			return fault.Invalidf("Resize error: Unable to resize disk down: the ephemeral disks of guest %s have %d MB, the flavor's %d are fewer.", id, g.Spec.EphemeralMB(), spec.EphemeralMB())
+		}
 		g.Spec = keep(*spec)
 	}
 	if d.state.Guests == nil {

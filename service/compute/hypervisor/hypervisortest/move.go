@@ -66,7 +66,9 @@ func (b *bench) park() {
 // receive: a guest is made from its parcel, here in the place of the parked one.
 func (b *bench) receive() {
 	m := optional[hypervisor.ColdMigrator](b)
-	g := b.create(b.Guest(b.t), true)
+	g := b.Guest(b.t)
+	g.Disks = []hypervisor.LocalDisk{{SizeMB: 16, Device: "/dev/vdb"}, {Swap: true, SizeMB: 4, Device: "/dev/vdc"}}
+	b.create(g, true)
 	if _, err := m.Parcel(b.ctx, g.ID); !fault.Is(err, fault.NotFound) {
 		b.t.Errorf("parcel of a guest that is not parked: got %v, want a fault of kind not found", err)
 	}
@@ -92,8 +94,15 @@ func (b *bench) receive() {
 			io.Closer
 		}{io.NewSectionReader(f, 0, parcel[i].Size), f}, nil
 	}
+	without := g
+	without.Disks = nil
+	if err := m.Receive(b.ctx, without, parcel, open); !fault.Is(err, fault.Invalid) {
+		b.t.Errorf("receive a guest without its ephemeral disk: got %v, want a fault of kind invalid", err)
+	}
+	b.must(b.d.Destroy(b.ctx, g.ID)) // what had come before it was refused
 	larger := g
 	larger.Root.SizeGB, larger.MemoryMB = g.Root.SizeGB+1, g.MemoryMB*2
+	larger.Disks = []hypervisor.LocalDisk{{SizeMB: 24}, {Swap: true, SizeMB: 8}}
 	for range 2 {
 		b.must(m.Receive(b.ctx, larger, parcel, open))
 	}

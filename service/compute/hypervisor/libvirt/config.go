@@ -5,10 +5,13 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/host"
+	"kilonova/service/compute"
 )
 
 // Config is section [libvirt] of the configuration with what the driver needs
@@ -35,6 +38,9 @@ type Config struct {
 	// RNGDevPath feeds the guests' random number generators. Empty: /dev/urandom.
 	RNGDevPath string `toml:"rng_dev_path"`
 
+	// EphemeralFormat is the file system of ephemeral disks for which nothing else is
+	// asked, default_ephemeral_format. Empty: ext4; for guests with Windows, vfat.
+	EphemeralFormat string `toml:"-"`
 	// SharedSet and DedicatedSet are the processors that guests share and those
 	// that are given away whole, [compute] cpu_shared_set and cpu_dedicated_set.
 	SharedSet    string `toml:"-"`
@@ -52,7 +58,7 @@ type Config struct {
 	// HostIP is reported as the host's address, [DEFAULT] my_ip.
 	HostIP string `toml:"-"`
 
-	// Run runs qemu-img and, for VirtType auto, qemu-system-x86_64. nil: host.Local.
+	// Run runs qemu-img, mkfs.* and mkswap and, for VirtType auto, qemu-system-x86_64. nil: host.Local.
 	Run host.Runner `toml:"-"`
 	// CallTimeout is how long libvirt may take over one call before the
 	// connection counts as hung and is closed. 0: 2 minutes.
@@ -106,6 +112,8 @@ func (c Config) check() error {
 		return fault.Invalidf("Option [libvirt] virt_type is %q; auto, kvm and qemu are possible.", c.VirtType)
 	case !filepath.IsAbs(c.InstancesPath):
 		return fault.Invalidf("Option instances_path is %q, which is not an absolute path.", c.InstancesPath)
+	case c.EphemeralFormat != "" && !slices.Contains(compute.FileSystems, c.EphemeralFormat):
+		return fault.Invalidf("Option default_ephemeral_format is %q; %s are possible.", c.EphemeralFormat, strings.Join(compute.FileSystems, ", "))
 	case c.NumPCIePorts < 4 || c.NumPCIePorts > 28:
 		return fault.Invalidf("Option [libvirt] num_pcie_ports is %d; 4 to 28 are possible.", c.NumPCIePorts)
 	}

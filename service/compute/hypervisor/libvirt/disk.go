@@ -16,7 +16,9 @@ import (
 )
 
 // The files of a guest's folder, by upstream's names.
-func rootPath(dir string) string    { return filepath.Join(dir, "disk") }
+const rootName = "disk"
+
+func rootPath(dir string) string    { return filepath.Join(dir, rootName) }
 func configPath(dir string) string  { return filepath.Join(dir, "disk.config") }
 func consolePath(dir string) string { return filepath.Join(dir, "console.log") }
 
@@ -41,6 +43,11 @@ func (d *Driver) makeDisks(ctx context.Context, g hypervisor.Guest) (err error) 
 	}
 	if g.Image.Path != "" {
 		if err := d.makeRoot(ctx, g, rootPath(dir)); err != nil {
+			return err
+		}
+	}
+	for i, disk := range g.Disks {
+		if err := d.makeLocal(ctx, g, disk, localPath(dir, g.Disks, i)); err != nil {
 			return err
 		}
 	}

@@ -87,20 +87,28 @@ func (d *Driver) Parked(context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// Parcel implements hypervisor.ColdMigrator: the disks. What else is in the
-// folder is made anew.
+// Parcel implements hypervisor.ColdMigrator: the disks, but for swap space, in
+// which nothing lasts. What else is in the folder is made anew.
 func (d *Driver) Parcel(_ context.Context, id string) ([]hypervisor.ParcelFile, error) {
 	if !hypervisor.IsUUID(id) || !isDir(d.parkedDir(id)) {
 		return nil, fault.NotFoundf("Guest %q is not parked on host %s.", id, d.static.HypervisorName)
 	}
-	info, err := os.Stat(rootPath(d.parkedDir(id)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // it boots from a volume
-	}
+	entries, err := os.ReadDir(d.parkedDir(id))
 	if err != nil {
-		return nil, fmt.Errorf("look at the parked disk of guest %s: %w", id, err)
+		return nil, fmt.Errorf("look at the parked disks of guest %s: %w", id, err)
 	}
-	return []hypervisor.ParcelFile{{Name: filepath.Base(rootPath("")), Size: info.Size()}}, nil
+	var files []hypervisor.ParcelFile
+	for _, e := range entries {
+		if e.Name() != rootName && !isEphemeral(e.Name()) {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil, fmt.Errorf("look at a parked disk of guest %s: %w", id, err)
+		}
+		files = append(files, hypervisor.ParcelFile{Name: e.Name(), Size: info.Size()})
+	}
+	return files, nil
 }
 
 // OpenParcel implements hypervisor.ColdMigrator.
@@ -130,17 +138,18 @@ func (d *Driver) Receive(ctx context.Context, g hypervisor.Guest, parcel []hyper
 	defer end()
 	dir := d.dir(g.ID)
 	for _, f := range parcel {
-		if f.Name != filepath.Base(rootPath("")) {
+		if f.Name != rootName && !isEphemeral(f.Name) {
 			return fault.Invalidf("The parcel of guest %s has a file %q, which means nothing here.", g.ID, f.Name)
 		}
-		if _, err := os.Stat(rootPath(dir)); err == nil {
+		path := filepath.Join(dir, f.Name)
+		if _, err := os.Stat(path); err == nil {
 			continue
 		}
 		if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fault.New(fault.Unavailable, "The folder of guest %s cannot be made: %w", g.ID, err)
 		}
-		if err := d.receiveRoot(ctx, g, f, open); err != nil {
-			return errors.Join(err, os.RemoveAll(rootPath(dir)+".part"), removeIfEmpty(dir))
+		if err := d.receiveDisk(ctx, g, f, path, open); err != nil {
+			return errors.Join(err, os.RemoveAll(path+".part"), removeIfEmpty(dir))
 		}
 	}
 	return nil
@@ -153,8 +162,8 @@ func removeIfEmpty(dir string) error {
 	return os.Remove(dir)
 }
 
-func (d *Driver) receiveRoot(ctx context.Context, g hypervisor.Guest, f hypervisor.ParcelFile, open func(context.Context, string) (io.ReadCloser, error)) error {
-	path := rootPath(d.dir(g.ID))
+// receiveDisk brings one disk to its place; it has its final name when it is whole.
+func (d *Driver) receiveDisk(ctx context.Context, g hypervisor.Guest, f hypervisor.ParcelFile, path string, open func(context.Context, string) (io.ReadCloser, error)) error {
 	part := path + ".part"
 	from, err := open(ctx, f.Name)
 	if err != nil {
@@ -163,11 +172,31 @@ func (d *Driver) receiveRoot(ctx context.Context, g hypervisor.Guest, f hypervis
 	defer from.Close()
 	n, err := copySparse(part, from)
 	if err != nil {
-		return fmt.Errorf("receive the disk of guest %s: %w", g.ID, err)
+		return fmt.Errorf("receive a disk of guest %s: %w", g.ID, err)
 	}
 	if n != f.Size {
-		return fault.New(fault.Unavailable, "The disk of guest %s came with %d bytes, where %d were promised.", g.ID, n, f.Size)
+		return fault.New(fault.Unavailable, "A disk of guest %s came with %d bytes, where %d were promised.", g.ID, n, f.Size)
 	}
+	if f.Name == rootName {
+		err = d.fitRoot(ctx, g, part)
+	} else {
+		err = fitEphemeral(g, f.Name, part)
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(part, 0o600); err != nil {
+		return fmt.Errorf("close a disk of guest %s to others: %w", g.ID, err)
+	}
+	if err := d.giveToQEMU(part); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
+}
+
+// fitRoot puts a received root disk on the image in this host's cache, and makes
+// it as large as the flavor says.
+func (d *Driver) fitRoot(ctx context.Context, g hypervisor.Guest, part string) error {
 	has, err := virtualSize(part)
 	if err != nil {
 		return fault.New(fault.KindOf(err), "The disk of guest %s cannot be used: %w", g.ID, err)
@@ -186,13 +215,7 @@ func (d *Driver) receiveRoot(ctx context.Context, g hypervisor.Guest, f hypervis
 			return fmt.Errorf("grow the disk of guest %s: %w", g.ID, err)
 		}
 	}
-	if err := os.Chmod(part, 0o600); err != nil {
-		return fmt.Errorf("close the root disk of guest %s to others: %w", g.ID, err)
-	}
-	if err := d.giveToQEMU(part); err != nil {
-		return err
-	}
-	return os.Rename(part, path)
+	return nil
 }
 
 // copySparse writes a file and leaves holes where there are only zeros.

@@ -171,6 +171,13 @@ func (b builder) disks(g hypervisor.Guest, h hardware, dir string) ([]disk, erro
 		}
 		add(root)
 	}
+	for i, local := range g.Disks {
+		add(disk{
+			Type: "file", Device: "disk", Driver: &diskDriver{Name: "qemu", Type: "raw", Discard: "unmap"},
+			Source: &diskSource{File: localPath(dir, g.Disks, i)},
+			Target: diskTarget{Dev: freeTarget(h.diskBus, local.Device, s), Bus: h.diskBus},
+		})
+	}
 	for _, v := range g.Volumes {
 		d, err := volumeDisk(v, h.diskBus, freeTarget(h.diskBus, v.Device, s))
 		if err != nil {

@@ -60,6 +60,10 @@ var goldens = []struct {
 	{"windows", "kvm", Config{CPUMode: "none"}, func(g *hypervisor.Guest) {
 		g.Properties = map[string]string{"os_type": "windows", "hw_disk_bus": "ide", "hw_vif_model": "rtl8139", "hw_video_model": "cirrus"}
 	}},
+	{"local-disks", "qemu", Config{}, func(g *hypervisor.Guest) {
+		g.Disks = []hypervisor.LocalDisk{{SizeMB: 10240, Device: "/dev/vdb"}, {SizeMB: 2048, Format: "xfs"}, {Swap: true, SizeMB: 512}}
+		g.Volumes = []hypervisor.Volume{{ID: "0d5ea1de-0000-4000-8000-0000000000b1", Device: "/dev/vdb", Kind: "file", Path: "/volumes/1", Format: "raw"}}
+	}},
 	{"kernel", "qemu", Config{CPUMode: "custom", CPUModel: "qemu64"}, func(g *hypervisor.Guest) {
 		g.Image.Kernel, g.Image.Ramdisk = "/var/lib/kilonova/images/kernel", "/var/lib/kilonova/images/ramdisk"
 	}},
