@@ -77,26 +77,25 @@ func (c *Control) allowGrant(ctx context.Context, verb string, g identity.Grant,
 	return c.seen(ctx, missing, grantRule(verb, g), target)
 }
 
-// roleFits refuses roles of a domain outside of it.
+// roleFits refuses roles of a domain on other domains' projects and on the system.
+// On domains Keystone takes them from anywhere, and so do we.
 func (c *Control) roleFits(ctx context.Context, r identity.Role, g identity.Grant) error {
-	if r.DomainID == "" {
+	switch {
+	case r.DomainID == "":
 		return nil
-	}
-	domain := g.TargetID
-	if g.TargetKind == identity.OnProject {
-		p, err := store.ProjectHead(ctx, c.db, g.TargetID)
-		if err != nil {
-			return found(err, "project", g.TargetID)
-		}
-		domain = p.DomainID
-	}
-	if domain == r.DomainID {
-		return nil
-	}
-	if g.TargetKind == identity.OnSystem {
+	case g.TargetKind == identity.OnSystem:
 		return fault.Invalidf("Role %s is a domain-specific role. Unable to use a domain-specific role in a system assignment.", r.ID)
+	case g.TargetKind != identity.OnProject:
+		return nil
 	}
-	return fault.Forbiddenf("Project %s must be in the same domain as the role %s being assigned.", g.TargetID, r.ID)
+	p, err := store.ProjectHead(ctx, c.db, g.TargetID)
+	if err != nil {
+		return found(err, "project", g.TargetID)
+	}
+	if p.DomainID != r.DomainID {
+		return fault.Forbiddenf("Project %s must be in the same domain as the role %s being assigned.", g.TargetID, r.ID)
+	}
+	return nil
 }
 
 // CreateGrant gives a role. It is no error when it has been given already.

@@ -48,10 +48,6 @@ func ParseOAuth1(header string) (OAuth1, error) {
 // Sign is the signature that the request must have: of the method, the address
 // with its query, and the header's parameters, with the two secrets.
 func (p OAuth1) Sign(method, address, consumerSecret, tokenSecret string) (string, error) {
-	base, err := p.base(method, address)
-	if err != nil {
-		return "", err
-	}
 	var sum func() hash.Hash
 	key := escape(consumerSecret) + "&" + escape(tokenSecret)
 	switch p["oauth_signature_method"] {
@@ -59,8 +55,14 @@ func (p OAuth1) Sign(method, address, consumerSecret, tokenSecret string) (strin
 		sum = sha1.New
 	case "HMAC-SHA256":
 		sum = sha256.New
+	case "PLAINTEXT": // the secrets themselves; RFC 5849, section 3.4.4, wants TLS for it
+		return key, nil
 	default:
 		return "", fmt.Errorf("the signature method %.40q is not supported", p["oauth_signature_method"])
+	}
+	base, err := p.base(method, address)
+	if err != nil {
+		return "", err
 	}
 	mac := hmac.New(sum, []byte(key))
 	mac.Write([]byte(base))

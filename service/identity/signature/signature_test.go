@@ -79,6 +79,10 @@ func TestOAuth1(t *testing.T) {
 			t.Error("another method has the same signature")
 		}
 	}
+	plain := OAuth1{"oauth_signature_method": "PLAINTEXT"}
+	if got, err := plain.Sign("POST", "https://example.com/", "a&b", "c"); err != nil || got != "a%26b&c" {
+		t.Errorf("PLAINTEXT: %q, %v", got, err)
+	}
 	for _, header := range []string{"", "Basic abc", `OAuth a="1", a="2"`, `OAuth a`, `OAuth a="%zz"`} {
 		if _, err := ParseOAuth1(header); err == nil {
 			t.Errorf("%q was read", header)
