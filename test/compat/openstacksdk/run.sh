@@ -23,6 +23,7 @@ yaml.safe_dump({"clouds": {new: clouds[old] for new, old in names.items()}}, ope
 X
 export OS_CLIENT_CONFIG_FILE=$work/sdk/clouds.yaml OS_CLOUD=devstack-admin OPENSTACKSDK_FUNC_TEST_TIMEOUT=120 OPENSTACKSDK_IMAGE=cirros
 cd "$work/sdk"
+echo "a file that tests upload" > CONTRIBUTING.rst
 packages=$(python3 -c 'import os, openstack; print(os.path.dirname(os.path.dirname(openstack.__file__)))')
 mapfile -t modules < <(cd "$packages" && find openstack/tests/functional -name 'test_*.py' | sed 's|/|.|g; s|\.py$||' | grep -E "$regex" | sort)
 python3 -m subunit.run "${modules[@]}" > result.subunit 2> stderr || true
