@@ -54,6 +54,7 @@ type Config struct {
 	Libvirt         LibvirtOptions            `toml:"libvirt"`
 	API             metadata.Options          `toml:"api"`
 	Neutron         NeutronOptions            `toml:"neutron"`
+	Manila          ManilaOptions             `toml:"manila"`
 	// Notifications says what other programs are told, Messaging whether at all.
 	Notifications computecontrol.NotifyOptions    `toml:"notifications"`
 	Messaging     computecontrol.MessagingOptions `toml:"oslo_messaging_notifications"`
@@ -140,6 +141,12 @@ type NeutronOptions struct {
 	// MetadataProxy: guests' requests come through the network service's proxy, which
 	// vouches for them. Without it they are known by their addresses.
 	MetadataProxy bool `toml:"service_metadata_proxy"`
+}
+
+// ManilaOptions are about the share service.
+type ManilaOptions struct {
+	// PolicyTimeout is for how many seconds a share's access rule may take to hold.
+	PolicyTimeout int `toml:"share_apply_policy_timeout"`
 }
 
 // ImageCacheOptions are about the copies of images on hypervisor hosts.
@@ -289,7 +296,7 @@ func Defaults() Config {
 		OsloPolicy: ComputePolicyOptions{EnforceScope: true}, Default: ComputeDefaults{Options: compute, ComputeDriver: "libvirt", VIFTimeout: config.Duration(5 * time.Minute)},
 		Quota: computecontrol.Defaults().Quota, Scheduler: d.Scheduler, FilterScheduler: d.Filter, Metrics: d.Metrics,
 		ImageCache: ImageCacheOptions{RemoveUnused: true, MinimumAge: 86400, Interval: config.Duration(40 * time.Minute)},
-		API:        metadata.DefaultOptions(), Neutron: NeutronOptions{MetadataProxy: true},
+		API:        metadata.DefaultOptions(), Neutron: NeutronOptions{MetadataProxy: true}, Manila: ManilaOptions{PolicyTimeout: 10},
 		VNC: VNC{ServerListen: "127.0.0.1"}, ConsoleAuth: ConsoleAuth{TTL: 600}, Identity: IdentityOptions{Options: identitycontrol.Defaults()}, Image: ImageOptions{Options: imagecontrol.Defaults()},
 		Placement: PlacementOptions{Options: placementcontrol.Defaults()}, Network: NetworkOptions{Options: networkcontrol.Defaults(), Dataplane: "linuxbridge"},
 		Fake: FakeOptions{Hosts: 1}}
@@ -368,6 +375,7 @@ func (c *Config) computeOptions() computecontrol.Options {
 		o.Scheduler.Scheduler.Driver = old
 	}
 	o.MaxAttempts = c.Scheduler.MaxAttempts
+	o.ShareTimeout = c.Manila.PolicyTimeout
 	o.ConsoleTTL = c.ConsoleAuth.TTL
 	return o
 }

@@ -75,9 +75,11 @@ func (s *Stack) bootstrap() identitycontrol.Bootstrap {
 		}
 		b.Services = append(b.Services, identitycontrol.BootstrapService{Type: e.kind, Name: e.name, Public: url, Internal: url, Admin: url})
 	}
-	if url := strings.TrimSuffix(c.Peers[volumeType], "/"); url != "" && url != byCatalog {
-		for _, kind := range []string{"block-storage", "volumev3"} {
-			b.Services = append(b.Services, identitycontrol.BootstrapService{Type: kind, Name: map[string]string{"volumev3": "cinderv3", "block-storage": "cinder"}[kind], Public: url, Internal: url, Admin: url})
+	for _, kind := range []string{volumeType, shareType, bareMetalType} {
+		if url := strings.TrimSuffix(c.Peers[kind], "/"); url != "" && url != byCatalog {
+			for _, as := range foreign[kind] {
+				b.Services = append(b.Services, identitycontrol.BootstrapService{Type: as[0], Name: as[1], Public: url, Internal: url, Admin: url})
+			}
 		}
 	}
 	return b
@@ -200,16 +202,32 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: images, Catalog: images, Networks: networks, OldNetworks: networks,
 		Placement: &computeremote.Placement{Client: clients["placement"]},
 		Options:   s.Config.computeOptions(), ConsoleURLs: s.consoleURLs(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
-	if err != nil || s.Config.Peers[volumeType] == "" {
-		return s.compute, err
-	}
-	client, err := s.peers.Client(volumeType, own)
 	if err != nil {
 		return nil, err
 	}
-	volumes := &computeremote.Volumes{Client: client}
-	s.compute.Volumes, s.compute.OldVolumes = volumes, volumes
-	return s.compute, nil
+	return s.compute, s.foreignServices(s.compute, own)
+}
+
+// foreignServices gives compute those of its neighbours that only some clouds have.
+func (s *Stack) foreignServices(c *computecontrol.Control, own peer.Tokens) error {
+	for kind, use := range map[string]func(*peer.Client){
+		volumeType: func(client *peer.Client) {
+			volumes := &computeremote.Volumes{Client: client}
+			c.Volumes, c.OldVolumes = volumes, volumes
+		},
+		shareType:     func(client *peer.Client) { c.FileShares = &computeremote.Shares{Client: client} },
+		bareMetalType: func(client *peer.Client) { c.BareMetal = &computeremote.BareMetal{Client: client} },
+	} {
+		if s.Config.Peers[kind] == "" {
+			continue
+		}
+		client, err := s.peers.Client(kind, own)
+		if err != nil {
+			return err
+		}
+		use(client)
+	}
+	return nil
 }
 
 func (s *Stack) startCompute() error {

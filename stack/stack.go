@@ -164,9 +164,17 @@ func (s *Stack) connectBus() (err error) {
 var prefixes = map[string]string{"identity": "/identity", "image": "/image", "placement": "/placement", "network": "/network", "compute": "/compute",
 	"metadata": "/metadata", "console": "/console"}
 
-// volumeType is the name of the Block Storage service in the table of peers; its
-// URL there ends with the version, /v3.
-const volumeType = "volume"
+// The services that nobody of ours provides, by their names in the table of peers.
+// The URLs of the first two end with the version, /v3 and /v2.
+const (
+	volumeType    = "volume"
+	shareType     = "shared-file-system"
+	bareMetalType = "baremetal"
+)
+
+// foreign says under which types and names such a service stands in the catalog.
+var foreign = map[string][][2]string{volumeType: {{"block-storage", "cinder"}, {"volumev3", "cinderv3"}}, shareType: {{shareType, "manila"}, {"sharev2", "manilav2"}},
+	bareMetalType: {{bareMetalType, "ironic"}}}
 
 // dial fills the table of peers: a pipe for what will live here, TCP for the rest.
 func (s *Stack) dial() {
@@ -183,13 +191,18 @@ func (s *Stack) dial() {
 		}
 		s.peers[service] = target
 	}
-	// Nobody of ours provides volumes yet; whoever does is named by the configuration.
-	switch elsewhere := s.Config.Peers[volumeType]; elsewhere {
-	case "":
-	case byCatalog:
-		s.peers[volumeType] = peer.Target{Listed: peer.Listing{Types: []string{"block-storage", "volumev3"}, Region: s.Config.Region, Versioned: true}, Transport: network}
-	default:
-		s.peers[volumeType] = peer.Target{URL: strings.TrimSuffix(elsewhere, "/"), Transport: network}
+	for service, catalog := range foreign {
+		switch elsewhere := s.Config.Peers[service]; elsewhere {
+		case "":
+		case byCatalog:
+			listed := peer.Listing{Region: s.Config.Region, Versioned: service != bareMetalType}
+			for _, as := range catalog {
+				listed.Types = append(listed.Types, as[0])
+			}
+			s.peers[service] = peer.Target{Listed: listed, Transport: network}
+		default:
+			s.peers[service] = peer.Target{URL: strings.TrimSuffix(elsewhere, "/"), Transport: network}
+		}
 	}
 }
 

@@ -13,7 +13,10 @@ var (
 	CrashDumpCall = bus.Call[Work[GuestRequest], Progress]{Name: "compute.crash_dump"}
 	PasswordCall  = bus.Call[Work[GuestRequest], Progress]{Name: "compute.password"}
 	DiagnoseCall  = bus.Call[GuestID, Diagnostics]{Name: "compute.diagnose"}
-	ConsoleCall   = bus.Call[ConsoleRequest, ConsoleAddress]{Name: "compute.console"}
+	// SwitchHostCall is about the host itself, and MaintainHostCall, too.
+	SwitchHostCall   = bus.Call[SwitchHostRequest, struct{}]{Name: "compute.switch_host"}
+	MaintainHostCall = bus.Call[MaintainHostRequest, struct{}]{Name: "compute.maintain_host"}
+	ConsoleCall      = bus.Call[ConsoleRequest, ConsoleAddress]{Name: "compute.console"}
 )
 
 // GuestID names a guest.
@@ -27,6 +30,16 @@ type GuestRequest struct {
 	Undo   bool   `json:"undo,omitempty"` // unpause, resume
 	// Password is for PasswordCall.
 	Password string `json:"password,omitempty"`
+}
+
+// SwitchHostRequest asks for "startup", "shutdown" or "reboot" of a host.
+type SwitchHostRequest struct {
+	Action string `json:"action"`
+}
+
+// MaintainHostRequest begins or ends a host's maintenance.
+type MaintainHostRequest struct {
+	On bool `json:"on"`
 }
 
 // RescueRequest boots a guest from another image, or ends that. Server has the

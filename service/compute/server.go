@@ -61,7 +61,10 @@ type Server struct {
 	Networks []Interface
 	// Devices are the disks that the server has of the volume service.
 	Devices []BlockDevice
-	Fault   *ServerFault
+	// Shares are its shared file systems. They are read where work is handed to an
+	// agent or others are told of the server, and nil elsewhere.
+	Shares []Share `json:",omitempty"`
+	Fault  *ServerFault
 	// Hold is what the server has of its host to itself. It is read where work is
 	// handed to an agent, and nil elsewhere.
 	Hold *Hold `json:",omitempty"`

@@ -169,6 +169,8 @@ const (
 	AttachVolume     Verb = "attach_volume"
 	DetachVolume     Verb = "detach_volume"
 	SwapVolume       Verb = "swap_volume"
+	AttachShare      Verb = "create share"
+	DetachShare      Verb = "delete share"
 	Pause            Verb = "pause"
 	Unpause          Verb = "unpause"
 	Suspend          Verb = "suspend"
@@ -225,6 +227,8 @@ var transitions = map[Verb]transition{
 	AttachVolume:     {from: []State{Active, Paused, Stopped, Resized, SoftDeleted, Shelved, ShelvedOffloaded}},
 	DetachVolume:     {from: []State{Active, Paused, Stopped, Resized, SoftDeleted, Shelved, ShelvedOffloaded}},
 	SwapVolume:       {from: []State{Active, Paused, Resized}},
+	AttachShare:      {from: []State{Stopped}},
+	DetachShare:      {from: []State{Stopped, Error}},
 	Pause:            {from: []State{Active}, task: Pausing},
 	Unpause:          {from: []State{Paused}, task: Unpausing},
 	Suspend:          {from: []State{Active}, task: Suspending},

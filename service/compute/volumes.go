@@ -98,6 +98,9 @@ type Volumes interface {
 	Release(ctx context.Context, attachmentID string) error
 	// Held lists what the volume service has attachments for of a server.
 	Held(ctx context.Context, serverID string) ([]Held, error)
+	// Snapshotted says how far the snapshot of a volume has come that was asked of
+	// compute: its status and "90%".
+	Snapshotted(ctx context.Context, snapshotID, status, progress string) error
 	// Detaching says that a volume is about to be taken from its server, or with
 	// false that it will not be after all.
 	Detaching(ctx context.Context, volumeID string, begin bool) error
@@ -120,6 +123,20 @@ var (
 	AttachVolumeCall = bus.Call[Work[VolumeRequest], Progress]{Name: "compute.attach_volume"}
 	DetachVolumeCall = bus.Call[Work[VolumeRequest], Progress]{Name: "compute.detach_volume"}
 )
+
+// SnapshotVolumeCall is for volumes that are files which only the hypervisor may
+// snapshot while a guest has them.
+var SnapshotVolumeCall = bus.Call[Work[VolumeSnapshotRequest], Progress]{Name: "compute.snapshot_volume"}
+
+// VolumeSnapshotRequest makes a snapshot of a guest's volume, or takes it away.
+type VolumeSnapshotRequest struct {
+	ServerID   string `json:"server_id"`
+	VolumeID   string `json:"volume_id"`
+	SnapshotID string `json:"snapshot_id"`
+	File       string `json:"file"`           // the new file, or the one that is merged
+	Into       string `json:"into,omitempty"` // into this one; "" what lies below all
+	Undo       bool   `json:"undo,omitempty"`
+}
 
 // VolumeRequest names the guest and the volume.
 type VolumeRequest struct {

@@ -48,7 +48,7 @@ func New() *Service {
 		"GET /volumes/{id}": s.show("volume"), "DELETE /volumes/{id}": s.deleteVolume, "PUT /volumes/{id}": s.updateVolume, "POST /volumes/{id}/action": s.volumeAction,
 		"GET /volumes/{id}/metadata": s.metadata, "POST /volumes/{id}/metadata": s.metadata, "PUT /volumes/{id}/metadata": s.metadata,
 		"GET /snapshots": s.list("snapshots", s.whole), "GET /snapshots/detail": s.list("snapshots", s.whole), "POST /snapshots": s.createSnapshot,
-		"GET /snapshots/{id}": s.show("snapshot"), "DELETE /snapshots/{id}": s.deleteSnapshot,
+		"GET /snapshots/{id}": s.show("snapshot"), "DELETE /snapshots/{id}": s.deleteSnapshot, "POST /snapshots/{id}/action": s.updateSnapshot,
 		"GET /attachments": s.listAttachments, "POST /attachments": s.createAttachment, "GET /attachments/{id}": s.show("attachment"),
 		"PUT /attachments/{id}": s.connect, "DELETE /attachments/{id}": s.deleteAttachment, "POST /attachments/{id}/action": s.complete,
 		"GET /types": s.listTypes, "POST /types": s.createType, "GET /types/{id}": s.showType, "DELETE /types/{id}": s.deleteType,

@@ -53,6 +53,9 @@ func (a *Agent) guest(ctx context.Context, s *compute.Server) (hypervisor.Guest,
 	if g.Volumes, err = volumes(s); err != nil {
 		return g, err
 	}
+	if g.Shares, err = a.mount(ctx, s); err != nil {
+		return g, err
+	}
 	if !s.BootsFromVolume() {
 		if g.Image, err = a.Images.Get(ctx, s.ImageID, s.ImageMeta); err != nil {
 			return g, err
@@ -158,6 +161,9 @@ func (a *Agent) askWired(ctx context.Context, serverID string, wait map[string]c
 func (a *Agent) destroy(ctx context.Context, r compute.DestroyRequest) (compute.Power, error) {
 	defer a.locks.on(r.ServerID)()
 	errs := []error{a.Driver.Destroy(ctx, r.ServerID)}
+	if errs[0] == nil {
+		errs = append(errs, a.unmount(ctx, r.ServerID))
+	}
 	if p, ok := a.Driver.(hypervisor.Plugger); ok && errs[0] == nil {
 		for _, n := range r.Networks {
 			errs = append(errs, p.Unplug(ctx, nic(n)))

@@ -21,7 +21,9 @@ func (a *Agent) power(ctx context.Context, r compute.PowerRequest) (compute.Powe
 	case "on":
 		err = a.start(ctx, &r.Server)
 	case "off":
-		err = a.stop(ctx, r)
+		if err = a.stop(ctx, r); err == nil {
+			err = a.unmount(ctx, r.Server.ID)
+		}
 	case "reboot":
 		err = a.reboot(ctx, r)
 	default:

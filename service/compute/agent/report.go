@@ -158,5 +158,8 @@ func traits(d hypervisor.Driver) []string {
 	if _, ok := d.(hypervisor.Plugger); ok {
 		all = append(all, "COMPUTE_NET_ATTACH_INTERFACE")
 	}
+	if is[hypervisor.Sharer](d) { // which includes memory that others can map
+		all = append(all, "COMPUTE_STORAGE_VIRTIO_FS", "COMPUTE_MEM_BACKING_FILE")
+	}
 	return all
 }

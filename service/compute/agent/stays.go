@@ -28,6 +28,10 @@ var abilities = []struct {
 	{compute.PasswordCall.Name, is[hypervisor.PasswordSetter]},
 	{compute.DiagnoseCall.Name, is[hypervisor.Diagnoser]},
 	{compute.ConsoleCall.Name, is[hypervisor.Consoler]},
+	{compute.SwitchHostCall.Name, is[hypervisor.HostSwitcher]},
+	{compute.MaintainHostCall.Name, is[hypervisor.HostSwitcher]},
+	{compute.UnmountShareCall.Name, is[hypervisor.Sharer]},
+	{compute.SnapshotVolumeCall.Name, is[hypervisor.VolumeSnapshotter]},
 }
 
 func is[T any](d hypervisor.Driver) bool { _, ok := d.(T); return ok }
@@ -53,8 +57,12 @@ func (a *Agent) servesStaying(ctx context.Context) []func() (bus.Unserve, error)
 		serve(a, ctx, compute.SnapshotCall, a.snapshot),
 		serve(a, ctx, compute.CrashDumpCall, a.crashDump),
 		serve(a, ctx, compute.PasswordCall, a.setPassword),
+		serve(a, ctx, compute.UnmountShareCall, a.unmountShare),
+		serve(a, ctx, compute.SnapshotVolumeCall, a.snapshotVolume),
 		func() (bus.Unserve, error) { return compute.DiagnoseCall.Serve(a.Bus, a.Host, a.diagnose) },
 		func() (bus.Unserve, error) { return compute.ConsoleCall.Serve(a.Bus, a.Host, a.console) },
+		func() (bus.Unserve, error) { return compute.SwitchHostCall.Serve(a.Bus, a.Host, a.switchHost) },
+		func() (bus.Unserve, error) { return compute.MaintainHostCall.Serve(a.Bus, a.Host, a.maintainHost) },
 	}
 }
 

@@ -13,21 +13,14 @@ import (
 )
 
 func (a *api) oldHosts() []rest.Route {
-	const until, bare = "2.1-2.42", "2.1-2.35"
+	const until = "2.1-2.42"
 	return []rest.Route{
 		{Method: "GET", Path: "/os-hosts", Versions: until, Handle: a.listHosts, Doc: "list hosts"},
 		{Method: "GET", Path: "/os-hosts/{id}", Versions: until, Handle: a.showHost, Doc: "show host"},
 		{Method: "PUT", Path: "/os-hosts/{id}", Versions: until, Handle: a.updateHost, Doc: "enable or disable host"},
-		{Method: "GET", Path: "/os-hosts/{id}/startup", Versions: until, Handle: a.hostPower("start"), Doc: "start host"},
-		{Method: "GET", Path: "/os-hosts/{id}/shutdown", Versions: until, Handle: a.hostPower("shutdown"), Doc: "shut host down"},
-		{Method: "GET", Path: "/os-hosts/{id}/reboot", Versions: until, Handle: a.hostPower("reboot"), Doc: "reboot host"},
-
-		{Method: "GET", Path: "/os-baremetal-nodes", Versions: bare, Handle: a.bareMetal("list"), Doc: "list bare metal nodes"},
-		{Method: "GET", Path: "/os-baremetal-nodes/{id}", Versions: bare, Handle: a.bareMetal("show"), Doc: "show bare metal node"},
-		{Method: "POST", Path: "/os-baremetal-nodes", Versions: bare, Handle: askIronic("node-create"), Doc: "refers to the bare metal service"},
-		{Method: "DELETE", Path: "/os-baremetal-nodes/{id}", Versions: bare, Handle: askIronic("node-delete"), Doc: "refers to the bare metal service"},
-		{Method: "POST", Path: "/os-baremetal-nodes/{id}/action", Action: "add_interface", Versions: bare, Handle: askIronic("port-create"), Doc: "refers to the bare metal service"},
-		{Method: "POST", Path: "/os-baremetal-nodes/{id}/action", Action: "remove_interface", Versions: bare, Handle: askIronic("port-delete"), Doc: "refers to the bare metal service"},
+		{Method: "GET", Path: "/os-hosts/{id}/startup", Versions: until, Handle: a.switchHost("startup"), Doc: "start host"},
+		{Method: "GET", Path: "/os-hosts/{id}/shutdown", Versions: until, Handle: a.switchHost("shutdown"), Doc: "shut host down"},
+		{Method: "GET", Path: "/os-hosts/{id}/reboot", Versions: until, Handle: a.switchHost("reboot"), Doc: "reboot host"},
 	}
 }
 
@@ -82,8 +75,8 @@ func (a *api) showHost(ctx context.Context, r *rest.Request) (*rest.Response, er
 	return rest.OK(map[string]any{"host": views}), nil
 }
 
-// updateHost enables or disables a host for new servers. What upstream calls
-// maintenance mode none of the drivers here has, as most of upstream's have not.
+// updateHost enables or disables a host for new servers, begins or ends its
+// maintenance, or both.
 func (a *api) updateHost(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	var body struct {
 		Status      string `json:"status" check:"enum=enable|disable|Enable|Disable|ENABLE|DISABLE"`
@@ -92,55 +85,32 @@ func (a *api) updateHost(ctx context.Context, r *rest.Request) (*rest.Response, 
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
-	switch {
-	case body.Status == "" && body.Maintenance == "":
+	if body.Status == "" && body.Maintenance == "" {
 		return nil, fault.Invalidf("Invalid input for field/attribute body. One of status and maintenance_mode is needed.")
-	case body.Maintenance != "":
-		if err := a.control.May(ctx, "os_compute_api:os-hosts:update", nil); err != nil {
+	}
+	view := map[string]string{"host": r.Path("id")}
+	if body.Status != "" {
+		disabled := strings.EqualFold(body.Status, "disable")
+		if err := a.control.EnableHost(ctx, r.Path("id"), control.ServiceChange{Disabled: &disabled}); err != nil {
 			return nil, err
 		}
-		if _, err := a.control.Store.Host(ctx, a.control.Store.DB, compute.BinaryCompute, r.Path("id")); err != nil {
+		view["status"] = strings.ToLower(body.Status) + "d"
+	}
+	if body.Maintenance != "" {
+		on := strings.EqualFold(body.Maintenance, "enable")
+		if err := a.control.MaintainHost(ctx, r.Path("id"), on); err != nil {
 			return nil, err
 		}
-		return nil, notSupported()
+		view["maintenance_mode"] = map[bool]string{true: "on_maintenance", false: "off_maintenance"}[on]
 	}
-	disabled := strings.EqualFold(body.Status, "disable")
-	if err := a.control.EnableHost(ctx, r.Path("id"), control.ServiceChange{Disabled: &disabled}); err != nil {
-		return nil, err
-	}
-	return rest.OK(map[string]string{"host": r.Path("id"), "status": strings.ToLower(body.Status) + "d"}), nil
+	return rest.OK(view), nil
 }
 
-func notSupported() error {
-	return fault.New(fault.Unsupported, "The requested functionality is not supported.")
-}
-
-// hostPower would switch a host itself, which no driver does.
-func (a *api) hostPower(verb string) rest.Handler {
+func (a *api) switchHost(action string) rest.Handler {
 	return func(ctx context.Context, r *rest.Request) (*rest.Response, error) {
-		if err := a.control.May(ctx, "os_compute_api:os-hosts:"+verb, nil); err != nil {
+		if err := a.control.SwitchHost(ctx, r.Path("id"), action); err != nil {
 			return nil, err
 		}
-		if _, err := a.control.Store.Host(ctx, a.control.Store.DB, compute.BinaryCompute, r.Path("id")); err != nil {
-			return nil, err
-		}
-		return nil, notSupported()
-	}
-}
-
-// bareMetal would list what a bare metal service has; this cloud has none.
-func (a *api) bareMetal(rule string) rest.Handler {
-	return func(ctx context.Context, _ *rest.Request) (*rest.Response, error) {
-		if err := a.control.May(ctx, "os_compute_api:os-baremetal-nodes:"+rule, nil); err != nil {
-			return nil, err
-		}
-		return nil, notSupported()
-	}
-}
-
-// askIronic refers those who would change bare metal to its own service.
-func askIronic(command string) rest.Handler {
-	return func(context.Context, *rest.Request) (*rest.Response, error) {
-		return nil, fault.Invalidf("Command Not supported. Please use Ironic command %s to perform this action.", command)
+		return rest.OK(map[string]string{"host": r.Path("id"), "power_action": action}), nil
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"kilonova/internal/task"
 	"kilonova/service/compute"
 	"kilonova/service/compute/metadata"
+	"kilonova/service/compute/notify"
 	"kilonova/service/compute/schedule"
 	"kilonova/service/compute/store"
 )
@@ -35,7 +36,11 @@ type Config struct {
 	// Volumes and OldVolumes are the Block Storage service; nil: there is none.
 	Volumes    compute.Volumes
 	OldVolumes compute.OldVolumes
-	Options    Options
+	// FileShares is the Shared File Systems service; nil: there is none.
+	FileShares compute.FileShares
+	// BareMetal is the Bare Metal service; nil: there is none.
+	BareMetal compute.BareMetal
+	Options   Options
 	// ConsoleURLs are where the proxies are; a type that is not here is not to be
 	// had.
 	ConsoleURLs ConsoleURLs
@@ -139,7 +144,12 @@ func (c *Control) add(ctx context.Context, tx *db.Tx, kind, subject string, payl
 
 // act notes in the server's history that the caller asked for something.
 func (c *Control) act(ctx context.Context, tx *db.Tx, serverID, action string) error {
-	a := compute.Action{RequestID: rest.RequestID(ctx), ServerID: serverID, Action: action, StartedAt: c.Now()}
+	return c.actAbout(ctx, tx, serverID, action, nil)
+}
+
+// actAbout is act with what else it is about, by the names of package notify.
+func (c *Control) actAbout(ctx context.Context, tx *db.Tx, serverID, action string, about notify.About) error {
+	a := compute.Action{RequestID: rest.RequestID(ctx), ServerID: serverID, Action: action, StartedAt: c.Now(), About: about}
 	if caller := auth.From(ctx); caller != nil {
 		a.UserID, a.ProjectID = caller.UserID, caller.ProjectID
 	}

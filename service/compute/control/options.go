@@ -53,6 +53,9 @@ type Options struct {
 	MetadataDomain string `toml:"-"`
 	// ForceConfigDrive gives every guest a config drive.
 	ForceConfigDrive bool `toml:"force_config_drive"`
+	// ShareTimeout is for how many seconds a share's access rule may take to hold
+	// ([manila] share_apply_policy_timeout).
+	ShareTimeout int `toml:"-"`
 	// PCI, Notify, Messaging and Scheduler have sections of their own.
 	PCI       PCIOptions       `toml:"-"`
 	Notify    NotifyOptions    `toml:"-"`

@@ -81,6 +81,9 @@ func (c *Control) RebuildServer(ctx context.Context, id string, r Rebuild) (*com
 	}
 	patch.ImageID, patch.ImageMeta = &with.ImageID, &with.ImageMeta
 	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.withoutShares(ctx, tx, s, compute.Rebuild); err != nil {
+			return err
+		}
 		limits, err := c.limits(ctx, tx, s.ProjectID, "")
 		if err != nil {
 			return err

@@ -119,6 +119,7 @@ func (c *Control) observe(ctx context.Context, s *compute.Server, power compute.
 		ok, err := c.Store.UpdateServer(ctx, tx, s.ID, patch, store.Expect{States: []compute.State{s.State}, Tasks: []compute.Task{compute.NoTask}, Host: &s.Host, Existing: true}, now)
 		if err == nil && ok && action != "" {
 			c.Log.Info("server changed by itself", "server", s.ID, "power", power, "now", *patch.State)
+			return c.shareStates(ctx, tx, s, *patch.State)
 		}
 		return err
 	})

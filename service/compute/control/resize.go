@@ -131,6 +131,9 @@ func (c *Control) beginMove(ctx context.Context, s *compute.Server, m *compute.M
 		if err := compute.Allowed(verb, fresh); err != nil {
 			return err
 		}
+		if err := c.withoutShares(ctx, tx, fresh, verb); err != nil {
+			return err
+		}
 		if fresh.Host != s.Host || fresh.Flavor.ID != s.Flavor.ID {
 			return fault.Conflictf("Instance %s has changed its place meanwhile.", s.ID)
 		}

@@ -101,6 +101,9 @@ func (c *Control) remove(ctx context.Context, run *task.Run, s *compute.Server) 
 	if err := c.dropVolumes(ctx, s); err != nil {
 		return err
 	}
+	if err := c.dropShares(ctx, s); err != nil {
+		return err
+	}
 	if err := c.Placement.Release(ctx, s.ID); err != nil {
 		return err
 	}

@@ -54,6 +54,9 @@ func (c *Control) begins(ctx context.Context, id string, o order) (*compute.Serv
 				return err
 			}
 		}
+		if err := c.withoutShares(ctx, tx, s, o.verb); err != nil {
+			return err
+		}
 		if o.check != nil {
 			if err := o.check(ctx, tx, s); err != nil {
 				return err

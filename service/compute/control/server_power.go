@@ -141,6 +141,11 @@ func (c *Control) settle(ctx context.Context, run *task.Run, s *compute.Server, 
 		if _, err := c.Store.UpdateServer(ctx, tx, s.ID, patch, expect, now); err != nil {
 			return err
 		}
+		if cause == nil && done.State != nil && len(s.Shares) > 0 {
+			if err := c.shareStates(ctx, tx, s, *done.State); err != nil {
+				return err
+			}
+		}
 		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, eventOf(event, s.Host, run.Created, now, cause), now); err != nil {
 			return err
 		}

@@ -43,6 +43,10 @@ const (
 	taskSoftDelete = "server.soft_delete"
 	taskRestore    = "server.restore"
 	taskLive       = "server.live_migrate"
+
+	taskAttachShare    = "server.attach_share"
+	taskDetachShare    = "server.detach_share"
+	taskSnapshotVolume = "server.snapshot_volume" // for the volume service
 )
 
 func (c *Control) handlers() map[string]task.Handler {
@@ -57,6 +61,9 @@ func (c *Control) handlers() map[string]task.Handler {
 				return err
 			}
 			if s.Hold, err = c.heldBy(ctx, s, s.Host); err != nil {
+				return err
+			}
+			if s.Shares, err = c.sharesOf(ctx, s); err != nil {
 				return err
 			}
 			return h(ctx, run, s)
@@ -89,6 +96,10 @@ func (c *Control) handlers() map[string]task.Handler {
 		taskSoftDelete:  on(c.softDelete),
 		taskRestore:     on(c.bringBack),
 		taskLive:        on(c.carry),
+
+		taskAttachShare:    on(c.attachShare),
+		taskDetachShare:    on(c.detachShare),
+		taskSnapshotVolume: on(c.snapshotVolume),
 	}
 }
 

@@ -39,9 +39,9 @@ func (g Guest) Check() error {
 		return fault.Invalidf("Guest %s asks for a root disk of %d GB; 0 to %d are possible.", g.ID, g.Root.SizeGB, MaxDiskGB)
 	case len(g.ConfigDrive) > MaxConfigDrive:
 		return fault.Invalidf("The config drive of guest %s has %d bytes; at most %d are possible.", g.ID, len(g.ConfigDrive), MaxConfigDrive)
-	case len(g.NICs) > MaxDevices || len(g.Volumes) > MaxDevices:
-		return fault.Invalidf("Guest %s asks for %d interfaces and %d volumes; at most %d of each are possible.",
-			g.ID, len(g.NICs), len(g.Volumes), MaxDevices)
+	case len(g.NICs) > MaxDevices || len(g.Volumes) > MaxDevices || len(g.Shares) > MaxDevices:
+		return fault.Invalidf("Guest %s asks for %d interfaces, %d volumes and %d shares; at most %d of each are possible.",
+			g.ID, len(g.NICs), len(g.Volumes), len(g.Shares), MaxDevices)
 	}
 	if err := g.checkBoot(); err != nil {
 		return err
@@ -64,6 +64,11 @@ func (g Guest) Check() error {
 	}
 	for _, v := range g.Volumes {
 		if err := v.Check(); err != nil {
+			return err
+		}
+	}
+	for _, s := range g.Shares {
+		if err := s.Check(); err != nil {
 			return err
 		}
 	}

@@ -133,6 +133,7 @@ type Guest struct {
 
 	NICs    []NIC
 	Volumes []Volume
+	Shares  []Share // a driver that gets some is a Sharer
 
 	// Properties are the image's hardware properties (hw_*, os_*), by upstream's
 	// names; a driver ignores what it does not know.

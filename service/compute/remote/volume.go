@@ -220,6 +220,11 @@ func (v *Volumes) Detaching(ctx context.Context, volumeID string, begin bool) er
 	return v.do(ctx, http.MethodPost, "/volumes/"+url.PathEscape(volumeID)+"/action", object{action: object{}}, nil)
 }
 
+// Snapshotted implements compute.Volumes.
+func (v *Volumes) Snapshotted(ctx context.Context, snapshotID, status, progress string) error {
+	return v.do(ctx, http.MethodPost, "/snapshots/"+url.PathEscape(snapshotID)+"/action", object{"os-update_snapshot_status": object{"status": status, "progress": progress}}, nil)
+}
+
 type volumeSnapshot struct {
 	ID          string     `json:"id"`
 	Name        *string    `json:"name"`

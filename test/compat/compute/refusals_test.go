@@ -82,9 +82,9 @@ func TestDocumentedRefusals(t *testing.T) {
 
 func newProvoker(t *testing.T) *provoker {
 	t.Helper()
-	s, block := startCloud(t)
+	s, others := startCloud(t)
 	p := &provoker{walker: cloudOf(t, s), states: map[string]string{}}
-	p.cinder = block
+	p.cinder, p.manila = others.cinder, others.manila
 	p.admin = p.token
 	// Many things are made on the way to their refusals.
 	if status, data := p.call("PUT", s.URL()+"/network/v2.0/quotas/"+p.project, rest.V("2.1"), obj{"quota": obj{"security_group": -1, "security_group_rule": -1,

@@ -31,21 +31,26 @@ var volumeRequests = map[string]func(*walker, rest.Version) request{
 		return request{path: "/servers/" + server + "/os-volume_attachments/" + volume}
 	},
 
-	"GET /servers/{id}/shares": get("/servers/<server>/shares"),
+	"GET /servers/{id}/shares": func(w *walker, _ rest.Version) request {
+		server, _ := w.shared()
+		return request{path: "/servers/" + server + "/shares"}
+	},
 	"POST /servers/{id}/shares": func(w *walker, _ rest.Version) request {
 		id := w.server()
 		w.bring(id, "SHUTOFF")
-		return request{"/servers/" + id + "/shares", obj{"share": obj{"share_id": w.ids["image"], "tag": "t"}}}
+		return request{"/servers/" + id + "/shares", obj{"share": obj{"share_id": w.manila.Add("NFS", "192.0.2.1:/data"), "tag": "t"}}}
 	},
-	"GET /servers/{id}/shares/{share}": get("/servers/<server>/shares/<image>"),
+	"GET /servers/{id}/shares/{share}": func(w *walker, _ rest.Version) request {
+		server, share := w.shared()
+		return request{path: "/servers/" + server + "/shares/" + share}
+	},
 	"DELETE /servers/{id}/shares/{share}": func(w *walker, _ rest.Version) request {
-		id := w.server()
-		w.bring(id, "SHUTOFF")
-		return request{path: w.fill("/servers/" + id + "/shares/<image>")}
+		server, share := w.shared()
+		return request{path: "/servers/" + server + "/shares/" + share}
 	},
 	"POST /os-assisted-volume-snapshots": func(w *walker, _ rest.Version) request {
 		_, volume := w.attached()
-		return request{"/os-assisted-volume-snapshots", obj{"snapshot": obj{"volume_id": volume, "create_info": obj{"snapshot_id": volume, "type": "qcow2", "new_file": "f"}}}}
+		return request{"/os-assisted-volume-snapshots", obj{"snapshot": obj{"volume_id": volume, "create_info": obj{"id": volume, "snapshot_id": volume, "type": "qcow2", "new_file": "f"}}}}
 	},
 	"DELETE /os-assisted-volume-snapshots/{id}": func(w *walker, _ rest.Version) request {
 		_, volume := w.attached()
@@ -69,6 +74,18 @@ var volumeRequests = map[string]func(*walker, rest.Version) request{
 	"POST /os-snapshots": func(w *walker, _ rest.Version) request {
 		return request{"/os-snapshots", obj{"snapshot": obj{"volume_id": w.cinder.Add(1, false), "display_name": "s", "force": "true"}}}
 	},
+}
+
+// shared gives a stopped server of its own a share and waits until it has it.
+func (w *walker) shared() (server, share string) {
+	w.t.Helper()
+	server, share = w.server(), w.manila.Add("NFS", "192.0.2.1:/data")
+	w.bring(server, "SHUTOFF")
+	w.must("POST", "/servers/"+server+"/shares", "2.97", obj{"share": obj{"share_id": share}})
+	w.awaitAt("2.97", "/servers/"+server+"/shares", func(out obj) bool {
+		return out["shares"].([]any)[0].(obj)["status"] == "inactive"
+	})
+	return server, share
 }
 
 // attached gives a server of its own a volume and waits until it has it.

@@ -18,6 +18,8 @@ import (
 	"kilonova/internal/rest"
 	"kilonova/stack"
 	"kilonova/test/cinder"
+	"kilonova/test/ironic"
+	"kilonova/test/manila"
 )
 
 // walker calls the compute API of a cloud as its administrator.
@@ -30,6 +32,7 @@ type walker struct {
 	ids     map[string]string // what the paths' wildcards stand for
 	n       int               // for names
 	cinder  *cinder.Service
+	manila  *manila.Service
 	answers []answer // of the walk
 	demo    stack.Login
 	makers  map[string]func(*walker, rest.Version) request
@@ -90,21 +93,32 @@ func (w *walker) name(kind string) string {
 // newCloud starts a cloud in this process, with one server, flavor and keypair.
 func newCloud(t testing.TB) *walker {
 	t.Helper()
-	s, block := startCloud(t)
+	s, others := startCloud(t)
 	w := cloudOf(t, s)
-	w.cinder = block
+	w.cinder, w.manila = others.cinder, others.manila
+	w.ids["node"] = others.ironic.Add("node", w.ids["server"], "fa:16:3e:00:00:01", map[string]any{"cpus": "2", "memory_mb": "1024", "local_gb": "10"})
 	return w
 }
 
-// startCloud starts one whose block storage is the stand-in.
-func startCloud(t testing.TB) (*stack.Stack, *cinder.Service) {
+// foreigners are the stand-ins of the services that are none of ours.
+type foreigners struct {
+	cinder *cinder.Service
+	manila *manila.Service
+	ironic *ironic.Service
+}
+
+// startCloud starts one with stand-ins.
+func startCloud(t testing.TB) (*stack.Stack, foreigners) {
 	t.Helper()
 	config := stack.Dev(t.TempDir(), "127.0.0.1:0", 2)
 	config.Fake.LiveDelay = 60_000_000_000 // a minute: long enough to be looked at
-	block := cinder.New()
-	volumes := httptest.NewServer(block)
-	t.Cleanup(volumes.Close)
-	config.Peers = map[string]string{"volume": volumes.URL + "/v3"}
+	others := foreigners{cinder.New(), manila.New(), ironic.New()}
+	serve := func(h http.Handler) string {
+		served := httptest.NewServer(h)
+		t.Cleanup(served.Close)
+		return served.URL
+	}
+	config.Peers = map[string]string{"volume": serve(others.cinder) + "/v3", "shared-file-system": serve(others.manila) + "/v2", "baremetal": serve(others.ironic)}
 	config.Default.UsageAudit, config.Default.UsageAuditPeriod = true, "hour"
 	config.Default.ShelvedOffload, config.Default.ReclaimInterval = -1, 3600 // for states that are passed over else
 	s, err := stack.StartDev(t.Context(), config, slog.New(slog.DiscardHandler), time.Now)
@@ -112,7 +126,7 @@ func startCloud(t testing.TB) (*stack.Stack, *cinder.Service) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return s, block
+	return s, others
 }
 
 // cloudOf fills a cloud with one of each.
@@ -185,15 +199,20 @@ func (w *walker) get(url string, into any) {
 // await asks until ok, or fails after half a minute.
 func (w *walker) await(path string, ok func(obj) bool) {
 	w.t.Helper()
+	w.awaitAt("2.1", path, ok)
+}
+
+func (w *walker) awaitAt(v, path string, ok func(obj) bool) {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
 	defer cancel()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for !ok(w.must("GET", path, "2.1", nil)) {
+	for !ok(w.must("GET", path, v, nil)) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			w.t.Fatalf("%s is not as awaited: %.2000v", path, w.must("GET", path, "2.1", nil))
+			w.t.Fatalf("%s is not as awaited: %.2000v", path, w.must("GET", path, v, nil))
 		}
 	}
 }

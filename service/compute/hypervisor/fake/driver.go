@@ -54,6 +54,9 @@ func (d *Driver) Create(ctx context.Context, spec hypervisor.Guest) error {
 				return fault.Conflictf("The name %s belongs to guest %s already.", spec.Name, id)
 			}
 		}
+		if err := d.unmounted(spec); err != nil {
+			return err
+		}
 		if d.state.Guests == nil {
 			d.state.Guests = make(map[string]*guest)
 		}
@@ -81,6 +84,10 @@ func keep(spec hypervisor.Guest) hypervisor.Guest {
 	spec.Properties = maps.Clone(spec.Properties)
 	for i := range spec.Volumes {
 		spec.Volumes[i].Secret = ""
+	}
+	spec.Shares = slices.Clone(spec.Shares)
+	for i := range spec.Shares {
+		spec.Shares[i].Secret = ""
 	}
 	return spec
 }

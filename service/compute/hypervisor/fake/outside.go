@@ -41,6 +41,16 @@ func (d *Driver) Guest(id string) (spec hypervisor.Guest, err error) {
 	return spec, err
 }
 
+// HostState says whether the host has been shut down, and whether it is in
+// maintenance.
+func (d *Driver) HostState() (off, maintained bool, err error) {
+	err = d.change(func() error {
+		off, maintained = d.state.Off, d.state.Maintained
+		return nil
+	})
+	return off, maintained, err
+}
+
 // Plugged returns the interfaces that are plugged now, by port.
 func (d *Driver) Plugged() (map[string]hypervisor.NIC, error) {
 	var nics map[string]hypervisor.NIC

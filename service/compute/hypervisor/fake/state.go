@@ -18,8 +18,10 @@ type guest struct {
 	State hypervisor.State
 	// Rescue is the image that it has been started from instead of its own disk.
 	Rescue string
-	Boots  []boot // the last of them, oldest first: what the console tells of
-	Lost   int    // boots that the console has forgotten
+	// Chains are the snapshots of its volumes, oldest first.
+	Chains map[string][]hypervisor.VolumeSnapshot `json:",omitempty"`
+	Boots  []boot                                 // the last of them, oldest first: what the console tells of
+	Lost   int                                    // boots that the console has forgotten
 }
 
 // boot is one run of a guest.
@@ -41,6 +43,11 @@ type state struct {
 	Parked map[string]*guest `json:",omitempty"` // put aside, to be carried elsewhere
 	// Expected are the volumes that guests will have here which come while they run.
 	Expected map[string][]hypervisor.Volume `json:",omitempty"`
+	// Mounts are the shares on the host: by guest, where each comes from.
+	Mounts map[string]map[string]string `json:",omitempty"`
+	// Off and Maintained are what the host has been told to be.
+	Off        bool `json:",omitempty"`
+	Maintained bool `json:",omitempty"`
 }
 
 // load reads the state file at the first use, so that New can neither fail nor

@@ -35,6 +35,7 @@ func Test(t *testing.T, h Harness) {
 		{"InterfacesOfStoppedGuest", (*bench).interfacesOfStoppedGuest},
 		// host.go
 		{"Resources", (*bench).resources},
+		{"SwitchHost", (*bench).switchHost},
 		// optional.go
 		{"Reboot", (*bench).reboot},
 		{"RebootIgnored", (*bench).rebootIgnored},
@@ -55,6 +56,9 @@ func Test(t *testing.T, h Harness) {
 		{"Signals", (*bench).signals},
 		{"Diagnose", (*bench).diagnose},
 		{"Console", (*bench).console},
+		// share.go
+		{"Shares", (*bench).shares},
+		{"VolumeSnapshots", (*bench).volumeSnapshots},
 	} {
 		t.Run(article.name, func(t *testing.T) { article.test(h.start(t)) })
 	}
