@@ -96,6 +96,8 @@ type Volumes interface {
 	Complete(ctx context.Context, attachmentID string) error
 	// Release takes the volume from its server; one that is gone is success.
 	Release(ctx context.Context, attachmentID string) error
+	// ReadOnly reports whether an attachment does not let its guest write.
+	ReadOnly(ctx context.Context, attachmentID string) (bool, error)
 	// Held lists what the volume service has attachments for of a server.
 	Held(ctx context.Context, serverID string) ([]Held, error)
 	// Snapshotted says how far the snapshot of a volume has come that was asked of

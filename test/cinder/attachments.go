@@ -48,9 +48,13 @@ func (s *Service) connect(r *http.Request, body object) (int, any) {
 		return 400, refusal(400, "Invalid input received: attachment "+r.PathValue("id")+" lets host "+now+" in already, not "+host+".")
 	}
 	s.hosts[r.PathValue("id")] = host
-	a["status"], a["attach_mode"] = "attaching", "rw"
-	a["connection_info"] = object{"driver_volume_type": "file", "device_path": "/volumes/" + host + "/" + volume, "format": "raw", "attachment_id": a["id"], "access_mode": "rw", "volume_id": volume}
-	if v := s.volumes[volume]; v["status"] == "reserved" {
+	v, mode := s.volumes[volume], "rw"
+	if part(v, "metadata")["readonly"] == "True" {
+		mode = "ro"
+	}
+	a["status"], a["attach_mode"] = "attaching", mode
+	a["connection_info"] = object{"driver_volume_type": "file", "device_path": "/volumes/" + host + "/" + volume, "format": "raw", "attachment_id": a["id"], "access_mode": mode, "volume_id": volume}
+	if v["status"] == "reserved" {
 		v["status"] = "attaching"
 	}
 	return 200, object{"attachment": a}

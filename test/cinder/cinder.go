@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -67,10 +68,17 @@ var project = regexp.MustCompile(`^/v3/[0-9a-f]{32}(/|$)`)
 // ServeHTTP implements http.Handler.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p := strings.TrimSuffix(r.URL.Path, "/"); p == "" || p == "/v3" {
-		write(w, 200, object{"versions": []object{{"id": "v3.0", "status": "CURRENT", "version": "3.70", "min_version": "3.0", "updated": "2023-08-31T00:00:00Z",
+		write(w, 200, object{"versions": []object{{"id": "v3.0", "status": "CURRENT", "version": newest, "min_version": "3.0", "updated": "2023-08-31T00:00:00Z",
 			"links": []object{{"rel": "self", "href": "http://" + r.Host + "/v3/"}}}}})
 		return
 	}
+	version, ok := versionOf(r.Header.Get("OpenStack-API-Version"))
+	if !ok {
+		write(w, 406, refusal(406, "Version "+version+" is not supported by the API. Minimum is 3.0 and maximum is "+newest+"."))
+		return
+	}
+	w.Header().Set("OpenStack-API-Version", "volume "+version)
+	w.Header().Set("Vary", "OpenStack-API-Version")
 	if s.Tokens != nil {
 		caller, err := s.Tokens.Validate(r.Context(), r.Header.Get("X-Auth-Token"))
 		if err != nil {
@@ -81,6 +89,24 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.URL.Path = strings.TrimPrefix(project.ReplaceAllString(r.URL.Path, "/v3/"), "/v3")
 	s.mux.ServeHTTP(w, r)
+}
+
+const newest = "3.70"
+
+// versionOf reads the version that a client asks of this service: 3.0 if none.
+// Nothing that is here differs by version.
+func versionOf(header string) (version string, ok bool) {
+	for asked := range strings.SplitSeq(header, ",") {
+		kind, v, _ := strings.Cut(strings.TrimSpace(asked), " ")
+		switch minor, err := strconv.Atoi(strings.TrimPrefix(v, "3.")); {
+		case kind != "volume":
+		case v == "latest":
+			return newest, true
+		default:
+			return v, err == nil && strings.HasPrefix(v, "3.") && minor >= 0 && minor <= 70
+		}
+	}
+	return "3.0", true
 }
 
 func (s *Service) handler(h handle) http.HandlerFunc {
@@ -101,7 +127,6 @@ func (s *Service) handler(h handle) http.HandlerFunc {
 
 func write(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("OpenStack-API-Version", "volume 3.70")
 	w.WriteHeader(status)
 	if body != nil {
 		json.NewEncoder(w).Encode(body)
@@ -109,7 +134,7 @@ func write(w http.ResponseWriter, status int, body any) {
 }
 
 func refusal(status int, message string) object {
-	name := map[int]string{400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 409: "conflictingRequest", 500: "computeFault", 503: "serviceUnavailable"}[status]
+	name := map[int]string{400: "badRequest", 401: "unauthorized", 403: "forbidden", 404: "itemNotFound", 406: "computeFault", 409: "conflictingRequest", 500: "computeFault", 503: "serviceUnavailable"}[status]
 	return object{name: object{"code": status, "message": message}}
 }
 

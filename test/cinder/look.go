@@ -22,6 +22,13 @@ func (s *Service) SetStatus(volumeID, status string) {
 	s.volumes[volumeID]["status"] = status
 }
 
+// Share has a volume be one that several servers may have.
+func (s *Service) Share(volumeID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.volumes[volumeID]["multiattach"] = true
+}
+
 // Add makes a volume and returns its id.
 func (s *Service) Add(sizeGB int, bootable bool) string {
 	s.mu.Lock()

@@ -3,6 +3,8 @@ package cloud
 import (
 	"fmt"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -104,6 +106,62 @@ func TestVolumesComeAndGo(t *testing.T) {
 	})
 }
 
+func TestVolumesTakeEachOthersPlace(t *testing.T) {
+	withVolumes(t, func(t *testing.T, c *cloud, volumes *cinder.Service) {
+		u := c.admin
+		s, err := servers.Create(t.Context(), u.compute, servers.CreateOpts{Name: "s", FlavorRef: "1", ImageRef: imageID(t, u),
+			Networks: []servers.Network{{UUID: networkID(t, u, "private")}}}, nil).Extract()
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "server", statusOf(t, u, s.ID))
+		was, next := volumes.Add(1, false), volumes.Add(1, false)
+		if _, err := volumeattach.Create(t.Context(), u.compute, s.ID, volumeattach.CreateOpts{VolumeID: was}).Extract(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "volume in use", func() string { return is("in-use", volumes.Status(was)) })
+		swap := func(from, to string) error {
+			_, err := u.compute.Put(t.Context(), u.compute.ServiceURL("servers", s.ID, "os-volume_attachments", from),
+				map[string]any{"volumeAttachment": map[string]any{"volumeId": to}}, nil, &gophercloud.RequestOpts{OkCodes: []int{202}})
+			return err
+		}
+		wantCode(t, "a swap for no volume", swap(was, s.ID), 400)
+		wantCode(t, "a swap of what is not attached", swap(next, was), 404)
+		if got := volumes.Status(was); got != "in-use" {
+			t.Errorf("after what was refused, the volume is %s", got)
+		}
+		if err := swap(was, next); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "volumes to have changed places", func() string { return is("available in-use", volumes.Status(was)+" "+volumes.Status(next)) })
+
+		// What two servers write to has no content that could be copied.
+		shared := volumes.Add(1, false)
+		volumes.Share(shared)
+		other, err := servers.Create(t.Context(), u.compute, servers.CreateOpts{Name: "other", FlavorRef: "1", ImageRef: imageID(t, u),
+			Networks: []servers.Network{{UUID: networkID(t, u, "private")}}}, nil).Extract()
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the other server", statusOf(t, u, other.ID))
+		for i, id := range []string{s.ID, other.ID} {
+			if _, err := volumeattach.Create(t.Context(), u.compute, id, volumeattach.CreateOpts{VolumeID: shared}).Extract(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "shared volume attached", func() string {
+				attached := slices.DeleteFunc(volumes.Held(shared), func(held string) bool { return !strings.HasSuffix(held, " attached") })
+				return is(fmt.Sprint(i+1), fmt.Sprint(len(attached)))
+			})
+		}
+		wantCode(t, "a swap of what two write to", swap(shared, was), 400)
+		goneServer(t, u, s.ID)
+		goneServer(t, u, other.ID)
+		if left := volumes.Left(); len(left) != 3 {
+			t.Errorf("left are %v", left)
+		}
+	})
+}
+
 func TestServersBootFromVolumes(t *testing.T) {
 	withVolumes(t, func(t *testing.T, c *cloud, volumes *cinder.Service) {
 		u := c.demo
@@ -174,6 +232,11 @@ func TestServersWithVolumesAreShelved(t *testing.T) {
 				t.Fatal(err)
 			}
 			idle(t, u, s.ID, "SHELVED_OFFLOADED")
+			data := volumes.Add(1, false)
+			if _, err := volumeattach.Create(t.Context(), u.compute, s.ID, volumeattach.CreateOpts{VolumeID: data, DeleteOnTermination: true}).Extract(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "a volume in use by a server on no host", func() string { return is("in-use", volumes.Status(data)) })
 			if err := servers.Unshelve(t.Context(), u.compute, s.ID, servers.UnshelveOpts{}).ExtractErr(); err != nil {
 				t.Fatal(err)
 			}

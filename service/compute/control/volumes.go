@@ -233,24 +233,21 @@ func (c *Control) attachVolume(ctx context.Context, run *task.Run, s *compute.Se
 	if i < 0 {
 		return nil
 	}
-	var progress compute.Progress
+	progress := compute.Progress{Power: s.Power}
 	var err error
-	if s.Host != "" {
+	if s.Host != "" { // else one is let in when there is one
 		if err = c.connect(ctx, s, s.Host, volumeID); err == nil {
 			request := compute.VolumeRequest{ServerID: s.ID, Device: s.Devices[i]}
 			progress, err = work(ctx, c, compute.AttachVolumeCall, s.Host, workID(run), request, run.Created.Add(actionTimeout), func() error { return c.notDeleting(ctx, s) })
 		}
-		if err == nil {
-			err = c.Volumes.Complete(ctx, s.Devices[i].AttachmentID)
-		}
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errAbandoned) { // the guest did not take it: it is given back
-			if backErr := errors.Join(c.Volumes.Release(ctx, s.Devices[i].AttachmentID), c.dropDevice(ctx, s.ID, volumeID)); backErr != nil {
-				return backErr
-			}
-		}
 	}
-	if err == nil && s.Host == "" {
-		progress.Power = s.Power
+	if err == nil {
+		err = c.Volumes.Complete(ctx, s.Devices[i].AttachmentID)
+	}
+	if err != nil && ctx.Err() == nil && !errors.Is(err, errAbandoned) { // the guest did not take it: it is given back
+		if backErr := errors.Join(c.Volumes.Release(ctx, s.Devices[i].AttachmentID), c.dropDevice(ctx, s.ID, volumeID)); backErr != nil {
+			return backErr
+		}
 	}
 	return c.settle(ctx, run, s, store.ServerPatch{}, progress, "compute_attach_volume", err)
 }

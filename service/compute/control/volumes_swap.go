@@ -33,10 +33,15 @@ func (c *Control) SwapVolume(ctx context.Context, id, oldID, newID string) (err 
 	}
 	v, err := c.Volumes.Volume(ctx, newID)
 	if err != nil {
-		return err
+		return asInvalid(err) // 404 is for the volume of the path
 	}
 	if v.Status != "available" || v.SizeGB < was.SizeGB {
 		return fault.Invalidf("Invalid volume: volume '%s' must be available and have at least %d GB to take the place of '%s'.", newID, was.SizeGB, oldID)
+	}
+	for _, volume := range []compute.Volume{was, v} {
+		if err := c.refuseWriters(ctx, volume); err != nil {
+			return err
+		}
 	}
 	var u undo.Stack
 	defer u.Run(ctx, &err)
@@ -100,4 +105,26 @@ func (c *Control) swapVolume(ctx context.Context, run *task.Run, s *compute.Serv
 		}
 	}
 	return c.settle(ctx, run, s, store.ServerPatch{}, progress, "compute_swap_volume", err)
+}
+
+// refuseWriters refuses to copy a volume that more than one server writes to: the
+// copy would be of no moment.
+func (c *Control) refuseWriters(ctx context.Context, v compute.Volume) error {
+	if len(v.Attachments) < 2 {
+		return nil
+	}
+	writers := 0
+	for _, a := range v.Attachments {
+		readOnly, err := c.Volumes.ReadOnly(ctx, a.AttachmentID)
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if !readOnly {
+			writers++
+		}
+	}
+	if writers > 1 {
+		return fault.Invalidf("Swapping multi-attach volumes with more than one read/write attachment is not supported. Volume %s has %d.", v.ID, writers)
+	}
+	return nil
 }

@@ -171,6 +171,7 @@ type attachmentBody struct {
 	Attachment struct {
 		ID         string          `json:"id"`
 		Connection json.RawMessage `json:"connection_info"`
+		Mode       *string         `json:"attach_mode"` // "ro", "rw"; null before a host is let in
 	} `json:"attachment"`
 }
 
@@ -193,6 +194,13 @@ func (v *Volumes) Release(ctx context.Context, attachmentID string) error {
 		return nil
 	}
 	return err
+}
+
+// ReadOnly implements compute.Volumes.
+func (v *Volumes) ReadOnly(ctx context.Context, attachmentID string) (bool, error) {
+	var out attachmentBody
+	err := v.do(ctx, http.MethodGet, "/attachments/"+url.PathEscape(attachmentID), nil, &out)
+	return textOf(out.Attachment.Mode) == "ro", err
 }
 
 // Held implements compute.Volumes.
