@@ -16,6 +16,8 @@ need_package() { # PROGRAM PACKAGE
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$2" >/dev/null
 }
 
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+
 start_cloud() {
     work=$(mktemp -d) cloud_pid=
     trap 'stop_cloud' EXIT
@@ -27,7 +29,7 @@ start_cloud() {
         KILONOVA=$work/kilonova
     fi
     local port
-    port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    port=$(free_port)
     url=http://127.0.0.1:$port log=$work/kilonova.log clouds=$work/data/clouds.yaml
     if [ -n "${CHECK:-}" ]; then start_proxy; fi
     local config=${DEV_CONFIG:-}
@@ -46,7 +48,7 @@ start_cloud() {
 start_proxy() {
     (cd "$repository" && CGO_ENABLED=0 go build -o "$work/openapi-proxy" ./test/compat/openapi/openapi-proxy)
     local before
-    before=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    before=$(free_port)
     (cd "$repository" && exec "$work/openapi-proxy" --listen "127.0.0.1:$before" --target "http://127.0.0.1:$port" \
         /identity=identity/v3.14 /image=image/v2.16) >"$work/differs" 2>&1 &
     proxy_pid=$!

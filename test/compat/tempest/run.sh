@@ -18,11 +18,14 @@ done
 # What the image service offers beyond its defaults, so that Tempest asks for it: several stores, all import methods, locations, a cache.
 # A small web server on loopback has what web-download and locations name; only from there may they fetch.
 scratch=$(mktemp -d)
-web_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+web_port=$(free_port)
+volume_port=$(free_port)
 mkdir "$scratch/web"; head -c 65536 /dev/urandom > "$scratch/web/disk.img"
 python3 -m http.server --bind 127.0.0.1 --directory "$scratch/web" "$web_port" >/dev/null 2>&1 &
 web_pid=$!
 cat > "$scratch/dev.toml" <<X
+[peers]
+volume = "http://127.0.0.1:$volume_port/v3"
 [image]
 enabled_backends = ["fast:file", "slow:file", "web:http"]
 enabled_import_methods = ["glance-direct", "web-download", "copy-image", "glance-download"]
@@ -41,8 +44,16 @@ allowed_ports = [80, $web_port]
 X
 cat "$here/cloud.toml" >> "$scratch/dev.toml"
 export DEV_CONFIG=$scratch/dev.toml
+volume_pid=
 start_cloud
-trap 'kill $web_pid 2>/dev/null; rm -rf "$scratch"; stop_cloud' EXIT
+trap 'kill $web_pid $volume_pid 2>/dev/null; rm -rf "$scratch"; stop_cloud' EXIT
+password=$(python3 -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["clouds"]["kilonova-admin"]["auth"]["password"])' "$clouds")
+# The Block Storage service of the catalog: a stand-in, which believes the tokens of this cloud.
+. "$repository/deploy/go.sh"; need_go
+(cd "$repository" && CGO_ENABLED=0 go build -o "$scratch/cinder-stand-in" ./test/cinder/cinder-stand-in)
+OS_USERNAME=admin OS_PROJECT_NAME=admin OS_PASSWORD=$password \
+    "$scratch/cinder-stand-in" --listen "127.0.0.1:$volume_port" --identity "$url/identity" --image "$url/image" >"$scratch/cinder.log" 2>&1 &
+volume_pid=$!
 echo "==> configuring tempest"
 export OS_CLIENT_CONFIG_FILE=$clouds OS_CLOUD=kilonova-admin
 head -c 65536 /dev/urandom > "$work/alt.img"
@@ -50,7 +61,6 @@ image=$(openstack image show cirros -f value -c id)
 image_alt=$(openstack image create --public --disk-format raw --container-format bare --file "$work/alt.img" cirros-alt -f value -c id)
 public=$(openstack network show public -f value -c id)
 extensions=$(openstack extension list --network -f value -c Alias | paste -sd,)
-password=$(python3 -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["clouds"]["kilonova-admin"]["auth"]["password"])' "$clouds")
 tempest=$work/tempest
 mkdir -p "$tempest/etc" "$tempest/logs" "$tempest/lock"
 sed -e "s|@URL@|$url|; s|@PASSWORD@|$password|; s|@IMAGE@|$image|; s|@IMAGE_ALT@|$image_alt|; s|@PUBLIC@|$public|; s|@EXTENSIONS@|$extensions|; s|@DIR@|$tempest|; s|@HTTP_IMAGE@|http://127.0.0.1:$web_port/disk.img|" \
