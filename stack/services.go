@@ -42,7 +42,7 @@ func (s *Stack) startIdentity() error {
 	if err != nil {
 		return err
 	}
-	s.identity, err = identitycontrol.New(identitycontrol.Config{Store: st, Log: s.Log, Now: s.Now, Options: s.Config.identityOptions()})
+	s.identity, err = identitycontrol.New(identitycontrol.Config{Store: st, Log: s.Log, Now: s.Now, Options: s.Config.identityOptions(), Changed: s.believed.forget})
 	if err != nil {
 		return err
 	}

@@ -43,6 +43,7 @@ type Stack struct {
 	checks   map[string]func(context.Context) error // what /healthz asks
 	place    string                                 // names the data folder, whose roles here are nobody else's
 
+	believed believed                 // tokens of callers
 	identity *identitycontrol.Control // nil where identity is elsewhere
 	compute  *computecontrol.Control  // made by the first role that needs it
 }
@@ -226,19 +227,6 @@ func (s *Stack) mount(service string, svc *rest.Service) {
 // own returns the tokens of one of the services' users.
 func (s *Stack) own(login AuthToken) (peer.Tokens, error) {
 	return peer.NewPasswordTokens(s.peers, login, s.Now)
-}
-
-// tokenTTL is how long a token that was found valid is believed. With what identity
-// itself knows by heart, a revocation reaches everybody within a second.
-const tokenTTL = 500 * time.Millisecond
-
-// validator checks the tokens of callers of a service whose user is given.
-func (s *Stack) validator(own peer.Tokens) (auth.Validator, error) {
-	v, err := peer.Validator(s.peers, own)
-	if err != nil {
-		return nil, err
-	}
-	return auth.NewCached(v, tokenTTL, s.Now), nil
 }
 
 // authURL is where clients whose tokens are refused are sent.

@@ -82,6 +82,38 @@ func TestPolicyRefusesBrokenRules(t *testing.T) {
 	}
 }
 
+// A revocation that comes while a token is looked up counts for all who ask later.
+func TestForgetWhileATokenIsLookedUp(t *testing.T) {
+	asked := make(chan chan error)
+	c := NewCached(ValidatorFunc(func(context.Context, string) (*Caller, error) {
+		answer := make(chan error)
+		asked <- answer
+		return &Caller{UserID: "u", Expires: time.Unix(2000, 0)}, <-answer
+	}), time.Minute, func() time.Time { return time.Unix(1000, 0) })
+	validate := func() (answer chan error, done chan error) {
+		done = make(chan error, 1)
+		go func() {
+			_, err := c.Validate(t.Context(), "token")
+			done <- err
+		}()
+		return <-asked, done
+	}
+	refused := fault.New(fault.Unauthenticated, "It has been revoked.")
+	answer, before := validate()
+	c.Forget()
+	answerAfter, after := validate() // it does not join the first one
+	answer <- nil
+	answerAfter <- refused
+	if first, second := <-before, <-after; first != nil || second == nil {
+		t.Error(first, second)
+	}
+	answer, last := validate()
+	answer <- refused
+	if err := <-last; err == nil {
+		t.Error("what was asked before is still believed")
+	}
+}
+
 func TestCachedAsksOnceAndNotPastExpiry(t *testing.T) {
 	now := time.Unix(1000, 0)
 	asked := 0

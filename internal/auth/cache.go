@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/sha256"
+	"strconv"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ type Cached struct {
 
 	mu      sync.Mutex
 	known   map[[32]byte]cached
+	turn    uint64 // how often all was forgotten
 	asking  singleflight.Group
 	sweepAt time.Time
 }
@@ -41,11 +43,13 @@ func (c *Cached) Validate(ctx context.Context, token string) (*Caller, error) {
 	now := c.now()
 	c.mu.Lock()
 	hit, ok := c.known[key]
+	turn := c.turn
 	c.mu.Unlock()
 	if ok && now.Before(hit.until) && now.Before(hit.caller.Expires) {
 		return hit.caller, nil
 	}
-	found, err, _ := c.asking.Do(string(key[:]), func() (any, error) {
+	// Who comes after a revocation does not take the answer to a question from before.
+	found, err, _ := c.asking.Do(strconv.FormatUint(turn, 10)+string(key[:]), func() (any, error) {
 		return c.next.Validate(context.WithoutCancel(ctx), token)
 	})
 	if err != nil {
@@ -54,6 +58,9 @@ func (c *Cached) Validate(ctx context.Context, token string) (*Caller, error) {
 	caller := found.(*Caller)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.turn != turn {
+		return caller, nil
+	}
 	if len(c.known) >= maxCached {
 		clear(c.known)
 	}
@@ -78,9 +85,11 @@ func (c *Cached) ValidateLate(ctx context.Context, token string) (*Caller, error
 	return late.ValidateLate(ctx, token)
 }
 
-// Forget drops everything: some token has been revoked.
+// Forget drops everything, also what is being asked now: some token has been
+// revoked.
 func (c *Cached) Forget() {
 	c.mu.Lock()
+	c.turn++
 	clear(c.known)
 	c.mu.Unlock()
 }

@@ -30,6 +30,9 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Options Options
+	// Changed is called whenever something that tokens stand for has changed by this
+	// process; nil: nobody wants to know.
+	Changed func()
 	// Random is the source of ids, keys and secrets; nil: crypto/rand.
 	Random io.Reader
 }
@@ -51,6 +54,7 @@ type Control struct {
 	hash                  *password.Hasher
 	pattern               *regexp.Regexp // that passwords must match; nil: none
 	known                 known
+	changed               func() // what others know by heart is of no more use
 	// providers verify the tokens of OpenID Connect providers.
 	providers map[string]*oidc.Verifier
 	proxies   []netip.Prefix
@@ -67,7 +71,10 @@ func New(cfg Config) (*Control, error) {
 	if cfg.Random == nil {
 		cfg.Random = rand.Reader
 	}
-	c := &Control{db: cfg.Store.DB, log: cfg.Log, clock: cfg.Now, options: cfg.Options, random: cfg.Random}
+	if cfg.Changed == nil {
+		cfg.Changed = func() {}
+	}
+	c := &Control{db: cfg.Store.DB, log: cfg.Log, clock: cfg.Now, options: cfg.Options, random: cfg.Random, changed: cfg.Changed}
 	c.policy, c.scopes = newPolicy()
 	c.providers = map[string]*oidc.Verifier{}
 	for id, p := range cfg.Options.OpenID {

@@ -48,9 +48,15 @@ func (c *Control) changing(ctx context.Context, fn func(tx *db.Tx) error) error 
 		if err := fn(tx); err != nil {
 			return err
 		}
-		tx.OnCommit(c.known.forget)
+		tx.OnCommit(c.forget)
 		return store.CountChange(ctx, tx)
 	})
+}
+
+// forget is called after each change.
+func (c *Control) forget() {
+	c.known.forget()
+	c.changed()
 }
 
 // forget has the number be read before any token is believed again.

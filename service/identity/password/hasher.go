@@ -34,7 +34,7 @@ type Hasher struct {
 
 const (
 	bcryptMax = 72
-	long      = "sha512:" // marks the bcrypt hash of a password longer than that
+	long      = "sha512:" // marks the bcrypt hash of a password that is so long, or longer
 	saltSize  = 16
 )
 
@@ -96,7 +96,9 @@ func (h *Hasher) Make(password string) (string, error) {
 		return fmt.Sprintf("$scrypt$ln=%d,r=%d,p=%d$%s$%s", h.Rounds, h.BlockSize, h.Parallelism, raw.EncodeToString(salt), raw.EncodeToString(sum)), err
 	}
 	prefix := ""
-	if len(password) > bcryptMax {
+	// Also when it just fits: of a password in a plain hash nothing has been cut off,
+	// unless it comes from Keystone.
+	if len(password) >= bcryptMax {
 		password, prefix = shorten(password), long
 	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), h.Rounds)
@@ -125,11 +127,13 @@ func check(hash, password string) bool {
 		return checkSHA512Crypt(hash, password)
 	}
 	rest, shortened := strings.CutPrefix(hash, long)
-	fits := shortened == (len(password) > bcryptMax) && len(rest) == 60
-	if len(password) > bcryptMax {
+	switch {
+	case shortened:
 		password = shorten(password)
+	case len(password) > bcryptMax: // Keystone has hashed so much of it, and no more
+		password = password[:bcryptMax]
 	}
-	return bcrypt.CompareHashAndPassword([]byte(rest), []byte(password)) == nil && fits
+	return bcrypt.CompareHashAndPassword([]byte(rest), []byte(password)) == nil && len(rest) == 60
 }
 
 func shorten(password string) string {

@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 // Made by passlib, as Keystone makes them, of the same password.
@@ -34,6 +36,31 @@ func TestUpstreamsHashes(t *testing.T) {
 		}
 		if h.Matches(hash[:len(hash)-1], secret) || h.Matches(hash+"A", secret) {
 			t.Errorf("%s: a hash that is cut or longer is taken", name)
+		}
+	}
+}
+
+// Keystone cuts what bcrypt cannot take; who comes from there with a long password
+// must get in. What we have hashed ourselves we have not cut (CVE-2021-3563).
+func TestLongPasswordsOfBcrypt(t *testing.T) {
+	h, err := New(Hasher{Rounds: 4, Random: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := strings.Repeat("0123456789", 8)[:72]
+	theirs, err := bcrypt.GenerateFromPassword([]byte(first), 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for password, want := range map[string]bool{first: true, first + "89": true, first[:71]: false, "x" + first: false} {
+		if got := h.Matches(string(theirs), password); got != want {
+			t.Errorf("%q: %t", password, got)
+		}
+	}
+	for _, password := range []string{first, first + "8", first + first} {
+		ours, err := h.Make(password)
+		if err != nil || !h.Matches(ours, password) || h.Matches(ours, password+"x") || h.Matches(ours, password[:len(password)-1]) {
+			t.Errorf("%q: %v", password, err)
 		}
 	}
 }
