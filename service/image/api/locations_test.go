@@ -103,10 +103,15 @@ func TestLocationsByPatch(t *testing.T) {
 	cl.do("demo", "DELETE", at, nil).want(204)
 }
 
+// CVE-2022-4134: unless an operator wants it, nobody sees or changes where an image's
+// data lies, so that what an image's hash stands for is not put in another's place.
 func TestLocationsHidden(t *testing.T) {
 	cl := start(t, nil)
 	id := cl.create(nil)
 	cl.put(id, "data").want(204)
+	for _, who := range []string{"demo", "admin"} {
+		cl.do(who, "PATCH", "/v2/images/"+id, patch(op("add", "/locations/-", fields{"url": "http://192.0.2.1/other", "metadata": fields{}})), "Content-Type", patchV21).want(403)
+	}
 	if got := cl.show(id); got["locations"] != nil || got["direct_url"] != nil {
 		t.Error(got)
 	}
@@ -123,6 +128,7 @@ func TestRemovedLocationIsDeleted(t *testing.T) {
 	cl.eventually("the blob is removed", func() bool { return len(cl.files("one")) == 0 })
 }
 
+// OSSA-2015-002, OSSA-2014-041: among others, no file of the host is an image's data.
 func TestAddLocation(t *testing.T) {
 	content := strings.Repeat("x", 100000)
 	base, allow := web(t, map[string]string{"/disk": content})

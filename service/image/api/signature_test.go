@@ -25,6 +25,7 @@ import (
 	"kilonova/service/image/remote"
 )
 
+// CVE-2015-8234: no signature is by MD5.
 func TestSignedImages(t *testing.T) {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

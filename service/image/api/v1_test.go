@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// CVE-2017-7200: version 1 reads, so that nothing is fetched from a user's address.
 func TestVersionOneReads(t *testing.T) {
 	cl := start(t, nil)
 	id := cl.create(fields{"name": "one\r\nX-Evil: yes", "os_distro": "debian"})

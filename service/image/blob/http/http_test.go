@@ -75,7 +75,8 @@ func TestChangedMeanwhile(t *testing.T) {
 }
 
 // A user's address must not lead the service to where only it can go, neither at
-// once nor by a redirection (OSSA-2026-004, CVE-2026-34881).
+// once nor by a redirection (OSSA-2026-004, CVE-2026-34881), nor to files (OSSA-2015-002,
+// OSSA-2014-041).
 func TestRefusals(t *testing.T) {
 	s, base := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://169.254.169.254/latest/meta-data/", http.StatusFound)
