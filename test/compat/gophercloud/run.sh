@@ -20,7 +20,9 @@ chmod -R u+w "$work/gophercloud"
 
 said() { OS_CLOUD=kilonova-admin openstack "$@" -f value -c id; }
 export OS_IMAGE_ID=$(said image show cirros) OS_NETWORK_ID=$(said network show private) OS_SUBNET_ID=$(OS_CLOUD=kilonova-admin openstack subnet list --network private -f value -c ID | head -n 1) OS_EXTGW_ID=$(said network show public)
-export OS_FLAVOR_ID=1 OS_FLAVOR_ID_RESIZE=2 OS_NETWORK_NAME=private OS_POOL_NAME=public OS_BRANCH=master OS_REGION_NAME=RegionOne OS_LIVE_MIGRATE=1
+# The suite boots servers with ephemeral disks, too.
+for flavor in acceptance acceptance-larger; do OS_CLOUD=kilonova-admin openstack flavor create --id $flavor --ram 64 --disk 5 --ephemeral 10 --vcpus 1 $flavor >/dev/null; done
+export OS_FLAVOR_ID=acceptance OS_FLAVOR_ID_RESIZE=acceptance-larger OS_NETWORK_NAME=private OS_POOL_NAME=public OS_BRANCH=master OS_REGION_NAME=RegionOne OS_LIVE_MIGRATE=1
 
 # as CLOUD WHO: run the tests with the credentials of a cloud of clouds.yaml
 as() {
