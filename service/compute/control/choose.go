@@ -1,15 +1,16 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
 	"kilonova/service/compute/schedule"
+	"kilonova/service/compute/store"
 )
 
 // choose is decide for those who decide about one server alone; they hold
@@ -30,10 +31,11 @@ func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildSta
 	if d.question, err = c.questionOf(ctx, s, f); err != nil {
 		return d, err
 	}
-	hosts, fresh, err := v.hosts(ctx, c, d.question)
+	hosts, fresh, err := v.hosts(ctx, c, d.question, c.countsServers(f, s))
 	if err != nil {
 		return d, err
 	}
+	d.fresh = fresh
 	if len(hosts) > 0 {
 		if d.request, err = c.scheduleRequest(ctx, s, state); err != nil {
 			return d, err
@@ -73,61 +75,94 @@ func (c *Control) nobody(ctx context.Context, s *compute.Server) error {
 		return err
 	}
 	down, disabled := 0, 0
-	for _, h := range f.Hosts {
-		switch {
-		case h.Disabled:
+	for i := range f.hosts {
+		switch h := &f.hosts[i]; {
+		case h.disabled:
 			disabled++
-		case !c.HostUp(h):
+		case !h.up(c.Now(), f.down):
 			down++
 		}
 	}
 	return fault.Conflictf("No valid host was found. Of %d hosts none has room for %d VCPU, %d MB of memory and %d GB of disk (%d disabled, %d down).",
-		len(f.Hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), disabled, down)
+		len(f.hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), disabled, down)
 }
 
 // scheduleHosts puts what is known of the candidates' hosts together, in their
-// order; candidates that are no compute hosts are left out.
-func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []compute.Candidate) ([]*schedule.Host, error) {
-	loads, err := c.Store.HostLoads(ctx, c.Store.DB)
+// order; candidates that are no compute hosts are left out. Their servers are
+// counted only where that is asked for.
+func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []compute.Candidate, counted bool) ([]*schedule.Host, error) {
+	busy, err := c.Store.BusyByHost(ctx, c.Store.DB)
 	if err != nil {
 		return nil, err
 	}
-	holds, err := c.heldOf(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]*schedule.Host, 0, len(candidates))
-	for _, candidate := range candidates {
-		if h := f.byNode[candidate.ProviderID]; h != nil {
-			x := c.scheduleHost(h, candidate)
-			x.Aggregates, x.FailedBuilds = f.byHost[h.Name], f.failures[h.Name]
-			x.NUMA, x.PCI, x.Metrics = cellsOf(h.Resources, holds[h.Name]), poolsOf(h.Resources, holds[h.Name]), h.Resources.Metrics
-			x.Servers, x.IOOps = loads[h.Name].Servers, loads[h.Name].Busy
-			all = append(all, x)
+	var loads map[string]store.HostLoad
+	if counted {
+		if loads, err = c.Store.HostLoads(ctx, c.Store.DB); err != nil {
+			return nil, err
 		}
+	}
+	var holds map[string]map[string]compute.Hold
+	if f.holding {
+		if holds, err = c.Store.Holds(ctx, c.Store.DB, ""); err != nil {
+			return nil, err
+		}
+	}
+	now, free := c.Now(), freeSeats{}
+	hosts := make([]schedule.Host, 0, len(candidates)) // in one piece: there may be ten thousand
+	all := make([]*schedule.Host, 0, len(candidates))
+	for i := range candidates {
+		h := f.byNode[candidates[i].ProviderID]
+		if h == nil {
+			continue
+		}
+		hosts = append(hosts, schedule.Host{})
+		x := &hosts[len(hosts)-1]
+		c.describe(x, h, now)
+		x.VCPUs.Used, x.DiskGB.Used = candidates[i].Capacity.Of("VCPU").Used, candidates[i].Capacity.Of("DISK_GB").Used
+		x.MemoryMB.Used = candidates[i].Capacity.Of("MEMORY_MB").Used + c.Options.ReservedMemory
+		x.Allocations = candidates[i].Allocations
+		x.Aggregates, x.FailedBuilds = f.byHost[h.name], f.failures[h.name]
+		x.DisabledReason, x.Metrics = f.reasons[h.name], h.metrics
+		if held := holds[h.name]; len(held) > 0 {
+			x.NUMA, x.PCI = cellsOf(h.machine.numa, held), poolsOf(h.machine.pci, held)
+		} else {
+			seats := free.of(h.machine)
+			x.NUMA, x.PCI = seats.cells, seats.pools
+		}
+		x.Servers, x.IOOps = loads[h.name].Servers, busy[h.name]
+		all = append(all, x)
 	}
 	return all, nil
 }
 
-// heldOf returns what servers hold of hosts, where any host has anything to hold.
-func (c *Control) heldOf(ctx context.Context, f *Fleet) (map[string]map[string]compute.Hold, error) {
-	if !slices.ContainsFunc(f.Hosts, func(h *compute.Host) bool { return len(h.Resources.NUMA)+len(h.Resources.PCI) > 0 }) {
-		return nil, nil
-	}
-	return c.Store.Holds(ctx, c.Store.DB, "")
+// freeSeats are nodes and devices of which nothing is held. Hosts of one make share
+// them: the scheduler does not change a host.
+type freeSeats map[*machine]*seatsOf
+
+type seatsOf struct {
+	cells []schedule.NUMACell
+	pools []schedule.PCIPool
 }
 
-func (c *Control) scheduleHost(h *compute.Host, candidate compute.Candidate) *schedule.Host {
-	r := &h.Resources // shared: a fleet does not change
-	x := &schedule.Host{Name: h.Name, Node: cmp.Or(r.HypervisorName, h.Name), ProviderID: h.NodeID, IP: r.HostIP, Up: c.HostUp(h), ForcedDown: h.ForcedDown,
-		Disabled: h.Disabled, DisabledReason: h.DisabledReason, Zone: h.Zone, HypervisorType: r.HypervisorType, HypervisorVersion: r.HypervisorVersion,
-		Supported: r.Supported, Traits: h.Traits, DiskLeastGB: &r.DiskFreeGB}
-	use := candidate.Capacity
-	x.Allocations = candidate.Allocations
-	x.VCPUs = schedule.Resource{Total: r.VCPUs, Used: use.Of("VCPU").Used, Ratio: c.Options.CPURatio}
-	x.MemoryMB = schedule.Resource{Total: r.MemoryMB, Used: use.Of("MEMORY_MB").Used + c.Options.ReservedMemory, Ratio: c.Options.RAMRatio}
-	x.DiskGB = schedule.Resource{Total: r.DiskGB, Used: use.Of("DISK_GB").Used, Ratio: c.Options.DiskRatio}
-	return x
+func (f freeSeats) of(m *machine) *seatsOf {
+	s := f[m]
+	if s == nil {
+		s = &seatsOf{cellsOf(m.numa, nil), poolsOf(m.pci, nil)}
+		f[m] = s
+	}
+	return s
+}
+
+// describe fills in what a host has by itself.
+func (c *Control) describe(x *schedule.Host, h *fleetHost, now time.Time) {
+	m := h.machine
+	x.Name, x.Node, x.ProviderID, x.IP, x.Zone = h.name, h.node, h.nodeID, h.ip, h.zone
+	x.Up, x.ForcedDown, x.Disabled = h.up(now, c.Options.ServiceDown.D()), h.forcedDown, h.disabled
+	x.HypervisorType, x.HypervisorVersion, x.Supported, x.Traits = m.hypervisor, m.version, m.supported, m.traits
+	x.DiskLeastGB = &h.diskFreeGB // shared: a fleet does not change
+	x.VCPUs = schedule.Resource{Total: h.vcpus, Ratio: c.Options.CPURatio}
+	x.MemoryMB = schedule.Resource{Total: h.memoryMB, Ratio: c.Options.RAMRatio}
+	x.DiskGB = schedule.Resource{Total: h.diskGB, Ratio: c.Options.DiskRatio}
 }
 
 func (c *Control) scheduleRequest(ctx context.Context, s *compute.Server, state *buildState) (*schedule.Request, error) {

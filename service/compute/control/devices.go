@@ -102,10 +102,10 @@ func (c *Control) deviceRequests(f compute.Flavor) ([]schedule.PCIRequest, error
 }
 
 // poolsOf are a host's free devices, by kind.
-func poolsOf(r compute.Resources, holds map[string]compute.Hold) []schedule.PCIPool {
+func poolsOf(devices []compute.PCIDevice, holds map[string]compute.Hold) []schedule.PCIPool {
 	var pools []schedule.PCIPool
 	at := map[string]int{}
-	for _, d := range freeDevices(r, holds) {
+	for _, d := range freeDevices(devices, holds) {
 		key := fmt.Sprint(d.Vendor, " ", d.Product, " ", d.Type, " ", d.Cell, " ", d.Network)
 		i, known := at[key]
 		if !known {
@@ -117,8 +117,8 @@ func poolsOf(r compute.Resources, holds map[string]compute.Hold) []schedule.PCIP
 	return pools
 }
 
-func freeDevices(r compute.Resources, holds map[string]compute.Hold) []compute.PCIDevice {
-	if len(r.PCI) == 0 {
+func freeDevices(devices []compute.PCIDevice, holds map[string]compute.Hold) []compute.PCIDevice {
+	if len(devices) == 0 {
 		return nil
 	}
 	taken := map[string]bool{}
@@ -127,7 +127,7 @@ func freeDevices(r compute.Resources, holds map[string]compute.Hold) []compute.P
 			taken[d.Address] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(r.PCI), func(d compute.PCIDevice) bool { return taken[d.Address] })
+	return slices.DeleteFunc(slices.Clone(devices), func(d compute.PCIDevice) bool { return taken[d.Address] })
 }
 
 // holdDevices chooses devices for a server, those near its NUMA nodes first; for
@@ -140,7 +140,7 @@ func (c *Control) holdDevices(h *compute.Host, others map[string]compute.Hold, c
 	near := func(d compute.PCIDevice) bool {
 		return slices.ContainsFunc(cells, func(g compute.GuestCell) bool { return g.HostCell == d.Cell })
 	}
-	free := freeDevices(h.Resources, others)
+	free := freeDevices(h.Resources.PCI, others)
 	slices.SortStableFunc(free, func(a, b compute.PCIDevice) int {
 		switch x, y := near(a), near(b); {
 		case x == y:

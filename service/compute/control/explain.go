@@ -95,11 +95,11 @@ func clip(text string, most int) string {
 // explanation accounts for every host of the cloud.
 func (d *decision) withoutRoom(f *Fleet, candidates int) {
 	e := &d.explanation
-	refused := len(f.Hosts) - candidates
-	if e.Hosts = max(len(f.Hosts), candidates); refused <= 0 {
+	refused := len(f.hosts) - candidates
+	if e.Hosts = max(len(f.hosts), candidates); refused <= 0 {
 		return
 	}
-	step := schedule.Step{Filter: "Placement", In: len(f.Hosts), Out: candidates, More: refused}
+	step := schedule.Step{Filter: "Placement", In: len(f.hosts), Out: candidates, More: refused}
 	if f.disabled > 0 {
 		step.Reasons = append(step.Reasons, schedule.Reason{Why: "disabled", Hosts: min(f.disabled, refused)})
 		refused -= min(f.disabled, refused)

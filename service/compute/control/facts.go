@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"kilonova/service/compute"
 	"kilonova/service/compute/schedule"
 )
 
@@ -45,7 +46,7 @@ func (c *Control) withFacts(ctx context.Context, f *Fleet, hosts []*schedule.Hos
 		x := *h
 		x.Flavors, x.ImageProperties = on[h.Name], properties[h.Name]
 		if host := f.byName[h.Name]; processors && host != nil {
-			cpu := host.Resources.CPU
+			cpu := &host.machine.cpu
 			features := make([]any, len(cpu.Features))
 			for n, feature := range cpu.Features {
 				features[n] = feature
@@ -69,4 +70,21 @@ func asksForProcessor(r *schedule.Request) bool {
 		}
 	}
 	return false
+}
+
+// countsServers reports whether a decision has to know how many servers each host
+// has. By default none has: that is a count of all servers there are.
+func (c *Control) countsServers(f *Fleet, s *compute.Server) bool {
+	o := &c.Options.Scheduler.Filter
+	if o.NumInstances != 0 || f.weighsServers || len(o.CELFilters)+len(o.CELWeighers) > 0 ||
+		slices.ContainsFunc(o.EnabledFilters, func(name string) bool { return strings.HasSuffix(name, "NumInstancesFilter") }) {
+		return true
+	}
+	const fact = "num_instances"
+	for key := range s.Flavor.ExtraSpecs {
+		if strings.Contains(key, fact) {
+			return true
+		}
+	}
+	return strings.Contains(hintsOf(s.Hints).Query, fact)
 }

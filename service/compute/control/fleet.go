@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
@@ -11,32 +12,103 @@ import (
 )
 
 // Fleet is what is known of the compute hosts at one moment. It does not change.
+// There may be a hundred thousand, so it keeps of each what decisions ask for and
+// no more.
 type Fleet struct {
-	Hosts    []*compute.Host
-	byName   map[string]*compute.Host
-	byNode   map[string]*compute.Host // by provider
+	hosts    []fleetHost
+	byName   map[string]*fleetHost
+	byNode   map[string]*fleetHost // by provider
 	disabled int
-	zones    map[string]string // of hosts that an aggregate puts into one
+	holding  bool // some host has something to hold
 	// Aggregates are all there are; those of a host, ready for the scheduler, are
-	// in byHost.
+	// in byHost, and the zones that they make in zoneOf.
 	Aggregates []compute.Aggregate
 	byHost     map[string][]*schedule.Aggregate
-	failures   map[string]int // builds failed on hosts, since one succeeded
-	// weighsImages: an aggregate gives the properties of images a weight.
-	weighsImages bool
-	fallback     string
-	read         time.Time
-	down         time.Duration // how long a host may be silent
+	zoneOf     map[*schedule.Aggregate]string
+	failures   map[string]int    // builds failed on hosts, since one succeeded
+	reasons    map[string]string // of hosts that are disabled, by name
+	// weighsImages: an aggregate gives the properties of images a weight;
+	// weighsServers: the number of servers.
+	weighsImages, weighsServers bool
+	fallback                    string
+	read                        time.Time
+	down                        time.Duration // how long a host may be silent
+}
+
+// fleetHost is a compute host in the fleet. What is alike on many they share.
+type fleetHost struct {
+	name, node, nodeID, ip, zone string // node: the hypervisor's own name
+	vcpus, memoryMB              int
+	diskGB, diskFreeGB           int
+	seen                         int64 // when it was heard of last, in microseconds
+	disabled, forcedDown         bool
+	machine                      *machine
+	metrics                      map[string]float64
+}
+
+// machine is what is alike on hosts of one make, which share one.
+type machine struct {
+	hypervisor      string // its type
+	version         int
+	supported       [][3]string
+	traits, methods []string
+	cpu             compute.CPU
+	numa            []compute.NUMACell
+	pci             []compute.PCIDevice
+}
+
+// up is compute.Host.Up.
+func (h *fleetHost) up(now time.Time, downAfter time.Duration) bool {
+	return !h.forcedDown && now.Sub(time.UnixMicro(h.seen)) <= downAfter
+}
+
+// fleetHostOf keeps of a host what decisions ask for. known are the machines of
+// the hosts before.
+func fleetHostOf(h *compute.Host, known *[]*machine) fleetHost {
+	r := &h.Resources
+	return fleetHost{name: h.Name, node: cmp.Or(r.HypervisorName, h.Name), nodeID: h.NodeID, ip: r.HostIP, vcpus: r.VCPUs, memoryMB: r.MemoryMB,
+		diskGB: r.DiskGB, diskFreeGB: r.DiskFreeGB, seen: h.LastSeen.UnixMicro(), disabled: h.Disabled, forcedDown: h.ForcedDown,
+		machine: machineOf(h, known), metrics: r.Metrics}
+}
+
+// makes bounds the makes of machines among which one is looked for.
+const makes = 64
+
+func machineOf(h *compute.Host, known *[]*machine) *machine {
+	r := &h.Resources
+	x := machine{r.HypervisorType, r.HypervisorVersion, r.Supported, h.Traits, h.Methods, r.CPU, r.NUMA, r.PCI}
+	for _, other := range *known {
+		if other.like(&x) {
+			return other
+		}
+	}
+	if len(*known) < makes {
+		*known = append(*known, &x)
+	}
+	return &x
+}
+
+func (m *machine) like(x *machine) bool {
+	return m.hypervisor == x.hypervisor && m.version == x.version && same(m.supported, x.supported) && same(m.traits, x.traits) && same(m.methods, x.methods) &&
+		same(m.numa, x.numa) && same(m.pci, x.pci) && same(m.cpu.Features, x.cpu.Features) && m.cpu.Topology == x.cpu.Topology &&
+		m.cpu.Arch == x.cpu.Arch && m.cpu.Model == x.cpu.Model && m.cpu.Vendor == x.cpu.Vendor
+}
+
+// same reports whether two lists are one and the same.
+func same[T any](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // fleetCache keeps the last fleet for a second: choosing a host must not read
 // ten thousand rows. Whether there is room is Placement's to say, at the moment
 // of the claim.
 type fleetCache struct {
-	mu    sync.Mutex
-	last  *Fleet
-	cost  time.Duration // of reading it
-	stale bool          // a host has told something new since
+	mu      sync.Mutex
+	last    *Fleet
+	cost    time.Duration // of reading it
+	stale   bool          // a host has told something new since
+	turn    int           // counts what has had it forgotten
+	reading bool          // somebody reads it for those who come later
 }
 
 const fleetAge = time.Second
@@ -48,6 +120,7 @@ const fleetShare = 20
 func (f *fleetCache) forget() {
 	f.mu.Lock()
 	f.last = nil
+	f.turn++
 	f.mu.Unlock()
 }
 
@@ -71,13 +144,21 @@ func (f *fleetCache) good(now time.Time, age time.Duration) bool {
 // fleetShare times what reading them costs.
 func (c *Control) Fleet(ctx context.Context) (*Fleet, error) { return c.fleetWithin(ctx, fleetAge) }
 
-// fleetWithin is Fleet for those who are content with an older one.
+// fleetWithin is Fleet for those who are content with an older one. They do not
+// wait while it is read again, unless it is older than that.
 func (c *Control) fleetWithin(ctx context.Context, age time.Duration) (*Fleet, error) {
 	f := &c.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	began := c.Now()
 	if f.good(began, age) {
+		return f.last, nil
+	}
+	if age > fleetAge && f.last != nil && began.Sub(f.last.read) < age {
+		if !f.reading {
+			f.reading = true
+			go c.rereadFleet(context.WithoutCancel(ctx), f.turn)
+		}
 		return f.last, nil
 	}
 	fleet, err := c.readFleet(ctx)
@@ -87,50 +168,86 @@ func (c *Control) fleetWithin(ctx context.Context, age time.Duration) (*Fleet, e
 	return fleet, err
 }
 
-func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
-	hosts, err := c.Store.Hosts(ctx, c.Store.DB, compute.BinaryCompute)
-	if err != nil {
-		return nil, err
+// rereadFleet reads the fleet for those who come later, unless it is forgotten
+// meanwhile.
+func (c *Control) rereadFleet(ctx context.Context, turn int) {
+	ctx, cancel := context.WithTimeout(ctx, rereadPatience)
+	defer cancel()
+	f := &c.fleet
+	f.mu.Lock()
+	f.stale = false // whatever is told from here on may be missed
+	f.mu.Unlock()
+	began := c.Now()
+	fleet, err := c.readFleet(ctx)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reading = false
+	switch {
+	case err != nil: // whoever comes next tries again, and says so
+		f.stale = true
+	case f.turn == turn:
+		f.last, f.cost = fleet, c.Now().Sub(began)
 	}
+}
+
+const rereadPatience = 30 * time.Second
+
+func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
 	aggregates, err := c.Store.Aggregates(ctx, c.Store.DB)
 	if err != nil {
 		return nil, err
 	}
-	failures, err := c.Store.BuildFailures(ctx, c.Store.DB)
+	f := &Fleet{Aggregates: aggregates, byHost: map[string][]*schedule.Aggregate{}, zoneOf: map[*schedule.Aggregate]string{}, reasons: map[string]string{},
+		fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
+	if f.failures, err = c.Store.BuildFailures(ctx, c.Store.DB); err != nil {
+		return nil, err
+	}
+	var known []*machine
+	err = c.Store.ComputeHosts(ctx, c.Store.DB, func(h *compute.Host) {
+		f.hosts = append(f.hosts, fleetHostOf(h, &known))
+		if h.Disabled {
+			f.disabled++
+			f.reasons[h.Name] = h.DisabledReason
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{Hosts: hosts, failures: failures, byName: map[string]*compute.Host{}, byNode: map[string]*compute.Host{}, zones: map[string]string{}, Aggregates: aggregates, byHost: map[string][]*schedule.Aggregate{}, fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
 	for _, a := range aggregates {
-		zone, ready := a.Metadata[zoneKey], schedule.NewAggregate(a.ID, a.Name, a.Metadata)
+		ready := schedule.NewAggregate(a.ID, a.Name, a.Metadata)
 		if _, weighs := a.Metadata["image_props_weight_multiplier"]; weighs {
 			f.weighsImages = true
 		}
+		if _, weighs := a.Metadata["num_instances_weight_multiplier"]; weighs {
+			f.weighsServers = true
+		}
+		if zone := a.Metadata[zoneKey]; zone != "" {
+			f.zoneOf[ready] = zone
+		}
 		for _, h := range a.Hosts {
 			f.byHost[h] = append(f.byHost[h], ready)
-			if zone != "" {
-				f.zones[h] = zone
-			}
 		}
 	}
-	for _, h := range hosts {
-		h.Zone, f.byName[h.Name], f.byNode[h.NodeID] = f.ZoneOf(h.Name), h, h
-		if h.Disabled {
-			f.disabled++
-		}
+	f.hosts = slices.Clip(f.hosts)
+	f.byName, f.byNode = make(map[string]*fleetHost, len(f.hosts)), make(map[string]*fleetHost, len(f.hosts))
+	for i := range f.hosts {
+		h := &f.hosts[i]
+		h.zone, f.byName[h.name], f.byNode[h.nodeID] = f.ZoneOf(h.name), h, h
+		f.holding = f.holding || len(h.machine.numa)+len(h.machine.pci) > 0
 	}
 	return f, nil
 }
 
 // ZoneOf returns the availability zone of a host; "" for no host.
 func (f *Fleet) ZoneOf(host string) string {
-	switch {
-	case host == "":
+	if host == "" {
 		return ""
-	case f.zones[host] != "":
-		return f.zones[host]
 	}
-	return f.fallback
+	zone := f.fallback
+	for _, a := range f.byHost[host] {
+		zone = cmp.Or(f.zoneOf[a], zone)
+	}
+	return zone
 }
 
 // aggregatesOf lists the ids of a host's aggregates, in order.
@@ -152,9 +269,9 @@ func (f *Fleet) StatusOf(host string) string {
 		return ""
 	case h == nil:
 		return "UNKNOWN"
-	case h.Disabled:
+	case h.disabled:
 		return "MAINTENANCE"
-	case h.Up(f.read, f.down):
+	case h.up(f.read, f.down):
 		return "UP"
 	}
 	return "DOWN"

@@ -66,7 +66,7 @@ func (c *Control) zoneExists(ctx context.Context, zone string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(f.Hosts, func(h *compute.Host) bool { return h.Zone == zone }), nil
+	return slices.ContainsFunc(f.hosts, func(h fleetHost) bool { return h.zone == zone }), nil
 }
 
 // allHosts returns every service process with its zone.

@@ -39,7 +39,7 @@ func (c *Control) CacheImages(ctx context.Context, seq int64, images []string) e
 	}
 	return c.Store.Tx(ctx, func(tx *db.Tx) error {
 		for _, name := range a.Hosts {
-			if h := f.byName[name]; h == nil || h.Disabled || !c.HostUp(h) {
+			if h := f.byName[name]; h == nil || h.disabled || !h.up(c.Now(), f.down) {
 				continue
 			}
 			err := c.tasks.Add(ctx, tx, task.Task{Kind: taskCacheImages, Payload: cacheState{name, images}, RequestID: rest.RequestID(ctx)})

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -62,7 +61,7 @@ func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *comp
 	unable, lost := 0, error(nil)
 	for _, choice := range choices {
 		h := fleet.byName[choice.Name]
-		if h == nil || !slices.Contains(h.Methods, kind.method) {
+		if h == nil || !slices.Contains(h.machine.methods, kind.method) {
 			unable++
 			continue
 		}
@@ -75,7 +74,7 @@ func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *comp
 			return err
 		}
 		to := *m
-		to.DestHost, to.DestNode, to.DestIP = choice.Name, choice.Node, h.Resources.HostIP
+		to.DestHost, to.DestNode, to.DestIP = choice.Name, choice.Node, h.ip
 		err = c.moveStep(ctx, run, s, &to, kind.task, kind.status, kind.event, choice.Name, func(tx *db.Tx) error {
 			if err := c.hold(ctx, tx, there, choice.Name); err != nil {
 				return err
@@ -103,8 +102,8 @@ func (c *Control) moveChoices(ctx context.Context, there *compute.Server, state 
 		return choices, err
 	}
 	h := fleet.byName[state.Place.Requested.Host]
-	if h == nil || !c.HostUp(h) {
+	if h == nil || !h.up(c.Now(), fleet.down) {
 		return nil, fault.Conflictf("Compute service of %s is unavailable at this time.", state.Place.Requested.Host)
 	}
-	return []schedule.Choice{{Host: &schedule.Host{Name: h.Name, Node: cmp.Or(h.Resources.HypervisorName, h.Name), ProviderID: h.NodeID}}}, nil
+	return []schedule.Choice{{Host: &schedule.Host{Name: h.name, Node: h.node, ProviderID: h.nodeID}}}, nil
 }

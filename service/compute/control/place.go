@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type placing struct {
 // decision is the choice of a host.
 type decision struct {
 	question    question
+	fresh       bool // made by what Placement says now
 	request     *schedule.Request
 	choices     []schedule.Choice // best first
 	explanation schedule.Explanation
@@ -128,11 +130,15 @@ func (c *Control) viewOfBatch() *view {
 func (c *Control) placeOne(p *placing, began time.Time, v *view) error {
 	for round := 1; ; round++ {
 		err := c.placeOnce(p, began, v)
-		if !errors.Is(err, errHeld) || round == placeRounds {
+		if !errors.Is(err, errHeld) && !errors.Is(err, errRemembered) || round == placeRounds {
 			return err
 		}
 	}
 }
+
+// errRemembered: the choice was made by what Placement has said before, and that
+// holds no more.
+var errRemembered = errors.New("what was remembered of the hosts holds no more")
 
 // placeRounds bounds how often a choice is made anew because of others. Each time
 // at least one of them got on.
@@ -163,6 +169,9 @@ func (c *Control) placeOnce(p *placing, began time.Time, v *view) error {
 		if !errors.Is(lost, errHeld) {
 			lost = err
 		}
+	}
+	if !d.fresh {
+		return fmt.Errorf("%w: %w", errRemembered, lost)
 	}
 	return fault.New(fault.Conflict, "No valid host was found. On each of the %d hosts that were chosen others took the room first: %w", len(d.choices), lost)
 }

@@ -117,7 +117,11 @@ type outcome struct {
 func placeMany(t testing.TB, c *Control, n int) []outcome {
 	t.Helper()
 	got := make(chan outcome, n)
+	mine := map[string]bool{}
 	c.tasks.Handlers = map[string]task.Handler{taskBuild: func(ctx context.Context, run *task.Run) error {
+		if !mine[run.Subject] { // of an earlier round, which was stopped before it could say that this had ended
+			return nil
+		}
 		s, err := c.Store.Server(ctx, c.Store.DB, run.Subject)
 		if err == nil {
 			err = c.place(ctx, run, s, &buildState{})
@@ -129,6 +133,7 @@ func placeMany(t testing.TB, c *Control, n int) []outcome {
 		for range n {
 			s := &compute.Server{ID: newID(), DisplayName: "s", ProjectID: "p", UserID: "u", State: compute.Building, Task: compute.Scheduling, CreatedAt: time.Now(), UpdatedAt: time.Now(),
 				Flavor: compute.Flavor{Name: "f", VCPUs: 1, MemoryMB: 64}}
+			mine[s.ID] = true
 			if err := c.Store.InsertServers(t.Context(), tx, s); err != nil {
 				return err
 			}

@@ -210,7 +210,7 @@ func (c *Control) mayStay(ctx context.Context, s *compute.Server) error {
 	if err != nil {
 		return err
 	}
-	hosts, err := c.scheduleHosts(ctx, fleet, []compute.Candidate{{ProviderID: h.NodeID}})
+	hosts, err := c.scheduleHosts(ctx, fleet, []compute.Candidate{{ProviderID: h.NodeID}}, true)
 	if err != nil {
 		return err
 	}

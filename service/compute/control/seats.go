@@ -41,7 +41,7 @@ func (c *Control) holdHardware(ctx context.Context, tx *db.Tx, s *compute.Server
 	}
 	others := holds[host]
 	delete(others, s.ID)
-	x := &schedule.Host{VCPUs: schedule.Resource{Ratio: c.Options.CPURatio}, MemoryMB: schedule.Resource{Ratio: c.Options.RAMRatio}, NUMA: cellsOf(h.Resources, others)}
+	x := &schedule.Host{VCPUs: schedule.Resource{Ratio: c.Options.CPURatio}, MemoryMB: schedule.Resource{Ratio: c.Options.RAMRatio}, NUMA: cellsOf(h.Resources.NUMA, others)}
 	seats, emulator, ok, err := schedule.Seats(x, flavorOf(s), imageOf(s))
 	if err != nil {
 		return hold, err
@@ -63,13 +63,13 @@ func (c *Control) holdHardware(ctx context.Context, tx *db.Tx, s *compute.Server
 }
 
 // cellsOf are a host's NUMA nodes with what is held of them.
-func cellsOf(r compute.Resources, holds map[string]compute.Hold) []schedule.NUMACell {
-	if len(r.NUMA) == 0 {
+func cellsOf(nodes []compute.NUMACell, holds map[string]compute.Hold) []schedule.NUMACell {
+	if len(nodes) == 0 {
 		return nil
 	}
-	cells := make([]schedule.NUMACell, len(r.NUMA))
+	cells := make([]schedule.NUMACell, len(nodes))
 	at := make(map[int]*schedule.NUMACell, len(cells))
-	for i, n := range r.NUMA {
+	for i, n := range nodes {
 		cells[i] = schedule.NUMACell{ID: n.ID, Shared: n.Shared, Dedicated: n.Dedicated, Siblings: n.Siblings, MemoryMB: n.MemoryMB}
 		for _, p := range n.Pages {
 			cells[i].Pages = append(cells[i].Pages, schedule.PagePool{SizeKB: p.SizeKB, Total: p.Total, Reserved: p.Reserved})

@@ -27,9 +27,11 @@ type hostList struct {
 	question
 	read       time.Time
 	fleet      *Fleet
+	counted    bool // the hosts' servers
 	candidates []compute.Candidate
 	hosts      []*schedule.Host
-	at         map[string]int // provider -> index of candidates and hosts
+	room       []compute.Capacity // beside hosts
+	at         map[string]int     // provider -> index of hosts; nil until something is taken
 }
 
 // gift is what a decision took of a host.
@@ -56,16 +58,20 @@ func (v *view) begin() { v.given, v.located = nil, map[string]string{} }
 func (v *view) forget() { clear(v.lists) }
 
 // hosts returns the hosts that Placement has room on, and whether that is what it
-// says now: not so when it was asked before this batch.
-func (v *view) hosts(ctx context.Context, c *Control, q question) (hosts []*schedule.Host, fresh bool, err error) {
+// says now: not so when it was asked before this batch. counted: with how many
+// servers they have.
+func (v *view) hosts(ctx context.Context, c *Control, q question, counted bool) (hosts []*schedule.Host, fresh bool, err error) {
 	text, err := json.Marshal(q)
 	if err != nil {
 		return nil, false, err
 	}
 	key := string(text)
+	if counted {
+		key += " counted"
+	}
 	l := v.lists[key]
 	if l == nil || v.age > 0 && c.Now().Sub(l.read) > v.age {
-		l = &hostList{question: q, read: c.Now()}
+		l = &hostList{question: q, read: c.Now(), counted: counted}
 		if l.candidates, err = c.Placement.Candidates(ctx, q); err != nil {
 			return nil, false, err
 		}
@@ -94,21 +100,37 @@ func (l *hostList) fill(ctx context.Context, c *Control, age time.Duration) erro
 	if err != nil || l.fleet == f {
 		return err
 	}
-	all, err := c.scheduleHosts(ctx, f, l.candidates)
+	candidates := l.candidates
+	if l.hosts != nil { // what was given since Placement was asked is in room
+		candidates = make([]compute.Candidate, len(l.hosts))
+		for i, h := range l.hosts {
+			candidates[i] = compute.Candidate{ProviderID: h.ProviderID, Capacity: l.room[i], Allocations: h.Allocations}
+		}
+	}
+	all, err := c.scheduleHosts(ctx, f, candidates, l.counted)
 	if err != nil {
 		return err
 	}
-	l.fleet, l.hosts, l.at = f, all, make(map[string]int, len(all))
-	known := l.candidates[:0] // beside hosts
-	next := 0
-	for _, x := range l.candidates {
-		if next < len(all) && all[next].ProviderID == x.ProviderID {
-			known, l.at[x.ProviderID] = append(known, x), next
-			next++
+	room := make([]compute.Capacity, 0, len(all))
+	for i := range candidates { // all are in their order
+		if next := len(room); next < len(all) && all[next].ProviderID == candidates[i].ProviderID {
+			room = append(room, candidates[i].Capacity)
 		}
 	}
-	l.candidates = known
+	l.fleet, l.candidates, l.hosts, l.room, l.at = f, nil, all, room, nil
 	return nil
+}
+
+// index returns where a provider's host is.
+func (l *hostList) index(provider string) (int, bool) {
+	if l.at == nil {
+		l.at = make(map[string]int, len(l.hosts))
+		for i, h := range l.hosts {
+			l.at[h.ProviderID] = i
+		}
+	}
+	i, ok := l.at[provider]
+	return i, ok
 }
 
 // take notes that a server was given a host.
@@ -127,12 +149,12 @@ func (v *view) drop(server string) {
 }
 
 func (l *hostList) take(g gift) {
-	i, ok := l.at[g.provider]
+	i, ok := l.index(g.provider)
 	if !ok {
 		return
 	}
 	room := true
-	have := l.candidates[i].Capacity
+	have := l.room[i]
 	for i := range have {
 		have[i].Used += g.resources[have[i].Class]
 	}
@@ -145,9 +167,9 @@ func (l *hostList) take(g gift) {
 		return
 	}
 	last := len(l.hosts) - 1 // the order of hosts makes no difference
-	l.at[l.candidates[last].ProviderID] = i
-	l.candidates[i], l.hosts[i] = l.candidates[last], l.hosts[last]
-	l.candidates, l.hosts = l.candidates[:last], l.hosts[:last]
+	l.at[l.hosts[last].ProviderID] = i
+	l.room[i], l.hosts[i] = l.room[last], l.hosts[last]
+	l.room, l.hosts = l.room[:last], l.hosts[:last]
 	delete(l.at, g.provider)
 }
 

@@ -1,0 +1,57 @@
+package control
+
+import (
+	"testing"
+	"time"
+
+	"kilonova/internal/db"
+	"kilonova/service/compute"
+)
+
+// TestDecisionsDoNotWaitForTheFleet: who is content with an older fleet gets the
+// last one, and the next one is read meanwhile; one that has been forgotten while
+// it was read is not brought back.
+func TestDecisionsDoNotWaitForTheFleet(t *testing.T) {
+	c, _ := fleetOf(t, 3, 10, nil)
+	began := time.Now()
+	now := began
+	c.Now = func() time.Time { return now }
+	first, err := c.Fleet(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) {
+		t.Helper()
+		h := &compute.Host{ID: newID(), NodeID: newID(), Binary: compute.BinaryCompute, Name: name, LastSeen: began, CreatedAt: began, UpdatedAt: began}
+		if err := c.Store.Tx(t.Context(), func(tx *db.Tx) error { return c.Store.InsertHost(t.Context(), tx, h) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in("late")
+	c.fleet.outdate()
+	now = began.Add(5 * time.Second)
+	second, err := c.fleetWithin(t.Context(), fleetPatience)
+	if err != nil || second != first {
+		t.Fatalf("waited for %d hosts, %v", len(second.hosts), err)
+	}
+	for second == first { // ends with the test's own limit, should it never come
+		if second, err = c.fleetWithin(t.Context(), fleetPatience); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if second.byName["late"] == nil {
+		t.Error("the fleet that was read meanwhile is an old one")
+	}
+	turn := c.fleet.turn
+	in("later")
+	c.fleet.forget()
+	c.rereadFleet(t.Context(), turn)
+	if third, err := c.fleetWithin(t.Context(), fleetPatience); err != nil || third.byName["later"] == nil {
+		t.Error("a fleet that was forgotten came back", err)
+	}
+	now = now.Add(2 * fleetPatience)
+	in("last")
+	if fourth, err := c.fleetWithin(t.Context(), fleetPatience); err != nil || fourth.byName["last"] == nil {
+		t.Error("a fleet older than asked for was given", err)
+	}
+}
