@@ -19,24 +19,24 @@ type take struct {
 	amount int64
 }
 
-// options returns the ways to satisfy a group below the anchor t, where helpers
+// optionsOf returns the ways to satisfy a group below the anchor t, where helpers
 // share with t.
-func (s *search) options(g *group, t *tree, helpers []*node) []option {
+func (s *search) optionsOf(g *group, t *tree, helpers []*node) []option {
 	if g.SameProvider {
-		return singles(g, t, helpers)
+		return s.singles(g, t, helpers)
 	}
 	return s.spread(g, t, helpers)
 }
 
 // singles returns the providers that satisfy a group alone.
-func singles(g *group, t *tree, helpers []*node) []option {
+func (s *search) singles(g *group, t *tree, helpers []*node) []option {
 	var list []option
 	consider := func(n *node) {
 		if g.inTree != "" && n.RootUUID != g.inTree || !hasRoom(n.ProviderState, g.Resources) ||
 			!g.traits(n.ProviderState) || !g.aggregates(n.ProviderState) {
 			return
 		}
-		o := option{nodes: []*node{n}, takes: make([]take, 0, len(g.Resources))}
+		o := option{nodes: append(s.nodes.list(1), n), takes: s.takes.list(len(g.Resources))}
 		for _, a := range g.Resources {
 			o.takes = append(o.takes, take{n, a.Class, a.Amount})
 		}
@@ -69,7 +69,11 @@ func (s *search) spread(g *group, t *tree, helpers []*node) []option {
 		if !rootIn || !s.offers(g, alone[0], g.Resources) || !collectively(alone, g.required) {
 			return nil
 		}
-		return []option{spreadOption(g, slices.Repeat(alone, len(g.Resources)))}
+		o := option{nodes: append(s.nodes.list(1), alone[0]), takes: s.takes.list(len(g.Resources))}
+		for _, a := range g.Resources {
+			o.takes = append(o.takes, take{alone[0], a.Class, a.Amount})
+		}
+		return append(s.options.list(1), o)
 	}
 	providers := make([][]*node, len(g.Resources))
 	for i := range g.Resources {
@@ -93,7 +97,7 @@ func (s *search) spread(g *group, t *tree, helpers []*node) []option {
 	var list []option
 	product(providers, nil, func(picked []*node) bool {
 		if collectively(picked, g.required) {
-			list = append(list, spreadOption(g, picked))
+			list = append(list, s.spreadOption(g, picked))
 		}
 		return s.goOn() && (s.most == 0 || len(list) < s.most)
 	})
@@ -129,8 +133,8 @@ func collectively(nodes []*node, required [][]string) bool {
 	return true
 }
 
-func spreadOption(g *group, picked []*node) option {
-	o := option{takes: make([]take, 0, len(picked))}
+func (s *search) spreadOption(g *group, picked []*node) option {
+	o := option{nodes: s.nodes.list(len(picked)), takes: s.takes.list(len(picked))}
 	for i, n := range picked {
 		if !slices.Contains(o.nodes, n) {
 			o.nodes = append(o.nodes, n)
@@ -239,8 +243,8 @@ func (n *node) below(top *node) bool {
 // must be in the anchor's own tree.
 func (c *choice) candidate(s *search) (out placement.Candidate, onlySharing bool) {
 	onlySharing = true
-	out.Allocations = make([]placement.CandidateAllocation, 0, len(c.takes))
-	amounts := make([]placement.Amount, 0, len(c.takes))
+	out.Allocations = s.claimed.list(len(c.takes))
+	amounts := s.amounts.list(len(c.takes))
 	for i, t := range c.takes {
 		if slices.ContainsFunc(c.takes[:i], func(earlier take) bool { return earlier.node == t.node }) {
 			continue
@@ -254,14 +258,14 @@ func (c *choice) candidate(s *search) (out placement.Candidate, onlySharing bool
 		}
 		out.Allocations = append(out.Allocations, placement.CandidateAllocation{Provider: t.node.ProviderState, Amounts: amounts[start:len(amounts):len(amounts)]})
 	}
-	out.Mappings = make([]placement.Mapping, len(c.picked))
+	out.Mappings = s.mappings.list(len(c.picked))
 	for i, o := range c.picked {
-		m := placement.Mapping{Suffix: s.groups[i].Suffix, Providers: make([]*placement.ProviderState, len(o.nodes))}
-		for j, n := range o.nodes {
-			m.Providers[j] = n.ProviderState
+		m := placement.Mapping{Suffix: s.groups[i].Suffix, Providers: s.satisfying.list(len(o.nodes))}
+		for _, n := range o.nodes {
+			m.Providers = append(m.Providers, n.ProviderState)
 			onlySharing = onlySharing && n.shares
 		}
-		out.Mappings[i] = m
+		out.Mappings = append(out.Mappings, m)
 	}
 	return out, onlySharing
 }

@@ -38,6 +38,7 @@ func (f *Forest) Candidates(ctx context.Context, q *placement.Query, m Manners) 
 		}
 		s.groups = append(s.groups, group{Group: g, inTree: root, conditions: conditions{g.Required, g.Forbidden, g.MemberOf, g.NotMemberOf}})
 	}
+	s.mixed = m.BreadthFirst || len(s.view.sharing) > 0
 	s.run(s.order(m), m.BreadthFirst)
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -63,9 +64,21 @@ type search struct {
 	found []placement.Candidate
 	seen  map[string]bool // candidates made of sharing providers only
 	roots []*tree         // of what is in found, each once
-	known map[*tree]bool
+	mixed bool            // a tree may come up again after others
+	known map[*tree]bool  // in roots, if mixed
 	used  map[*placement.ProviderState]bool
 	steps int
+
+	// What options, choices and candidates are made of.
+	options    pieces[option]
+	lists      pieces[[]option]
+	picked     pieces[*option]
+	nodes      pieces[*node]
+	takes      pieces[take]
+	amounts    pieces[placement.Amount]
+	claimed    pieces[placement.CandidateAllocation]
+	mappings   pieces[placement.Mapping]
+	satisfying pieces[*placement.ProviderState]
 
 	fruitless int  // steps in the tree under search since it last gave a candidate
 	gaveUp    bool // on some tree
@@ -143,13 +156,24 @@ func (s *search) keep(c *choice) bool {
 		s.known, s.used = map[*tree]bool{}, map[*placement.ProviderState]bool{}
 	}
 	for _, t := range c.takes {
-		s.used[t.node.ProviderState] = true
-		if !s.known[t.node.tree] {
-			s.known[t.node.tree] = true
+		if s.q.Flat && s.view.nested {
+			s.used[t.node.ProviderState] = true
+		}
+		if s.fresh(t.node.tree) {
 			s.roots = append(s.roots, t.node.tree)
 		}
 	}
 	return (s.limit == 0 || len(s.found) < s.limit) && s.ctx.Err() == nil
+}
+
+// fresh reports whether a tree is not among the roots, and is about to be.
+func (s *search) fresh(t *tree) bool {
+	if !s.mixed {
+		return len(s.roots) == 0 || s.roots[len(s.roots)-1] != t
+	}
+	known := s.known[t]
+	s.known[t] = true
+	return !known
 }
 
 // fingerprint is equal for equal candidates.
@@ -199,17 +223,24 @@ func (s *search) candidates(t *tree) iter.Seq[*choice] {
 			return
 		}
 		helpers := s.helpers(t)
-		options := make([][]option, len(s.groups))
+		var options [][]option
+		wanted := 0
 		for i := range s.groups {
-			if options[i] = s.options(&s.groups[i], t, helpers); len(options[i]) == 0 {
+			list := s.optionsOf(&s.groups[i], t, helpers)
+			if len(list) == 0 {
 				return
 			}
+			if options == nil { // not before: most trees of a search may have none
+				options = s.lists.list(len(s.groups))
+			}
+			options = append(options, list)
+			wanted += len(s.groups[i].Resources)
 		}
 		if !s.enough(t, helpers) {
 			return
 		}
 		s.fruitless = 0
-		c := &choice{picked: make([]*option, 0, len(options))}
+		c := &choice{picked: s.picked.list(len(options)), takes: s.takes.list(wanted)}
 		s.combine(c, options, yield)
 	}
 }
