@@ -58,6 +58,12 @@ demo_password = "demo-pw"
 // newProcess builds the binary and writes a configuration; start starts it.
 func newProcess(t *testing.T) *process {
 	t.Helper()
+	return newProcessWith(t, "")
+}
+
+// newProcessWith has more in its configuration.
+func newProcessWith(t *testing.T, more string) *process {
+	t.Helper()
 	goTool, err := exec.LookPath("go")
 	if err != nil {
 		t.Skip("the go tool is missing, which builds the program that is killed here")
@@ -73,7 +79,7 @@ func newProcess(t *testing.T) *process {
 	p.url = "http://" + address
 	p.config.Data = p.data
 	p.config.Secrets = stack.Secrets{AdminPassword: "admin-pw", DemoPassword: "demo-pw"}
-	if err := os.WriteFile(filepath.Join(dir, "kilonova.toml"), fmt.Appendf(nil, processConfig, p.data, address), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "kilonova.toml"), fmt.Appendf(nil, processConfig+more, p.data, address), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if p.log, err = os.Create(filepath.Join(dir, "log")); err != nil {
