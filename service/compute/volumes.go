@@ -26,6 +26,10 @@ type BlockDevice struct {
 	Connection json.RawMessage `json:"connection,omitempty"`
 }
 
+// TraitRescueVolumes says of a host that it can rescue servers which boot from
+// volumes, by upstream's name.
+const TraitRescueVolumes = "COMPUTE_RESCUE_BFV"
+
 // BootsFromVolume reports whether the server's root disk is a volume.
 func (s *Server) BootsFromVolume() bool {
 	for _, d := range s.Devices {

@@ -226,7 +226,6 @@ func TestServersWithVolumesAreShelved(t *testing.T) {
 		eventually(t, "server", statusOf(t, u, s.ID))
 		err = servers.CreateImage(t.Context(), u.compute, s.ID, servers.CreateImageOpts{Name: "no"}).Err
 		wantCode(t, "an image of a volume", err, 400)
-		wantCode(t, "rescue beside a volume", servers.Rescue(t.Context(), u.compute, s.ID, servers.RescueOpts{}).Err, 400)
 		for range 2 {
 			if err := servers.Shelve(t.Context(), u.compute, s.ID).ExtractErr(); err != nil {
 				t.Fatal(err)
@@ -243,6 +242,46 @@ func TestServersWithVolumesAreShelved(t *testing.T) {
 			idle(t, u, s.ID, "ACTIVE")
 		}
 		goneServer(t, u, s.ID)
+		if left := volumes.Left(); len(left) != 0 {
+			t.Errorf("left are %v", left)
+		}
+	})
+}
+
+// Servers that boot from volumes are rescued since 2.87, with images that say on
+// what device.
+func TestServersWithVolumesAreRescued(t *testing.T) {
+	withVolumes(t, func(t *testing.T, c *cloud, volumes *cinder.Service) {
+		u := c.demo
+		id := bootWithVolumes(t, u)
+		at := c.where(t, id).host
+		stable := upload(t, u, "stable", "raw", "bare", map[string]string{"hw_rescue_device": "disk"}, make([]byte, 512))
+		rescue := func(image string) error {
+			return servers.Rescue(t.Context(), u.compute, id, servers.RescueOpts{RescueImageRef: image}).Err
+		}
+		wantCode(t, "without an image", rescue(""), 400)
+		wantCode(t, "with an image in place of the root disk", rescue(imageID(t, u)), 400)
+		old := *u.compute
+		old.Microversion = "2.86"
+		wantCode(t, "by an old client", servers.Rescue(t.Context(), &old, id, servers.RescueOpts{RescueImageRef: stable}).Err, 400)
+		s, err := servers.Get(t.Context(), u.compute, id).Extract()
+		if err != nil {
+			t.Fatal(err)
+		}
+		volumes.SetStatus(s.AttachedVolumes[1].ID, "detaching")
+		wantCode(t, "while a volume goes", rescue(stable), 409)
+		volumes.SetStatus(s.AttachedVolumes[1].ID, "in-use")
+		if err := rescue(stable); err != nil {
+			t.Fatal(err)
+		}
+		idle(t, u, id, "RESCUE")
+		eventually(t, "volumes in rescue", func() string { return c.heldAt(t, volumes, id, at) })
+		if err := servers.Unrescue(t.Context(), u.compute, id).ExtractErr(); err != nil {
+			t.Fatal(err)
+		}
+		idle(t, u, id, "ACTIVE")
+		eventually(t, "volumes after rescue", func() string { return c.heldAt(t, volumes, id, at) })
+		goneServer(t, u, id)
 		if left := volumes.Left(); len(left) != 0 {
 			t.Errorf("left are %v", left)
 		}

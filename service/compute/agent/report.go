@@ -161,5 +161,8 @@ func traits(d hypervisor.Driver) []string {
 	if is[hypervisor.Sharer](d) { // which includes memory that others can map
 		all = append(all, "COMPUTE_STORAGE_VIRTIO_FS", "COMPUTE_MEM_BACKING_FILE")
 	}
+	if is[hypervisor.VolumeRescuer](d) {
+		all = append(all, compute.TraitRescueVolumes)
+	}
 	return all
 }

@@ -66,7 +66,7 @@ func (a *api) rescueServer(ctx context.Context, r *rest.Request) (*rest.Response
 	if body.Rescue != nil {
 		image, password = body.Rescue.Image, body.Rescue.AdminPass
 	}
-	password, err := a.control.RescueServer(ctx, r.Path("id"), image, password)
+	password, err := a.control.RescueServer(ctx, r.Path("id"), image, password, r.Version.AtLeast("2.87"))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"kilonova/internal/fault"
@@ -21,8 +22,9 @@ type rescueState struct {
 
 // RescueServer begins to boot a server from an image that may repair it: the one
 // named, else the configured one, else its own. It returns the password that the
-// rescued guest gets.
-func (c *Control) RescueServer(ctx context.Context, id, imageID, password string) (string, error) {
+// rescued guest gets. volumes says whether the caller knows that servers that boot
+// from volumes may be rescued.
+func (c *Control) RescueServer(ctx context.Context, id, imageID, password string, volumes bool) (string, error) {
 	s, err := c.ownServer(ctx, "os_compute_api:os-rescue", id)
 	if err != nil {
 		return "", err
@@ -33,9 +35,6 @@ func (c *Control) RescueServer(ctx context.Context, id, imageID, password string
 	state := rescueState{ImageID: imageID, Password: password}
 	if state.ImageID == "" {
 		state.ImageID = cmp.Or(c.Options.RescueImage, s.ImageID)
-	}
-	if s.BootsFromVolume() {
-		return "", fault.Invalidf("Instance %s cannot be rescued: Cannot rescue a volume-backed instance", id)
 	}
 	if state.ImageID == s.ImageID {
 		state.Meta = s.ImageMeta
@@ -49,8 +48,45 @@ func (c *Control) RescueServer(ctx context.Context, id, imageID, password string
 		}
 		state.Meta = metaOf(image)
 	}
+	if err := c.rescuable(ctx, s, state, volumes); err != nil {
+		return "", err
+	}
 	_, err = c.begins(ctx, id, order{rule: "os_compute_api:os-rescue", verb: compute.Rescue, action: "rescue", call: compute.RescueCall.Name, kind: taskRescue, payload: state})
 	return password, err
+}
+
+// rescuable refuses what cannot be rescued because of its volumes.
+func (c *Control) rescuable(ctx context.Context, s *compute.Server, state rescueState, volumes bool) error {
+	for _, d := range attachedDevices(s) {
+		v, err := c.Volumes.Volume(ctx, d.VolumeID)
+		if err != nil {
+			return err
+		}
+		if v.Status != "in-use" {
+			return fault.Conflictf("Invalid volume: volume '%s' status must be 'in-use'. Currently in '%s' status", d.VolumeID, v.Status)
+		}
+	}
+	if !s.BootsFromVolume() {
+		return nil
+	}
+	why := func(reason string) error {
+		return fault.Invalidf("Instance %s cannot be rescued: %s", s.ID, reason)
+	}
+	p := state.Meta.Properties
+	if !volumes || p["hw_rescue_device"] == "" && p["hw_rescue_bus"] == "" {
+		return why("Cannot rescue a volume-backed instance")
+	}
+	if state.ImageID == "" {
+		return why("No rescue image is named, and it has none of its own")
+	}
+	h, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, s.Host)
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if h == nil || !slices.Contains(h.Traits, compute.TraitRescueVolumes) {
+		return why("Host unable to rescue a volume-backed instance")
+	}
+	return nil
 }
 
 // UnrescueServer begins to boot a server from its own disk again.

@@ -42,6 +42,13 @@ type Rescuer interface {
 	Unrescue(ctx context.Context, g Guest) error
 }
 
+// VolumeRescuer is implemented by those that can also do a stable rescue of guests
+// whose root disk is a volume.
+type VolumeRescuer interface {
+	Rescuer
+	RescuesVolumes()
+}
+
 // Rescue is what a guest is rescued with.
 type Rescue struct {
 	Image Image

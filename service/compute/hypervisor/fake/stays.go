@@ -16,7 +16,7 @@ import (
 var (
 	_ hypervisor.Pauser         = (*Driver)(nil)
 	_ hypervisor.Suspender      = (*Driver)(nil)
-	_ hypervisor.Rescuer        = (*Driver)(nil)
+	_ hypervisor.VolumeRescuer  = (*Driver)(nil)
 	_ hypervisor.Snapshotter    = (*Driver)(nil)
 	_ hypervisor.CrashDumper    = (*Driver)(nil)
 	_ hypervisor.PasswordSetter = (*Driver)(nil)
@@ -78,6 +78,9 @@ func (d *Driver) Rescue(ctx context.Context, spec hypervisor.Guest, r hypervisor
 	if err := spec.Check(); err != nil {
 		return err
 	}
+	if spec.Image.Path == "" && !r.Stable() {
+		return fault.New(fault.Unsupported, "Guest %s boots from a volume, whose place a rescue disk cannot take.", spec.ID)
+	}
 	return d.do(ctx, Rescue, spec.ID, func() error {
 		g, err := d.find(spec.ID)
 		if err != nil {
@@ -92,6 +95,9 @@ func (d *Driver) Rescue(ctx context.Context, spec hypervisor.Guest, r hypervisor
 		return nil
 	})
 }
+
+// RescuesVolumes implements hypervisor.VolumeRescuer.
+func (d *Driver) RescuesVolumes() {}
 
 // Unrescue implements hypervisor.Rescuer.
 func (d *Driver) Unrescue(ctx context.Context, spec hypervisor.Guest) error {

@@ -92,7 +92,30 @@ func (b *bench) rescue() {
 	}
 	b.must(r.Rescue(b.ctx, g, with(g)))
 	b.must(b.d.Destroy(b.ctx, g.ID))
+	if v, ok := b.d.(hypervisor.VolumeRescuer); ok {
+		b.rescueVolume(v)
+	}
 	b.wantNone()
+}
+
+// rescueVolume rescues a guest whose root disk is a volume.
+func (b *bench) rescueVolume(r hypervisor.VolumeRescuer) {
+	g := b.Guest(b.t)
+	image, root := g.Image, b.Volume(b.t)
+	root.Boot, root.Device = true, "/dev/vda"
+	g.Image, g.Volumes = hypervisor.Image{}, []hypervisor.Volume{root}
+	g = b.create(g, true)
+	g.PowerOn = true
+	b.kind("rescue in place of a volume", r.Rescue(b.ctx, g, hypervisor.Rescue{Image: image}), fault.Unsupported)
+	for range 2 {
+		b.must(r.Rescue(b.ctx, g, hypervisor.Rescue{Image: image, Device: "disk", Bus: "virtio"}))
+		b.want(g.ID, hypervisor.Running)
+	}
+	for range 2 {
+		b.must(r.Unrescue(b.ctx, g))
+		b.want(g.ID, hypervisor.Running)
+	}
+	b.must(b.d.Destroy(b.ctx, g.ID))
 }
 
 func (b *bench) snapshot() {

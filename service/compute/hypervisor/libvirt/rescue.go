@@ -45,6 +45,9 @@ func (d *Driver) Rescue(ctx context.Context, g hypervisor.Guest, r hypervisor.Re
 	}, func() error { return nil })
 }
 
+// RescuesVolumes implements hypervisor.VolumeRescuer.
+func (d *Driver) RescuesVolumes() {}
+
 // Unrescue implements hypervisor.Rescuer.
 func (d *Driver) Unrescue(ctx context.Context, g hypervisor.Guest) error {
 	if err := g.Check(); err != nil {
@@ -99,11 +102,13 @@ func (d *Driver) redefine(ctx context.Context, g hypervisor.Guest, spec domain, 
 
 // rescue is the domain of a guest in rescue.
 func (b builder) rescue(g hypervisor.Guest, r hypervisor.Rescue, dir string) (domain, error) {
-	if g.Image.Path == "" || r.Image.Path == "" {
-		return domain{}, fault.New(fault.Unsupported, "Guest %s has no root disk on its host, beside which it could be rescued.", g.ID)
-	}
-	if r.Stable() {
+	switch {
+	case r.Image.Path == "":
+		return domain{}, fault.Invalidf("Guest %s is to be rescued without an image.", g.ID)
+	case r.Stable():
 		return b.stableRescue(g, r, dir)
+	case g.Image.Path == "":
+		return domain{}, fault.New(fault.Unsupported, "Guest %s boots from a volume, whose place a rescue disk cannot take.", g.ID)
 	}
 	from := g
 	from.Image = r.Image

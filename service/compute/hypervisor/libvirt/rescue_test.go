@@ -43,6 +43,14 @@ func TestRescueDisks(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", name, got, c.want)
 		}
 	}
+	volume := g
+	volume.Image, volume.Volumes = hypervisor.Image{}, []hypervisor.Volume{{ID: "0d5ea1de-0000-4000-8000-0000000000b1", Device: "/dev/vda", Boot: true, Kind: "file", Path: "/v", Format: "raw"}}
+	if d, err := b.rescue(volume, hypervisor.Rescue{Image: image, Device: "disk"}, "/g"); err != nil || disksOf(d) != "/v:disk:vda disk.rescue:disk:vdb*" {
+		t.Errorf("of a volume: %s, %v", disksOf(d), err)
+	}
+	if _, err := b.rescue(volume, hypervisor.Rescue{Image: image}, "/g"); !fault.Is(err, fault.Unsupported) {
+		t.Errorf("in place of a volume: %v", err)
+	}
 	if _, err := b.rescue(g, hypervisor.Rescue{Image: image, Device: "drum"}, "/g"); !fault.Is(err, fault.Unsupported) {
 		t.Errorf("a device that there is not: %v", err)
 	}
