@@ -11,6 +11,7 @@ var (
 	RescueCall    = bus.Call[Work[RescueRequest], Progress]{Name: "compute.rescue"}
 	SnapshotCall  = bus.Call[Work[SnapshotRequest], Progress]{Name: "compute.snapshot"}
 	CrashDumpCall = bus.Call[Work[GuestRequest], Progress]{Name: "compute.crash_dump"}
+	QuiesceCall   = bus.Call[Work[GuestRequest], Progress]{Name: "compute.quiesce"} // and thaw
 	PasswordCall  = bus.Call[Work[GuestRequest], Progress]{Name: "compute.password"}
 	DiagnoseCall  = bus.Call[GuestID, Diagnostics]{Name: "compute.diagnose"}
 	// SwitchHostCall is about the host itself, and MaintainHostCall, too.

@@ -75,6 +75,13 @@ type VolumeSnapshot struct {
 	CreatedAt             time.Time
 }
 
+// NewVolumeSnapshot describes a snapshot to be made, of a volume that may be in use,
+// for an image.
+type NewVolumeSnapshot struct {
+	VolumeID, Name, Description string
+	ImageID                     string
+}
+
 // NewVolume describes a volume to be made.
 type NewVolume struct {
 	Name, Description   string
@@ -91,6 +98,11 @@ type Volumes interface {
 	Create(ctx context.Context, v NewVolume) (Volume, error)
 	Delete(ctx context.Context, id string) error
 	Snapshot(ctx context.Context, id string) (VolumeSnapshot, error)
+	TakeSnapshot(ctx context.Context, n NewVolumeSnapshot) (VolumeSnapshot, error)
+	// SnapshotsFor lists the snapshots of a volume that were made for an image.
+	SnapshotsFor(ctx context.Context, volumeID, imageID string) ([]string, error)
+	// DropSnapshot removes a snapshot; one that is gone is success.
+	DropSnapshot(ctx context.Context, id string) error
 
 	// Reserve gives a volume to a server, which is on no host yet.
 	Reserve(ctx context.Context, volumeID, serverID string) (attachmentID string, err error)

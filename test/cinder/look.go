@@ -2,6 +2,7 @@ package cinder
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -54,6 +55,13 @@ func (s *Service) Held(volumeID string) []string {
 	}
 	slices.Sort(held)
 	return held
+}
+
+// Snapshots lists the snapshots that are there.
+func (s *Service) Snapshots() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Sorted(maps.Keys(s.snapshots))
 }
 
 // Left lists what is there: "volume ID", "attachment ID".

@@ -162,10 +162,12 @@ func (p *process) fillAndLogIn(t *testing.T) {
 // hostState is what a fake hypervisor keeps of its host.
 type hostState struct {
 	Guests map[string]struct {
-		State int
-		Boots []struct{ End string }
-		Lost  int
-		Spec  struct {
+		State   int
+		Boots   []struct{ End string }
+		Lost    int
+		Frozen  bool
+		Freezes int
+		Spec    struct {
 			Volumes []struct{ ID, Path string }
 			Disks   []hypervisor.LocalDisk
 		}

@@ -17,8 +17,13 @@ import (
 // bootWithVolumes makes a server whose root disk is a volume, with another one.
 func bootWithVolumes(t *testing.T, u *user) string {
 	t.Helper()
+	return bootVolumesOf(t, u, imageID(t, u))
+}
+
+func bootVolumesOf(t *testing.T, u *user, image string) string {
+	t.Helper()
 	opts := servers.CreateOpts{Name: "s", FlavorRef: "1", Networks: []servers.Network{{UUID: networkID(t, u, "private")}}, BlockDevice: []servers.BlockDevice{
-		{SourceType: servers.SourceImage, DestinationType: servers.DestinationVolume, UUID: imageID(t, u), VolumeSize: 2, BootIndex: 0, DeleteOnTermination: true},
+		{SourceType: servers.SourceImage, DestinationType: servers.DestinationVolume, UUID: image, VolumeSize: 2, BootIndex: 0, DeleteOnTermination: true},
 		{SourceType: servers.SourceBlank, DestinationType: servers.DestinationVolume, VolumeSize: 1, BootIndex: -1, DeleteOnTermination: true}}}
 	s, err := servers.Create(t.Context(), u.compute, opts, nil).Extract()
 	if err != nil {

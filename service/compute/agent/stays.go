@@ -25,6 +25,7 @@ var abilities = []struct {
 	{compute.RescueCall.Name, is[hypervisor.Rescuer]},
 	{compute.SnapshotCall.Name, is[hypervisor.Snapshotter]},
 	{compute.CrashDumpCall.Name, is[hypervisor.CrashDumper]},
+	{compute.QuiesceCall.Name, is[hypervisor.Quiescer]},
 	{compute.PasswordCall.Name, is[hypervisor.PasswordSetter]},
 	{compute.DiagnoseCall.Name, is[hypervisor.Diagnoser]},
 	{compute.ConsoleCall.Name, is[hypervisor.Consoler]},
@@ -56,6 +57,7 @@ func (a *Agent) servesStaying(ctx context.Context) []func() (bus.Unserve, error)
 		serve(a, ctx, compute.RescueCall, a.rescue),
 		serve(a, ctx, compute.SnapshotCall, a.snapshot),
 		serve(a, ctx, compute.CrashDumpCall, a.crashDump),
+		serve(a, ctx, compute.QuiesceCall, a.quiesce),
 		serve(a, ctx, compute.PasswordCall, a.setPassword),
 		serve(a, ctx, compute.UnmountShareCall, a.unmountShare),
 		serve(a, ctx, compute.SnapshotVolumeCall, a.snapshotVolume),
@@ -187,6 +189,19 @@ func (a *Agent) crashDump(ctx context.Context, r compute.GuestRequest) (compute.
 	d, err := as[hypervisor.CrashDumper](a, "have guests dump their memory")
 	if err == nil {
 		err = d.CrashDump(ctx, r.Server.ID)
+	}
+	return a.powerOf(ctx, r.Server.ID), err
+}
+
+func (a *Agent) quiesce(ctx context.Context, r compute.GuestRequest) (compute.Power, error) {
+	defer a.locks.on(r.Server.ID)()
+	d, err := as[hypervisor.Quiescer](a, "have guests hold their file systems still")
+	switch {
+	case err != nil:
+	case r.Undo:
+		err = d.Thaw(ctx, r.Server.ID)
+	default:
+		err = d.Quiesce(ctx, r.Server.ID)
 	}
 	return a.powerOf(ctx, r.Server.ID), err
 }

@@ -61,6 +61,7 @@ func (b *createServer) takeDisks(v rest.Version, n *control.NewServer) error {
 	}
 	for _, d := range b.OldDisks {
 		if d.NoDevice != nil && d.NoDevice != false {
+			n.Disks = append(n.Disks, control.NewDisk{Absent: true, BootIndex: -1, Device: devicePath(d.DeviceName)})
 			continue
 		}
 		disk := control.NewDisk{Source: "volume", ID: d.VolumeID, BootIndex: -1, SizeGB: sizeOf(d.VolumeSize), Device: devicePath(d.DeviceName), DeleteOnEnd: bool(d.DeleteOnEnd)}
@@ -78,6 +79,7 @@ func (b *createServer) takeDisks(v rest.Version, n *control.NewServer) error {
 	}
 	for _, d := range b.Disks {
 		if d.NoDevice != nil && d.NoDevice != false {
+			n.Disks = append(n.Disks, control.NewDisk{Absent: true, BootIndex: -1, Device: devicePath(d.DeviceName)})
 			continue
 		}
 		disk, err := d.disk(v, n.ImageID)

@@ -24,6 +24,8 @@ type NewDisk struct {
 	DeleteOnEnd bool
 	// Format of a blank local disk: "swap", or the file system of an ephemeral one.
 	Format string
+	// Absent: the image's disk of this device name is not wanted.
+	Absent bool
 }
 
 func badMapping(format string, args ...any) error {

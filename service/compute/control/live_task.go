@@ -149,13 +149,17 @@ func (c *Control) steering(ctx context.Context, s *compute.Server, m *compute.Mi
 	})
 }
 
+// maxComplete is how often a volume service is asked that refuses what has been
+// done.
+const maxComplete = 5
+
 // arrived has the ports and volumes follow a guest that is at its new place, and ends what is
 // left at the old one. There is no way back from here.
 func (c *Control) arrived(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration, state moveState) error {
 	if err := c.switchPorts(ctx, s, m.SourceHost, m.DestHost); err != nil {
 		return err
 	}
-	if err := c.takeVolumes(ctx, s, state.Devices); err != nil {
+	if err := c.takeVolumes(ctx, s, state.Devices, run.Attempt >= maxComplete); err != nil {
 		return err
 	}
 	there := *s

@@ -70,14 +70,15 @@ func (c *Control) ResizeServer(ctx context.Context, id, flavorID, diskConfig str
 
 // fits refuses flavors that a server cannot get.
 func fits(s *compute.Server, f compute.Flavor) error {
+	local := s.ImageID != "" && !s.BootsFromVolume()
 	switch image := s.ImageMeta; {
-	case f.RootGB == 0 && s.Flavor.RootGB != 0 && s.ImageID != "":
+	case f.RootGB == 0 && s.Flavor.RootGB != 0 && local:
 		return fault.Invalidf("Server disk was unable to be resized because: Resize to zero disk flavor is not allowed.")
 	case f.ID == s.Flavor.ID:
 		return fault.Invalidf("When resizing, instances must change flavor!")
 	case s.ImageID != "" && f.MemoryMB < image.MinRAMMB:
 		return fault.Invalidf("Flavor's memory is too small for requested image: flavor %s has %d MB, image %s needs %d MB.", f.Name, f.MemoryMB, s.ImageID, image.MinRAMMB)
-	case s.ImageID != "" && f.RootGB > 0 && f.RootGB < image.MinDiskGB:
+	case local && f.RootGB > 0 && f.RootGB < image.MinDiskGB:
 		return fault.Invalidf("Flavor's disk is smaller than the minimum size specified in image metadata. Flavor disk is %d bytes, minimum size is %d bytes.",
 			int64(f.RootGB)<<30, int64(image.MinDiskGB)<<30)
 	}

@@ -11,7 +11,6 @@ import (
 	"kilonova/internal/fault"
 	"kilonova/internal/undo"
 	"kilonova/service/compute"
-	"kilonova/service/compute/hardware"
 	"kilonova/service/compute/schedule"
 )
 
@@ -63,7 +62,7 @@ func (c *Control) CreateServers(ctx context.Context, n NewServer) (created *Crea
 	if caller.ProjectID == "" {
 		return nil, fault.Invalidf("A server belongs to a project, and the token is not scoped to one.")
 	}
-	template, requested, err := c.template(ctx, caller, n)
+	template, requested, err := c.template(ctx, caller, &n)
 	if err != nil {
 		return nil, err
 	}
@@ -107,8 +106,9 @@ func (c *Control) CreateServers(ctx context.Context, n NewServer) (created *Crea
 }
 
 // template makes the server that all of a request are like, and says where they
-// shall be, checking on the way everything that can be known now.
-func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer) (*compute.Server, schedule.Place, error) {
+// shall be, checking on the way everything that can be known now. Disks that the
+// image describes are added to n's.
+func (c *Control) template(ctx context.Context, caller *auth.Caller, n *NewServer) (*compute.Server, schedule.Place, error) {
 	var place schedule.Place
 	flavor, err := c.usableFlavor(ctx, n.FlavorID)
 	if err != nil {
@@ -126,15 +126,10 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer
 	if s.AdminPass == "" {
 		s.AdminPass = randomText(12)
 	}
-	if err := c.checkDisks(ctx, s, n); err != nil {
+	if err := c.checkSources(ctx, s, n); err != nil {
 		return nil, place, err
 	}
-	if s.ImageID != "" || len(n.Disks) == 0 {
-		if err := c.checkImage(ctx, s); err != nil {
-			return nil, place, err
-		}
-	}
-	if s.AvailabilityZone, place, err = c.placeAsked(ctx, n); err != nil {
+	if s.AvailabilityZone, place, err = c.placeAsked(ctx, *n); err != nil {
 		return nil, place, err
 	}
 	if n.KeyName != "" {
@@ -158,7 +153,7 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n NewServer
 		return nil, place, err
 	}
 	if !n.NoNetwork {
-		s.Wanted, err = c.checkNetworks(ctx, caller, s, n)
+		s.Wanted, err = c.checkNetworks(ctx, caller, s, *n)
 	}
 	return s, place, err
 }
@@ -170,47 +165,6 @@ func asInvalid(err error) error {
 		return fault.New(fault.Invalid, "%w", err)
 	}
 	return err
-}
-
-func (c *Control) checkImage(ctx context.Context, s *compute.Server) error {
-	if s.ImageID == "" {
-		return fault.Invalidf("Invalid imageRef provided: a server needs an image.")
-	}
-	image, err := c.Images.Image(ctx, s.ImageID)
-	if fault.Is(err, fault.NotFound) {
-		return fault.Invalidf("Can not find requested image: %s could not be found.", s.ImageID)
-	} else if err != nil {
-		return err
-	}
-	if image.Status != "active" {
-		return fault.Invalidf("Image %s is not active.", s.ImageID)
-	}
-	if image.MinRAMMB > s.Flavor.MemoryMB {
-		return fault.Invalidf("Flavor's memory is too small for requested image: flavor %s has %d MB, image %s needs %d MB.", s.Flavor.Name, s.Flavor.MemoryMB, image.ID, image.MinRAMMB)
-	}
-	if s.Flavor.RootGB > 0 { // 0: as large as the image
-		if image.MinDiskGB > s.Flavor.RootGB {
-			return fault.Invalidf("The created instance's disk would be too small: flavor %s has %d GB, image %s needs %d GB.", s.Flavor.Name, s.Flavor.RootGB, image.ID, image.MinDiskGB)
-		}
-		if disk := int64(s.Flavor.RootGB) << 30; image.Size > disk {
-			return fault.Invalidf("Flavor's disk is too small for requested image. Flavor disk is %d bytes, image is %d bytes.", disk, image.Size)
-		}
-	}
-	s.ImageMeta = compute.ImageMeta{Name: image.Name, DiskFormat: image.DiskFormat, ContainerFormat: image.ContainerFormat, Checksum: image.Checksum,
-		MinDiskGB: image.MinDiskGB, MinRAMMB: image.MinRAMMB, Properties: image.Properties}
-	if image.Properties["img_config_drive"] == "mandatory" || c.Options.ForceConfigDrive {
-		s.ConfigDrive = true
-	}
-	if _, err := c.deviceRequests(s.Flavor); err != nil {
-		return err
-	}
-	return checkHardware(s.Flavor, s.ImageID, s.ImageMeta)
-}
-
-// checkHardware refuses a flavor and an image that do not go together.
-func checkHardware(f compute.Flavor, imageID string, image compute.ImageMeta) error {
-	return hardware.Check(hardware.Flavor{Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, ExtraSpecs: f.ExtraSpecs},
-		hardware.Image{ID: imageID, Name: image.Name, Properties: image.Properties})
 }
 
 // placeAsked reads where the server shall be: a zone, and for administrators a

@@ -3,6 +3,7 @@ package control
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -40,7 +41,7 @@ func (c *Control) RescueServer(ctx context.Context, id, imageID, password string
 		state.Meta = s.ImageMeta
 	} else {
 		image, err := c.Images.Image(ctx, state.ImageID)
-		if fault.Is(err, fault.NotFound) || err == nil && image.Status != "active" || image.Properties["img_block_device_mapping"] != "" {
+		if fault.Is(err, fault.NotFound) || err == nil && image.Status != "active" || image.Properties[imageMapping] != "" {
 			return "", fault.Invalidf("Requested rescue image '%s' is not supported", state.ImageID)
 		}
 		if err != nil {
@@ -76,7 +77,7 @@ func (c *Control) rescuable(ctx context.Context, s *compute.Server, state rescue
 	if !volumes || p["hw_rescue_device"] == "" && p["hw_rescue_bus"] == "" {
 		return why("Cannot rescue a volume-backed instance")
 	}
-	if state.ImageID == "" {
+	if state.ImageID == "" || state.ImageID == s.ImageID { // which says what its volumes were made from
 		return why("No rescue image is named, and it has none of its own")
 	}
 	h, err := c.Store.Host(ctx, c.Store.DB, compute.BinaryCompute, s.Host)
@@ -96,9 +97,13 @@ func (c *Control) UnrescueServer(ctx context.Context, id string) error {
 	return err
 }
 
+// metaOf is what is kept of an image. Disks that it describes are a server's own
+// once it is made.
 func metaOf(image compute.Image) compute.ImageMeta {
+	properties := maps.Clone(image.Properties)
+	maps.DeleteFunc(properties, func(name, _ string) bool { return name == imageMapping || name == imageBDMv2 || name == imageRoot })
 	return compute.ImageMeta{Name: image.Name, DiskFormat: image.DiskFormat, ContainerFormat: image.ContainerFormat, Checksum: image.Checksum,
-		MinDiskGB: image.MinDiskGB, MinRAMMB: image.MinRAMMB, Properties: image.Properties}
+		MinDiskGB: image.MinDiskGB, MinRAMMB: image.MinRAMMB, Properties: properties}
 }
 
 func (c *Control) rescue(ctx context.Context, run *task.Run, s *compute.Server) error {

@@ -29,12 +29,14 @@ type NewSnapshot struct {
 // snapshotState is what a snapshot remembers.
 type snapshotState struct {
 	ImageID  string `json:"image_id"`
+	Volumes  bool   `json:"volumes,omitempty"` // the image names snapshots of volumes
 	Backup   string `json:"backup,omitempty"`
 	Rotation int    `json:"rotation,omitempty"`
 }
 
 // CreateImage begins to copy a server's root disk into a new image, which is
-// there, without data, when it returns the image's id.
+// there, without data, when it returns the image's id. Of a server that boots from
+// a volume the image names snapshots, which are made by then.
 func (c *Control) CreateImage(ctx context.Context, id string, n NewSnapshot) (string, error) {
 	state := snapshotState{ImageID: newID(), Backup: n.Backup, Rotation: n.Rotation}
 	o := order{rule: "os_compute_api:servers:create_image", verb: compute.CreateImage, action: "createImage", call: compute.SnapshotCall.Name,
@@ -43,13 +45,21 @@ func (c *Control) CreateImage(ctx context.Context, id string, n NewSnapshot) (st
 	if n.Backup != "" {
 		o.rule, o.verb, o.action, kind = "os_compute_api:os-create-backup", compute.CreateBackup, "createBackup", "backup"
 	}
+	s, err := c.ownServer(ctx, o.rule, id)
+	if err != nil {
+		return "", err
+	}
+	if s.BootsFromVolume() {
+		if n.Backup != "" {
+			return "", fault.Invalidf("Backup is not supported for volume-backed instances.")
+		}
+		if err := c.mayImageVolumes(ctx, s); err != nil {
+			return "", err
+		}
+		state.Volumes = true
+		o.payload, o.call = state, ""
+	}
 	o.check = func(ctx context.Context, tx *db.Tx, s *compute.Server) error {
-		if s.BootsFromVolume() && n.Backup != "" {
-			return fault.Invalidf("Backup is not supported for volume-backed instances.")
-		}
-		if s.BootsFromVolume() {
-			return fault.Invalidf("Instance %s boots from a volume, of which the volume service makes snapshots; compute makes no image of it.", id)
-		}
 		limits, err := c.limits(ctx, tx, auth.From(ctx).ProjectID, "")
 		if err != nil {
 			return err
@@ -59,9 +69,11 @@ func (c *Control) CreateImage(ctx context.Context, id string, n NewSnapshot) (st
 		}
 		return nil
 	}
-	s, err := c.begins(ctx, id, o)
-	if err != nil {
+	if s, err = c.begins(ctx, id, o); err != nil {
 		return "", err
+	}
+	if state.Volumes {
+		return state.ImageID, c.createVolumeImage(ctx, s, state.ImageID, n)
 	}
 	properties := maps.Clone(n.Properties)
 	if properties == nil {
@@ -75,13 +87,13 @@ func (c *Control) CreateImage(ctx context.Context, id string, n NewSnapshot) (st
 
 // notInherited are properties of an image that are not its snapshot's.
 var notInherited = []string{"cache_in_nova", "bittorrent", "img_signature_hash_method", "img_signature", "img_signature_key_type", "img_signature_certificate_uuid",
-	"instance_uuid", "user_id", "image_type", "backup_type", "base_image_ref", "instance_owner"}
+	imageMapping, imageBDMv2, imageRoot, "instance_uuid", "user_id", "image_type", "backup_type", "base_image_ref", "instance_owner"}
 
 // makeImage makes the image that the task, which has begun, waits for. When the
 // image service does not want it, the task is called off.
 func (c *Control) makeImage(ctx context.Context, s *compute.Server, under compute.Task, imageID, name, kind string, more map[string]string) error {
 	caller := auth.From(ctx)
-	n := compute.NewImage{ID: imageID, Name: name, MinDiskGB: max(s.ImageMeta.MinDiskGB, s.Flavor.RootGB), MinRAMMB: s.ImageMeta.MinRAMMB, Properties: map[string]string{}}
+	n := compute.NewImage{ID: imageID, Name: name, MinDiskGB: max(s.ImageMeta.MinDiskGB, s.Claims().RootGB), MinRAMMB: s.ImageMeta.MinRAMMB, Properties: map[string]string{}}
 	maps.Copy(n.Properties, s.ImageMeta.Properties)
 	for _, property := range notInherited {
 		delete(n.Properties, property)
@@ -94,10 +106,14 @@ func (c *Control) makeImage(ctx context.Context, s *compute.Server, under comput
 	if caller.ProjectID != s.ProjectID {
 		n.SharedWith, n.Properties["instance_owner"] = s.ProjectID, s.ProjectID
 	}
-	err := c.Images.Create(ctx, n)
-	if err == nil {
-		return nil
+	if err := c.Images.Create(ctx, n); err != nil {
+		return c.callOff(ctx, s, under, imageID, err)
 	}
+	return nil
+}
+
+// callOff ends what waits for an image that cannot be made, and returns the cause.
+func (c *Control) callOff(ctx context.Context, s *compute.Server, under compute.Task, imageID string, err error) error {
 	off := c.Store.Tx(context.WithoutCancel(ctx), func(tx *db.Tx) error {
 		_, err := c.Store.UpdateServer(ctx, tx, s.ID, store.ServerPatch{Task: ptr(compute.NoTask)}, store.Expect{Tasks: []compute.Task{under}, Existing: true}, c.Now())
 		return err
@@ -153,8 +169,12 @@ func (c *Control) snapshot(ctx context.Context, run *task.Run, s *compute.Server
 	if err := run.Payload(&state); err != nil {
 		return err
 	}
+	abandon := func() error { return c.abandonImage(ctx, state.ImageID) }
+	if state.Volumes {
+		abandon = func() error { return c.dropVolumeImage(ctx, s, state.ImageID) }
+	}
 	if s.Task != compute.SnapshotWaits && s.Task != compute.Snapshotting && s.Task != compute.BackingUp {
-		return c.abandonImage(ctx, state.ImageID) // something stronger came in between
+		return abandon() // something stronger came in between
 	}
 	event := "compute_snapshot_instance"
 	if state.Backup != "" {
@@ -164,15 +184,17 @@ func (c *Control) snapshot(ctx context.Context, run *task.Run, s *compute.Server
 	if err == nil && s.Task == compute.SnapshotWaits {
 		err = c.onto(ctx, run, s, store.ServerPatch{Task: ptr(compute.Snapshotting)}, "", nil)
 	}
-	var progress compute.Progress
-	if err == nil {
+	progress := compute.Progress{Power: s.Power}
+	if state.Volumes {
+		err = c.fillVolumeImage(ctx, run, s, state.ImageID, err)
+	} else if err == nil {
 		progress, err = c.takeSnapshot(ctx, run, s, state.ImageID)
 	}
 	if err == nil && state.Backup != "" {
 		err = c.rotate(ctx, s, state)
 	}
 	if errors.Is(err, errAbandoned) {
-		return c.abandonImage(ctx, state.ImageID)
+		return abandon()
 	}
 	return c.ends(ctx, run, s, ended{event: event, cause: err, done: store.ServerPatch{Power: &progress.Power}})
 }

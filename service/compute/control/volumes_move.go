@@ -131,14 +131,15 @@ func (c *Control) expectVolumes(ctx context.Context, s *compute.Server, to strin
 }
 
 // takeVolumes makes what expectVolumes has returned a server's own. What it had
-// before goes.
-func (c *Control) takeVolumes(ctx context.Context, s *compute.Server, there []compute.BlockDevice) error {
+// before goes. The last time that it is called what the volume service refuses is
+// let pass: the guest runs all the same.
+func (c *Control) takeVolumes(ctx context.Context, s *compute.Server, there []compute.BlockDevice, last bool) error {
 	if len(there) == 0 {
 		return nil
 	}
 	for _, d := range there {
 		err := c.Volumes.Complete(ctx, d.AttachmentID)
-		if refused(err) { // somebody has meddled; the guest runs all the same
+		if last && refused(err) {
 			c.Log.Error("a volume was carried to another host, and the volume service does not say so", "server", s.ID, "volume", d.VolumeID, "error", err)
 		} else if err != nil {
 			return err

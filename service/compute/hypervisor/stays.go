@@ -83,6 +83,16 @@ type PasswordSetter interface {
 	SetPassword(ctx context.Context, id, password string) error
 }
 
+// Quiescer is implemented by drivers that can have a guest's file systems hold
+// still, so that copies of its volumes are whole. A guest without what that needs
+// is fault.Unsupported, one that is off fault.Conflict.
+type Quiescer interface {
+	// Quiesce returns when what the guest has written is on its disks; until Thaw
+	// it writes nothing more. Either may be repeated.
+	Quiesce(ctx context.Context, id string) error
+	Thaw(ctx context.Context, id string) error
+}
+
 // Diagnoser is implemented by drivers that count what a guest does. A guest that
 // is off is fault.Conflict.
 type Diagnoser interface {

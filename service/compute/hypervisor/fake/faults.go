@@ -49,6 +49,8 @@ const (
 	UnmountShare       Verb = "unmount-share"
 	SnapshotVolume     Verb = "snapshot-volume"
 	DropVolumeSnapshot Verb = "drop-volume-snapshot"
+	Quiesce            Verb = "quiesce"
+	Thaw               Verb = "thaw"
 )
 
 // Fault is something that goes wrong on purpose.

@@ -18,6 +18,9 @@ type guest struct {
 	State hypervisor.State
 	// Rescue is the image that it has been started from instead of its own disk.
 	Rescue string
+	// Frozen: its file systems hold still; Freezes counts how often that changed.
+	Frozen  bool `json:",omitempty"`
+	Freezes int  `json:",omitempty"`
 	// Chains are the snapshots of its volumes, oldest first.
 	Chains map[string][]hypervisor.VolumeSnapshot `json:",omitempty"`
 	Boots  []boot                                 // the last of them, oldest first: what the console tells of
@@ -128,7 +131,7 @@ func (g *guest) start() {
 		g.State = hypervisor.Running
 		return
 	}
-	g.State = hypervisor.Running
+	g.State, g.Frozen = hypervisor.Running, false
 	g.Boots = append(g.Boots, boot{VCPUs: g.Spec.VCPUs, MemoryMB: g.Spec.MemoryMB})
 	if drop := len(g.Boots) - maxBoots; drop > 0 {
 		g.Boots = append([]boot(nil), g.Boots[drop:]...)

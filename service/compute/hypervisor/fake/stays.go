@@ -20,6 +20,7 @@ var (
 	_ hypervisor.Snapshotter    = (*Driver)(nil)
 	_ hypervisor.CrashDumper    = (*Driver)(nil)
 	_ hypervisor.PasswordSetter = (*Driver)(nil)
+	_ hypervisor.Quiescer       = (*Driver)(nil)
 	_ hypervisor.Diagnoser      = (*Driver)(nil)
 )
 
@@ -160,6 +161,33 @@ func (d *Driver) CrashDump(ctx context.Context, id string) error {
 // SetPassword implements hypervisor.PasswordSetter; nobody logs in here.
 func (d *Driver) SetPassword(ctx context.Context, id, _ string) error {
 	return d.do(ctx, SetPassword, id, func() error { return d.running(id) })
+}
+
+// Quiesce implements hypervisor.Quiescer.
+func (d *Driver) Quiesce(ctx context.Context, id string) error {
+	return d.do(ctx, Quiesce, id, func() error { return d.freeze(id, true) })
+}
+
+// Thaw implements hypervisor.Quiescer.
+func (d *Driver) Thaw(ctx context.Context, id string) error {
+	return d.do(ctx, Thaw, id, func() error { return d.freeze(id, false) })
+}
+
+// freeze has a guest's file systems hold still, or not; d.mu is held.
+func (d *Driver) freeze(id string, still bool) error {
+	if err := d.running(id); err != nil {
+		return err
+	}
+	g := d.state.Guests[id]
+	if g.Spec.Properties["hw_qemu_guest_agent"] != "yes" {
+		return fault.New(fault.Unsupported, "Guest %s has no agent that could hold its file systems still: its image does not say hw_qemu_guest_agent.", id)
+	}
+	if g.Frozen != still {
+		g.Frozen = still
+		g.Freezes++
+		d.dirty = true
+	}
+	return nil
 }
 
 // running refuses what only a guest that is on can do; d.mu is held.

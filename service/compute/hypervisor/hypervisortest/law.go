@@ -52,6 +52,7 @@ func Test(t *testing.T, h Harness) {
 		{"Pause", (*bench).pause},
 		{"Suspend", (*bench).suspend},
 		{"Rescue", (*bench).rescue},
+		{"Quiesce", (*bench).quiesce},
 		{"Snapshot", (*bench).snapshot},
 		{"Signals", (*bench).signals},
 		{"Diagnose", (*bench).diagnose},

@@ -118,6 +118,16 @@ func (b *bench) rescueVolume(r hypervisor.VolumeRescuer) {
 	b.must(b.d.Destroy(b.ctx, g.ID))
 }
 
+func (b *bench) quiesce() {
+	q := optional[hypervisor.Quiescer](b)
+	b.kind("quiesce of an unknown guest", q.Quiesce(b.ctx, NewID()), fault.NotFound)
+	off := b.create(b.Guest(b.t), false)
+	b.kind("quiesce of a stopped guest", q.Quiesce(b.ctx, off.ID), fault.Conflict)
+	g := b.create(b.Guest(b.t), true)
+	b.kind("quiesce of a guest without an agent", q.Quiesce(b.ctx, g.ID), fault.Unsupported)
+	b.kind("thaw of a guest without an agent", q.Thaw(b.ctx, g.ID), fault.Unsupported)
+}
+
 func (b *bench) snapshot() {
 	s := optional[hypervisor.Snapshotter](b)
 	dir := b.t.TempDir()

@@ -126,6 +126,29 @@ func (d *Driver) CrashDump(ctx context.Context, id string) error {
 // SetPassword implements hypervisor.PasswordSetter, through the agent in the
 // guest if its image has one.
 func (d *Driver) SetPassword(ctx context.Context, id, password string) error {
+	return d.withAgent(ctx, id, "change a password", func(l *lv.Libvirt, dom lv.Domain) error {
+		return l.DomainSetUserPassword(dom, lv.OptString{"root"}, lv.OptString{password}, 0)
+	})
+}
+
+// Quiesce implements hypervisor.Quiescer, through the agent in the guest.
+func (d *Driver) Quiesce(ctx context.Context, id string) error {
+	return d.withAgent(ctx, id, "hold file systems still", func(l *lv.Libvirt, dom lv.Domain) error {
+		_, err := l.DomainFsfreeze(dom, nil, 0)
+		return err
+	})
+}
+
+// Thaw implements hypervisor.Quiescer.
+func (d *Driver) Thaw(ctx context.Context, id string) error {
+	return d.withAgent(ctx, id, "let go of file systems", func(l *lv.Libvirt, dom lv.Domain) error {
+		_, err := l.DomainFsthaw(dom, nil, 0)
+		return err
+	})
+}
+
+// withAgent has the agent in a guest do something, if there is one.
+func (d *Driver) withAgent(ctx context.Context, id, what string, do func(*lv.Libvirt, lv.Domain) error) error {
 	return d.with(ctx, id, func(t *turn, dom lv.Domain, state lv.DomainState) error {
 		if !runs(state) {
 			return notRunning(id)
@@ -135,11 +158,9 @@ func (d *Driver) SetPassword(ctx context.Context, id, password string) error {
 			return err
 		}
 		if !s.hasAgent() {
-			return fault.New(fault.Unsupported, "Guest %s has no agent that could change a password: its image does not say hw_qemu_guest_agent.", id)
+			return fault.New(fault.Unsupported, "Guest %s has no agent that could %s: its image does not say hw_qemu_guest_agent.", id, what)
 		}
-		return tell(ctx, d.conn, t, "change the password in guest "+id, func(l *lv.Libvirt) error {
-			return l.DomainSetUserPassword(dom, lv.OptString{"root"}, lv.OptString{password}, 0)
-		})
+		return tell(ctx, d.conn, t, what+" in guest "+id, func(l *lv.Libvirt) error { return do(l, dom) })
 	})
 }
 

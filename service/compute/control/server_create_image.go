@@ -1,0 +1,84 @@
+package control
+
+import (
+	"context"
+	"slices"
+
+	"kilonova/internal/fault"
+	"kilonova/service/compute"
+	"kilonova/service/compute/hardware"
+)
+
+// checkSources checks what a new server is made from: its image and its disks.
+func (c *Control) checkSources(ctx context.Context, s *compute.Server, n *NewServer) error {
+	var image compute.Image
+	var err error
+	if s.ImageID != "" {
+		if image, err = c.usableImage(ctx, s.ImageID); err != nil {
+			return err
+		}
+	}
+	if n.Disks, err = withImageDisks(image, n.Disks); err != nil {
+		return err
+	}
+	if s.ImageID == "" && len(n.Disks) == 0 {
+		return fault.Invalidf("Invalid imageRef provided: a server needs an image.")
+	}
+	if err := c.checkDisks(ctx, s, *n); err != nil || s.ImageID == "" {
+		return err
+	}
+	volume := slices.ContainsFunc(n.Disks, func(d NewDisk) bool { return d.BootIndex == 0 && !d.Local })
+	return c.takeImage(s, image, volume)
+}
+
+// checkImage checks and takes over the image that a server's root disk is made of.
+func (c *Control) checkImage(ctx context.Context, s *compute.Server) error {
+	image, err := c.usableImage(ctx, s.ImageID)
+	if err != nil {
+		return err
+	}
+	return c.takeImage(s, image, s.BootsFromVolume())
+}
+
+func (c *Control) usableImage(ctx context.Context, id string) (image compute.Image, err error) {
+	image, err = c.Images.Image(ctx, id)
+	if fault.Is(err, fault.NotFound) {
+		return image, fault.Invalidf("Can not find requested image: %s could not be found.", id)
+	} else if err != nil {
+		return image, err
+	}
+	if image.Status != "active" {
+		return image, fault.Invalidf("Image %s is not active.", id)
+	}
+	return image, nil
+}
+
+// takeImage takes over what a server needs to know of its image, if they go
+// together. volume says that the root disk is a volume, which is as large as it is.
+func (c *Control) takeImage(s *compute.Server, image compute.Image, volume bool) error {
+	if image.MinRAMMB > s.Flavor.MemoryMB {
+		return fault.Invalidf("Flavor's memory is too small for requested image: flavor %s has %d MB, image %s needs %d MB.", s.Flavor.Name, s.Flavor.MemoryMB, image.ID, image.MinRAMMB)
+	}
+	if s.Flavor.RootGB > 0 && !volume { // 0: as large as the image
+		if image.MinDiskGB > s.Flavor.RootGB {
+			return fault.Invalidf("The created instance's disk would be too small: flavor %s has %d GB, image %s needs %d GB.", s.Flavor.Name, s.Flavor.RootGB, image.ID, image.MinDiskGB)
+		}
+		if disk := int64(s.Flavor.RootGB) << 30; image.Size > disk {
+			return fault.Invalidf("Flavor's disk is too small for requested image. Flavor disk is %d bytes, image is %d bytes.", disk, image.Size)
+		}
+	}
+	s.ImageMeta = metaOf(image)
+	if image.Properties["img_config_drive"] == "mandatory" || c.Options.ForceConfigDrive {
+		s.ConfigDrive = true
+	}
+	if _, err := c.deviceRequests(s.Flavor); err != nil {
+		return err
+	}
+	return checkHardware(s.Flavor, s.ImageID, s.ImageMeta)
+}
+
+// checkHardware refuses a flavor and an image that do not go together.
+func checkHardware(f compute.Flavor, imageID string, image compute.ImageMeta) error {
+	return hardware.Check(hardware.Flavor{Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, ExtraSpecs: f.ExtraSpecs},
+		hardware.Image{ID: imageID, Name: image.Name, Properties: image.Properties})
+}
