@@ -59,7 +59,8 @@ type Volume struct {
 	Bootable, Multiattach bool
 	SnapshotID            string
 	Metadata              map[string]string
-	ImageMeta             ImageMeta // of the image that it was made from
+	ImageID               string    // that it was made from; "" none
+	ImageMeta             ImageMeta // of that image
 	Attachments           []VolumeUse
 	CreatedAt             time.Time
 }
@@ -103,6 +104,10 @@ type Volumes interface {
 	SnapshotsFor(ctx context.Context, volumeID, imageID string) ([]string, error)
 	// DropSnapshot removes a snapshot; one that is gone is success.
 	DropSnapshot(ctx context.Context, id string) error
+
+	// Reimage begins to write an image over a volume that is reserved; it is
+	// "downloading" until that is done.
+	Reimage(ctx context.Context, id, imageID string) error
 
 	// Reserve gives a volume to a server, which is on no host yet.
 	Reserve(ctx context.Context, volumeID, serverID string) (attachmentID string, err error)

@@ -64,6 +64,13 @@ func (s *Service) Snapshots() []string {
 	return slices.Sorted(maps.Keys(s.snapshots))
 }
 
+// ImageOf returns the image in a volume.
+func (s *Service) ImageOf(volumeID string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return text(part(s.volumes[volumeID], "volume_image_metadata")["image_id"])
+}
+
 // Left lists what is there: "volume ID", "attachment ID".
 func (s *Service) Left() []string {
 	s.mu.Lock()

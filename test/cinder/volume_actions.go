@@ -56,6 +56,12 @@ func (s *Service) volumeAction(r *http.Request, body object) (int, any) {
 			}
 			v["size"] = size
 			return 202, nil
+		case "os-reimage":
+			if now := v["status"]; now != "available" && now != "error" && !(now == "reserved" && given["reimage_reserved"] == true) {
+				return 400, refusal(400, "Invalid volume: status must be available or error to reimage volume "+id+", but current status is: "+text(now)+".")
+			}
+			v["volume_image_metadata"], v["bootable"] = object{"image_id": given["image_id"]}, "true"
+			return 202, nil
 		case "os-retype":
 			kind := s.typeNamed(text(given["new_type"]))
 			if kind == nil {

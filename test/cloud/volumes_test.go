@@ -285,3 +285,60 @@ func TestServersWithVolumesAreRescued(t *testing.T) {
 		}
 	})
 }
+
+// Since 2.93 a rebuild writes the image over the root volume; before, only the image
+// that is there may be named, and the volume is kept.
+func TestServersWithVolumesAreRebuilt(t *testing.T) {
+	withVolumes(t, func(t *testing.T, c *cloud, volumes *cinder.Service) {
+		u := c.demo
+		id := bootWithVolumes(t, u)
+		at := c.where(t, id).host
+		other := upload(t, u, "other", "raw", "bare", map[string]string{"hw_disk_bus": "scsi"}, make([]byte, 512))
+		rebuild := func(version, image string) error {
+			client := *u.compute
+			client.Microversion = version
+			_, err := servers.Rebuild(t.Context(), &client, id, servers.RebuildOpts{ImageRef: image}).Extract()
+			return err
+		}
+		root := func() string {
+			s, err := servers.Get(t.Context(), u.compute, id).Extract()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.AttachedVolumes[0].ID
+		}()
+		wantCode(t, "another image by an old client", rebuild("2.92", other), 400)
+		if err := rebuild("2.92", imageID(t, u)); err != nil {
+			t.Fatal(err)
+		}
+		idle(t, u, id, "ACTIVE")
+		eventually(t, "volumes that are kept", func() string { return c.heldAt(t, volumes, id, at) })
+		for _, image := range []string{other, imageID(t, u), imageID(t, u)} {
+			if err := rebuild("2.93", image); err != nil {
+				t.Fatal(err)
+			}
+			idle(t, u, id, "ACTIVE")
+			eventually(t, "volumes", func() string { return c.heldAt(t, volumes, id, at) })
+			if is := volumes.ImageOf(root); is != image {
+				t.Errorf("the root volume has the image %s, want %s", is, image)
+			}
+		}
+		withdraw := volumes.Inject(cinder.Fault{Operation: "POST /volumes/{id}/action", Times: 1, Status: 400})
+		if err := rebuild("2.93", other); err != nil {
+			t.Fatal(err)
+		}
+		idle(t, u, id, "ERROR")
+		if withdraw() != 1 {
+			t.Error("nothing failed")
+		}
+		if err := servers.Reboot(t.Context(), u.compute, id, servers.RebootOpts{Type: servers.HardReboot}).ExtractErr(); err != nil {
+			t.Fatal(err)
+		}
+		idle(t, u, id, "ACTIVE")
+		eventually(t, "volumes after a rebuild that failed", func() string { return c.heldAt(t, volumes, id, at) })
+		goneServer(t, u, id)
+		if left := volumes.Left(); len(left) != 0 {
+			t.Errorf("left are %v", left)
+		}
+	})
+}

@@ -60,7 +60,7 @@ func (a *api) rebuildServer(ctx context.Context, r *rest.Request) (*rest.Respons
 
 // request checks what no tag can say and puts the body into control's words.
 func (b *rebuildServer) request(v rest.Version) (control.Rebuild, error) {
-	ask := control.Rebuild{ImageID: b.ImageRef, Name: b.Name, Hostname: b.Hostname, Metadata: b.Metadata, DiskConfig: b.DiskConfig}
+	ask := control.Rebuild{ImageID: b.ImageRef, Reimage: v.AtLeast("2.93"), Name: b.Name, Hostname: b.Hostname, Metadata: b.Metadata, DiskConfig: b.DiskConfig}
 	if b.AdminPass != nil {
 		if ask.AdminPass = *b.AdminPass; len(ask.AdminPass) > 255 {
 			return ask, fault.Invalidf("Invalid input for field/attribute adminPass. It is too long: at most 255 characters are allowed.")

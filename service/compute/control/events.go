@@ -52,7 +52,7 @@ func (c *Control) externalEvent(ctx context.Context, e ExternalEvent) (code int,
 		return 0, err
 	}
 	switch e.Name {
-	case "volume-extended", "power-update", "accelerator-request-bound": // about what, the tag says
+	case "volume-extended", "volume-reimaged", "power-update", "accelerator-request-bound": // about what, the tag says
 		if e.Tag == "" {
 			return 400, nil
 		}

@@ -37,6 +37,9 @@ type Options struct {
 	// MaxLocalDevices bounds a server's disks on its host, the root disk among them;
 	// -1 is no limit.
 	MaxLocalDevices int `toml:"max_local_block_devices"`
+	// ReimagePerGB is for how many seconds the volume service may write an image over
+	// a volume, for each GB of it.
+	ReimagePerGB int `toml:"reimage_timeout_per_gb"`
 	// MaxAttempts bounds on how many hosts a build is tried.
 	MaxAttempts int `toml:"max_attempts"`
 	// ResizeToSameHost lets a server stay on its host when its flavor changes.
@@ -81,7 +84,7 @@ type Quota struct {
 func Defaults() Options {
 	return Options{DefaultZone: "nova", ReportInterval: config.Duration(10 * time.Second), ServiceDown: config.Duration(60 * time.Second),
 		BuildTimeout: config.Duration(30 * time.Minute), ShutdownTimeout: 60, MaxLimit: 1000, CPURatio: 4, RAMRatio: 1, DiskRatio: 1, ReservedMemory: 512,
-		MaxAttempts: 3, MaxLocalDevices: 3, UsageAuditPeriod: "month", Scheduler: schedule.Defaults(),
+		MaxAttempts: 3, ReimagePerGB: 20, MaxLocalDevices: 3, UsageAuditPeriod: "month", Scheduler: schedule.Defaults(),
 		Quota: Quota{Instances: 10, Cores: 20, RAM: 51200, MetadataItems: 128, InjectedFiles: 5, InjectedFileBytes: 10240, InjectedPathBytes: 255,
 			KeyPairs: 100, ServerGroups: 10, ServerGroupMembers: 10}}
 }

@@ -31,6 +31,8 @@ type Rebuild struct {
 	DiskConfig   *string
 	AccessIPv4   *string
 	AccessIPv6   *string
+	// Reimage: the caller knows that a root disk that is a volume is written over.
+	Reimage bool
 }
 
 // rebuildState is what a rebuild remembers.
@@ -38,6 +40,8 @@ type rebuildState struct {
 	WasState compute.State     `json:"was_state"`
 	OldImage string            `json:"old_image"`
 	OldMeta  compute.ImageMeta `json:"old_meta"`
+	// Reimage is the image to be written over the root volume; "" none.
+	Reimage string `json:"reimage,omitempty"`
 }
 
 // RebuildServer begins to make a server's guest anew, on the host where it is.
@@ -62,10 +66,17 @@ func (c *Control) RebuildServer(ctx context.Context, id string, r Rebuild) (*com
 	}
 	with := *s
 	with.ImageID = r.ImageID
-	if s.ImageID == "" {
-		return nil, "", fault.Invalidf("Image %s is unacceptable: Unable to rebuild with a different image for a volume-backed server.", r.ImageID)
-	}
-	if err := c.checkImage(ctx, &with); err != nil {
+	state := rebuildState{WasState: s.State, OldImage: s.ImageID, OldMeta: s.ImageMeta}
+	if s.BootsFromVolume() {
+		over, err := c.checkReimage(ctx, s, &with, r.Reimage)
+		if err != nil {
+			return nil, "", err
+		}
+		if over {
+			state.Reimage = r.ImageID
+		}
+		with.ImageID = s.ImageID
+	} else if err := c.checkImage(ctx, &with); err != nil {
 		return nil, "", err
 	}
 	if err := c.checkFiles(ctx, auth.From(ctx), r.Files); err != nil {
@@ -101,7 +112,7 @@ func (c *Control) RebuildServer(ctx context.Context, id string, r Rebuild) (*com
 		if err := c.act(ctx, tx, id, "rebuild"); err != nil {
 			return err
 		}
-		return c.add(ctx, tx, taskRebuild, id, rebuildState{s.State, s.ImageID, s.ImageMeta})
+		return c.add(ctx, tx, taskRebuild, id, state)
 	})
 	if err != nil {
 		return nil, "", err
@@ -135,21 +146,22 @@ func (c *Control) rebuild(ctx context.Context, run *task.Run, s *compute.Server)
 	if s.Task != compute.Rebuilding && s.Task != compute.RebuildSpawn {
 		return nil
 	}
-	if s.ImageID != state.OldImage && run.Step == "" {
+	if (s.ImageID != state.OldImage || state.Reimage != "") && run.Step == "" {
 		if err := c.mayStay(ctx, s); err != nil {
 			f := &compute.ServerFault{Code: rest.Status(err), Created: c.Now(), Message: publicMessage(err), Details: err.Error()}
 			patch := store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f, ImageID: &state.OldImage, ImageMeta: &state.OldMeta, AdminPass: ptr(""), Files: &[]compute.InjectedFile{}}
 			return c.rebuilt(ctx, run, s, patch, err)
 		}
 	}
-	if err := c.spawning(ctx, run, s, state); err != nil {
-		if errors.Is(err, errAbandoned) {
-			return nil
+	if run.Step == "" {
+		if err := c.spawning(ctx, run, s, state); err != nil {
+			if errors.Is(err, errAbandoned) {
+				return nil
+			}
+			return err
 		}
-		return err
 	}
-	request := compute.RebuildRequest{Server: *s, On: state.WasState != compute.Stopped}
-	progress, err := work(ctx, c, compute.RebuildGuest, s.Host, workID(run), request, run.Created.Add(c.Options.BuildTimeout.D()), func() error { return c.notDeleting(ctx, s) })
+	progress, err := c.rebuildOnce(ctx, run, s, state)
 	if err != nil && (ctx.Err() != nil || errors.Is(err, errAbandoned)) {
 		if ctx.Err() != nil {
 			return err
@@ -166,6 +178,26 @@ func (c *Control) rebuild(ctx context.Context, run *task.Run, s *compute.Server)
 		is = compute.Stopped
 	}
 	return c.rebuilt(ctx, run, s, store.ServerPatch{State: &is, Task: ptr(compute.NoTask), Power: &progress.Power, Fault: &none, LaunchedAt: &now, AdminPass: ptr(""), Files: &[]compute.InjectedFile{}}, nil)
+}
+
+// rebuildOnce does what is left of a rebuild.
+func (c *Control) rebuildOnce(ctx context.Context, run *task.Run, s *compute.Server, state rebuildState) (progress compute.Progress, err error) {
+	if state.Reimage != "" {
+		if run.Step == stepPlaced {
+			if err := c.reimage(ctx, run, s, state); err != nil {
+				return progress, err
+			}
+		}
+		if err := c.connect(ctx, s, s.Host, ""); err != nil {
+			return progress, err
+		}
+	}
+	request := compute.RebuildRequest{Server: *s, On: state.WasState != compute.Stopped}
+	progress, err = work(ctx, c, compute.RebuildGuest, s.Host, workID(run), request, run.Created.Add(c.Options.BuildTimeout.D()), func() error { return c.notDeleting(ctx, s) })
+	if err != nil || state.Reimage == "" {
+		return progress, err
+	}
+	return progress, c.completeVolumes(ctx, s)
 }
 
 // spawning notes that the guest's disks are about to go.

@@ -93,7 +93,7 @@ func (x volume) volume() compute.Volume {
 			m.Properties[name] = value
 		}
 	}
-	v.ImageMeta = m
+	v.ImageID, v.ImageMeta = x.Image["image_id"], m
 	return v
 }
 
@@ -142,6 +142,15 @@ func (v *Volumes) Delete(ctx context.Context, id string) error {
 		return fault.NotFoundf("Volume %s could not be found.", id)
 	}
 	return err
+}
+
+// reimageVersion is the oldest that knows os-reimage.
+const reimageVersion = "volume 3.68"
+
+// Reimage implements compute.Volumes.
+func (v *Volumes) Reimage(ctx context.Context, id, imageID string) error {
+	return v.Client.Do(ctx, peer.Call{Method: http.MethodPost, Path: "/volumes/" + url.PathEscape(id) + "/action", Version: reimageVersion, AsCaller: auth.From(ctx) != nil,
+		In: object{"os-reimage": object{"image_id": imageID, "reimage_reserved": true}}})
 }
 
 // List implements compute.OldVolumes.
