@@ -20,9 +20,12 @@ import (
 // Images is what was measured of an image's way in and out, beside cat on the
 // same disk in the same minutes. Throughputs are MiB a second, medians.
 type Images struct {
-	MiB      int     `json:"mib"`
-	Upload   float64 `json:"upload"`
-	CatIn    float64 `json:"cat_and_sync"`
+	MiB    int     `json:"mib"`
+	Upload float64 `json:"upload"`
+	CatIn  float64 `json:"cat_and_sync"`
+	// SumIn is cat and sync with md5sum and sha512sum of the same file beside them:
+	// what the machine can do of an upload's work, since an image has both sums.
+	SumIn    float64 `json:"cat_sync_and_sums"`
 	Download float64 `json:"download"`
 	CatOut   float64 `json:"cat"`
 	// Peak is the most memory of its own that a process of the roles identity and
@@ -114,6 +117,9 @@ func (m *Images) rounds(ctx context.Context, c *cloud, folder, source string) er
 			do   func() error
 		}{
 			{"cat in", func() error { return shell(`cat "$1" > "$2" && sync "$2"`) }},
+			{"sums in", func() error {
+				return shell(`md5sum "$1" > /dev/null & sha512sum "$1" > /dev/null & cat "$1" > "$2" && sync "$2" && wait`)
+			}},
 			{"up", func() (err error) { id, err = uploadImage(ctx, c, source); return err }},
 			{"cat out", func() error { return shell(`cat "$1" > "$2"`) }},
 			{"down", func() error { return downloadImage(ctx, c, id, copied) }},
@@ -121,7 +127,7 @@ func (m *Images) rounds(ctx context.Context, c *cloud, folder, source string) er
 			if err := timed(step.name, step.do); err != nil {
 				return err
 			}
-			if step.name == "cat in" || step.name == "cat out" {
+			if step.name != "up" && step.name != "down" {
 				if err := os.Remove(copied); err != nil {
 					return err
 				}
@@ -138,8 +144,8 @@ func (m *Images) rounds(ctx context.Context, c *cloud, folder, source string) er
 		slices.Sort(took[name])
 		return rounded(took[name][len(took[name])/2])
 	}
-	m.CatIn, m.Upload, m.CatOut, m.Download = median("cat in"), median("up"), median("cat out"), median("down")
-	say("image of %d MiB: up %.0f (cat and sync %.0f), down %.0f (cat %.0f) MiB/s", m.MiB, m.Upload, m.CatIn, m.Download, m.CatOut)
+	m.CatIn, m.SumIn, m.Upload, m.CatOut, m.Download = median("cat in"), median("sums in"), median("up"), median("cat out"), median("down")
+	say("image of %d MiB: up %.0f (cat and sync %.0f, with md5sum and sha512sum %.0f), down %.0f (cat %.0f) MiB/s", m.MiB, m.Upload, m.CatIn, m.SumIn, m.Download, m.CatOut)
 	return nil
 }
 
@@ -211,6 +217,10 @@ func imageGoals(m *Images) (goals []Goal) {
 			share := rounded(100 * g.ours / g.by)
 			goals = append(goals, Goal{g.what, "%, at least", 80, share, share >= 80})
 		}
+	}
+	if m.SumIn > 0 {
+		share := rounded(100 * m.Upload / m.SumIn)
+		goals = append(goals, Goal{"upload beside cat, sync, md5sum and sha512sum", "%, at least", 80, share, share >= 80})
 	}
 	return append(goals, Goal{"memory while images come and go", "MiB", 64, m.Whole, m.Whole > 0 && m.Whole < 64})
 }

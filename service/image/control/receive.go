@@ -36,9 +36,13 @@ type received struct {
 	info      *diskimage.Info
 }
 
-// chunk is how much is read before it is hashed and written. Two of them are in
-// use for a stream: one is read while the other is worked on.
-const chunk = 512 << 10
+// chunk is how much is read before it is hashed and written, chunks how many of
+// them a stream has in use: while one is read others are worked on, so that a disk
+// that pauses to write out does not keep the hashes from going on, nor these it.
+const (
+	chunk  = 256 << 10
+	chunks = 4
+)
 
 // limit is how much may come, and what to say when more does.
 type limit struct {
@@ -49,25 +53,26 @@ type limit struct {
 // receive passes r on to w, hashes and inspects it. settled is called as soon as
 // it can be told what the data is; its error ends the passing. The hashes and
 // the writing go on side by side, since each of them is slower than a network.
+// When receive returns nobody writes to w any more.
 func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most limit, settled func(*diskimage.Info) error, signed *signature) (*received, error) {
-	in, sum, multi := &diskimage.Inspector{}, md5.New(), newHash(c.o.HashingAlgorithm)
-	feeds := []chan work{hashing(sum), hashing(multi)}
+	in, sum, multi, out := &diskimage.Inspector{}, md5.New(), newHash(c.o.HashingAlgorithm), &sink{w: w}
+	workers := []io.Writer{out, sum, multi}
 	if signed != nil {
-		feeds = append(feeds, hashing(signed.sum))
+		workers = append(workers, signed.sum)
 	}
-	defer func() {
-		for _, f := range feeds {
-			close(f)
-		}
-	}()
-	var buffers [2]struct {
+	feeds, end := work(workers)
+	defer end()
+	var buffers [chunks]struct {
 		data [chunk]byte
 		busy sync.WaitGroup
 	}
 	got, asked := &received{}, false
 	for n := 0; ; n++ {
-		b := &buffers[n%2]
+		b := &buffers[n%chunks]
 		b.busy.Wait()
+		if err := out.failed(); err != nil {
+			return nil, err
+		}
 		size, readErr := fill(ctx, r, b.data[:])
 		data := b.data[:size]
 		if got.size += int64(size); got.size > most.bytes {
@@ -75,12 +80,9 @@ func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most li
 		}
 		b.busy.Add(len(feeds))
 		for _, f := range feeds {
-			f <- work{data, &b.busy}
+			f <- piece{data, &b.busy}
 		}
 		in.Write(data)
-		if _, err := w.Write(data); err != nil {
-			return nil, err
-		}
 		if !asked && in.Settled() {
 			asked = true
 			if err := settled(in.Info()); err != nil {
@@ -100,6 +102,9 @@ func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most li
 	for i := range buffers {
 		buffers[i].busy.Wait()
 	}
+	if err := out.failed(); err != nil {
+		return nil, err
+	}
 	got.checksum, got.hashValue, got.info = hex.EncodeToString(sum.Sum(nil)), hex.EncodeToString(multi.Sum(nil)), in.Info()
 	if err := settled(got.info); err != nil {
 		return nil, err
@@ -107,22 +112,56 @@ func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most li
 	return got, signed.check()
 }
 
-// work is a piece to hash; done tells that it has been.
-type work struct {
+// piece is a part of a stream; done tells that it has been worked on.
+type piece struct {
 	data []byte
 	done *sync.WaitGroup
 }
 
-// hashing returns where to send what h is to hash; closing it ends the hashing.
-func hashing(h hash.Hash) chan work {
-	in := make(chan work, 1)
-	go func() {
-		for w := range in {
-			h.Write(w.data)
-			w.done.Done()
+// work has each of several writers take pieces, side by side; end waits until all
+// of them have stopped.
+func work(writers []io.Writer) (feeds []chan piece, end func()) {
+	var working sync.WaitGroup
+	for _, w := range writers {
+		in := make(chan piece, chunks)
+		feeds = append(feeds, in)
+		working.Go(func() {
+			for p := range in {
+				_, _ = w.Write(p.data) // hashes take everything, and a sink keeps its error
+				p.done.Done()
+			}
+		})
+	}
+	return feeds, func() {
+		for _, f := range feeds {
+			close(f)
 		}
-	}()
-	return in
+		working.Wait()
+	}
+}
+
+// sink writes until that fails, and keeps the error for who asks.
+type sink struct {
+	w   io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+func (s *sink) Write(p []byte) (int, error) {
+	if s.failed() != nil {
+		return len(p), nil
+	}
+	_, err := s.w.Write(p)
+	s.mu.Lock()
+	s.err = err
+	s.mu.Unlock()
+	return len(p), err
+}
+
+func (s *sink) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
 }
 
 // fill reads until p is full or r says why not; io.EOF only at the true end.
