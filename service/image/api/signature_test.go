@@ -50,6 +50,19 @@ func TestSignedImages(t *testing.T) {
 	issue(rsaID, rsaKey, now.Add(time.Hour))
 	issue(ecID, ecKey, now.Add(time.Hour))
 	issue(oldID, rsaKey, now.Add(-time.Hour))
+	// By python3-cryptography, of which Glance's verification is made; Go signs nothing with DSA.
+	const dsaID, byDSA = "0c9e2c1e-0000-4000-8000-000000000005", "MDwCHD094KJg6gtS6bIINXkMTppVOQHzXl74+Q/terwCHF2f9dOycASFZho2sMdPeWnaKQlCJOtEJpO3m3w="
+	dsaSignature, err := base64.StdEncoding.DecodeString(byDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("testdata/dsa.pem")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, dsaID+".pem"), data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	const content = "the data of the image"
 	sum256, sum512 := sha256.Sum256([]byte(content)), sha512.Sum512([]byte(content))
 	pss, err := rsa.SignPSS(rand.Reader, rsaKey, crypto.SHA256, sum256[:], &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto})
@@ -84,19 +97,24 @@ func TestSignedImages(t *testing.T) {
 				data   string
 				refuse string // "" it is taken
 			}{
-				"RSA-PSS":            {properties(pss, "SHA-256", "RSA-PSS", rsaID), content, ""},
-				"ECDSA":              {properties(ec, "SHA-512", "ECC_SECP384R1", ecID), content, ""},
-				"only half signed":   {fields{"img_signature": "x"}, content, ""},
-				"other data":         {properties(pss, "SHA-256", "RSA-PSS", rsaID), content + "!", "not what was signed"},
-				"other data, ECDSA":  {properties(ec, "SHA-512", "ECC_SECP384R1", ecID), "x", "not what was signed"},
-				"another hash":       {properties(pss, "SHA-512", "RSA-PSS", rsaID), content, "not what was signed"},
-				"no hash":            {properties(pss, "MD5", "RSA-PSS", rsaID), content, "hash method"},
-				"another key type":   {properties(pss, "SHA-256", "ECC_SECP521R1", ecID), content, "key type"},
-				"RSA said to be ECC": {properties(pss, "SHA-256", "ECC_SECP384R1", rsaID), content, "key type"},
-				"no base64":          {fields{"img_signature": "%%%", "img_signature_hash_method": "SHA-256", "img_signature_key_type": "RSA-PSS", "img_signature_certificate_uuid": rsaID}, content, "base64"},
-				"an old certificate": {properties(pss, "SHA-256", "RSA-PSS", oldID), content, "valid from"},
-				"no certificate":     {properties(pss, "SHA-256", "RSA-PSS", none), content, "unable to retrieve"},
-				"a path for a UUID":  {properties(pss, "SHA-256", "RSA-PSS", "../../etc/passwd"), content, "no UUID"},
+				"RSA-PSS":             {properties(pss, "SHA-256", "RSA-PSS", rsaID), content, ""},
+				"ECDSA":               {properties(ec, "SHA-512", "ECC_SECP384R1", ecID), content, ""},
+				"DSA":                 {properties(dsaSignature, "SHA-512", "DSA", dsaID), content, ""},
+				"other data, DSA":     {properties(dsaSignature, "SHA-512", "DSA", dsaID), "x", "not what was signed"},
+				"DSA of another hash": {properties(dsaSignature, "SHA-256", "DSA", dsaID), content, "not what was signed"},
+				"DSA said to be RSA":  {properties(dsaSignature, "SHA-512", "RSA-PSS", dsaID), content, "key type"},
+				"no numbers of DSA":   {properties([]byte("0"), "SHA-512", "DSA", dsaID), content, "not what was signed"},
+				"only half signed":    {fields{"img_signature": "x"}, content, ""},
+				"other data":          {properties(pss, "SHA-256", "RSA-PSS", rsaID), content + "!", "not what was signed"},
+				"other data, ECDSA":   {properties(ec, "SHA-512", "ECC_SECP384R1", ecID), "x", "not what was signed"},
+				"another hash":        {properties(pss, "SHA-512", "RSA-PSS", rsaID), content, "not what was signed"},
+				"no hash":             {properties(pss, "MD5", "RSA-PSS", rsaID), content, "hash method"},
+				"another key type":    {properties(pss, "SHA-256", "ECC_SECP521R1", ecID), content, "key type"},
+				"RSA said to be ECC":  {properties(pss, "SHA-256", "ECC_SECP384R1", rsaID), content, "key type"},
+				"no base64":           {fields{"img_signature": "%%%", "img_signature_hash_method": "SHA-256", "img_signature_key_type": "RSA-PSS", "img_signature_certificate_uuid": rsaID}, content, "base64"},
+				"an old certificate":  {properties(pss, "SHA-256", "RSA-PSS", oldID), content, "valid from"},
+				"no certificate":      {properties(pss, "SHA-256", "RSA-PSS", none), content, "unable to retrieve"},
+				"a path for a UUID":   {properties(pss, "SHA-256", "RSA-PSS", "../../etc/passwd"), content, "no UUID"},
 			} {
 				id := cl.create(tt.more)
 				got := cl.put(id, tt.data)

@@ -3,13 +3,16 @@ package control
 import (
 	"context"
 	"crypto"
+	"crypto/dsa" //nolint:staticcheck // deprecated for signing; what owners have signed with it long ago is verified
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/pem"
 	"hash"
+	"math/big"
 	"os"
 	"path/filepath"
 	"time"
@@ -28,8 +31,12 @@ const (
 	propCertificate = "img_signature_certificate_uuid"
 )
 
-// maxCertificate bounds a certificate, in bytes.
-const maxCertificate = 64 << 10
+// maxCertificate bounds a certificate, in bytes; maxDSA a DSA key, in bits: who
+// verifies with it computes with numbers of that size.
+const (
+	maxCertificate = 64 << 10
+	maxDSA         = 3072
+)
 
 var signatureHashes = map[string]crypto.Hash{"SHA-224": crypto.SHA224, "SHA-256": crypto.SHA256, "SHA-384": crypto.SHA384, "SHA-512": crypto.SHA512}
 
@@ -136,10 +143,25 @@ func verifier(i *image.Image, certificate []byte, now time.Time) (*signature, er
 			}
 			return nil
 		}
+	case *dsa.PublicKey:
+		if kind != "DSA" || key.P.BitLen() > maxDSA || key.Q.BitLen() > 256 {
+			return nil, badSignature("invalid public key type for signature key type: %.32s", kind)
+		}
+		s.verify = func(digest []byte) error { return verifyDSA(key, digest, sig) }
 	default:
-		return nil, badSignature("keys of the certificate's kind are not supported; there are RSA-PSS, ECC_SECP384R1 and ECC_SECP521R1")
+		return nil, badSignature("keys of the certificate's kind are not supported; there are RSA-PSS, DSA, ECC_SECP384R1 and ECC_SECP521R1")
 	}
 	return s, nil
+}
+
+// verifyDSA checks a signature in ASN.1, of as much of a digest as the key takes.
+func verifyDSA(key *dsa.PublicKey, digest, sig []byte) error {
+	var parts struct{ R, S *big.Int }
+	rest, err := asn1.Unmarshal(sig, &parts)
+	if err != nil || len(rest) > 0 || !dsa.Verify(key, digest[:min(len(digest), key.Q.BitLen()/8)], parts.R, parts.S) {
+		return rsa.ErrVerification
+	}
+	return nil
 }
 
 // check judges the data that has passed; a nil signature finds all well.
