@@ -17,6 +17,9 @@ import (
 // and waiting in Go is fair where waiting in SQLite is not.
 type DB struct {
 	Dialect Dialect
+	// Trace, if not nil, is told each query before it runs: for tests that ask the
+	// database how it would find the answer. Set before the first use.
+	Trace func(query string, args []any)
 
 	write, read *sql.DB
 	stmts       sync.Map // query text -> *sql.Stmt of the read pool
@@ -59,6 +62,9 @@ func (d *DB) Administer(ctx context.Context, statement string) error {
 func (d *DB) Ping(ctx context.Context) error { return d.write.PingContext(ctx) }
 
 func (d *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+	if d.Trace != nil {
+		d.Trace(query, args)
+	}
 	if s, ok := d.stmts.Load(query); ok {
 		return s.(*sql.Stmt).QueryContext(ctx, args...)
 	}
@@ -93,6 +99,7 @@ type Tx struct {
 	tx        *sql.Tx
 	dialect   Dialect
 	committed []func()
+	kept      []kept
 
 	stmts *writeStmts
 	plain []string        // what was run without being prepared
@@ -137,6 +144,28 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error)
 // which they were given: for hints to others, who must find the rows.
 func (t *Tx) OnCommit(f func()) { t.committed = append(t.committed, f) }
 
+// kept is what a transaction gathers for its end.
+type kept struct {
+	value any
+	end   func() error
+}
+
+// Keep returns what tx keeps of a type: the same for all who ask within one
+// transaction. end is called with it once, when the transaction's function has
+// succeeded and before the commit; its error ends the transaction like that
+// function's own. So what many statements add to one row is written once, late,
+// and by everybody in an order that they agree on.
+func Keep[T any](tx *Tx, end func(*T) error) *T {
+	for _, k := range tx.kept {
+		if v, ok := k.value.(*T); ok {
+			return v
+		}
+	}
+	v := new(T)
+	tx.kept = append(tx.kept, kept{v, func() error { return end(v) }})
+	return v
+}
+
 // attempts bounds how often a transaction that lost against others is tried.
 const attempts = 10
 
@@ -173,6 +202,11 @@ func (d *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
 	tx := &Tx{tx: sqlTx, dialect: d.Dialect, stmts: d.writes}
 	if err := fn(tx); err != nil {
 		return err
+	}
+	for _, k := range tx.kept {
+		if err := k.end(); err != nil {
+			return err
+		}
 	}
 	if err := sqlTx.Commit(); err != nil {
 		return err

@@ -27,7 +27,9 @@ type options struct {
 	fleet   string // sizes of the clouds in which decisions are measured
 	profile string
 	only    bool
-	images  int // MiB of the image whose way is measured
+	images  int    // MiB of the image whose way is measured
+	scale   string // servers in the database of the small and of the large cloud
+	alone   bool   // nothing but that
 }
 
 func main() {
@@ -44,6 +46,8 @@ func main() {
 	flag.StringVar(&o.profile, "fleet-profile", "", "`prefix` of files for CPU profiles of that")
 	flag.BoolVar(&o.only, "fleet-only", false, "measure nothing else")
 	flag.IntVar(&o.images, "image", 0, "measure also the way of an image of so many `MiB`; with -fleet-only nothing else")
+	flag.StringVar(&o.scale, "scale", "10000,100000", "two `numbers` of servers in the database, with a comma, with which reading is compared; empty: that is not measured")
+	flag.BoolVar(&o.alone, "scale-only", false, "measure nothing else")
 	flag.Parse()
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -71,6 +75,15 @@ func run(ctx context.Context, o options) error {
 		}
 		r.Goals = imageGoals(r.Images)
 		if o.only {
+			return write(r, o.out)
+		}
+	}
+	if o.scale != "" {
+		if r.Scale, err = scales(ctx, binary, o.scale, s); err != nil {
+			return err
+		}
+		r.Goals = append(r.Goals, scaleGoals(r.Scale)...)
+		if o.alone {
 			return write(r, o.out)
 		}
 	}
@@ -120,6 +133,20 @@ func fleets(ctx context.Context, o options) (map[string]Distribution, error) {
 		servers = 500
 	}
 	return scheduling(ctx, sizes, servers, o.profile)
+}
+
+// scales measures with the two sizes that are asked for.
+func scales(ctx context.Context, binary, text string, s sizes) (*Scale, error) {
+	var small, large int
+	if _, err := fmt.Sscanf(text, "%d,%d", &small, &large); err != nil || small < 1000 || large <= small || large > 10_000_000 {
+		return nil, fmt.Errorf("-scale: %q is not two numbers of servers, the smaller from 1000 on", text)
+	}
+	folder, err := os.MkdirTemp("", "kilonova-scale-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	return scale(ctx, binary, folder, small, large, s)
 }
 
 func write(r Report, path string) error {

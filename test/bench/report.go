@@ -20,6 +20,7 @@ type Report struct {
 	Policy map[string]simulate.Latency `json:"policy_us,omitempty"`
 	Wires  map[string]Distribution     `json:"wires"` // a call between services
 	Images *Images                     `json:"images,omitempty"`
+	Scale  *Scale                      `json:"scale,omitempty"`
 	Goals  []Goal                      `json:"goals"`
 }
 

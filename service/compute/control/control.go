@@ -67,6 +67,7 @@ type Control struct {
 	placing     sync.Mutex // held while a host is chosen and noted
 	places      placeQueue
 	recordsRead atomic.Int64 // when records of decisions were last tidied
+	counted     atomic.Int64 // when counts were last held against the servers
 	born        time.Time    // when this process began to hear the agents
 	// building has, by server, who is to be told when somebody wants the build
 	// under way to end.
@@ -125,7 +126,7 @@ func (c *Control) watch(ctx context.Context) {
 	tick := time.NewTicker(c.Options.ReportInterval.D())
 	defer tick.Stop()
 	for {
-		if err := errors.Join(c.announce(ctx), c.expire(ctx), c.autoConfirm(ctx), c.audit(ctx), c.forgetPlacements(ctx), c.reclaim(ctx), c.offloadOld(ctx)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(c.announce(ctx), c.expire(ctx), c.autoConfirm(ctx), c.audit(ctx), c.forgetPlacements(ctx), c.recount(ctx), c.reclaim(ctx), c.offloadOld(ctx)); err != nil && ctx.Err() == nil {
 			c.Log.Warn("compute: periodic work failed", "error", err)
 		}
 		select {

@@ -32,12 +32,12 @@ func (c *Control) HostShares(ctx context.Context, name string) (Hypervisor, []*c
 	if err != nil {
 		return Hypervisor{}, nil, err
 	}
-	loads, err := c.Store.HostLoads(ctx, c.Store.DB)
+	load, err := c.Store.HostLoad(ctx, c.Store.DB, name)
 	if err != nil {
 		return Hypervisor{}, nil, err
 	}
 	servers, err := c.Store.ServersOn(ctx, c.Store.DB, name)
-	return Hypervisor{h, loads[name], c.HostUp(h)}, servers, err
+	return Hypervisor{h, load, c.HostUp(h)}, servers, err
 }
 
 // SwitchHost starts, shuts down or reboots a host ("startup", "shutdown",

@@ -240,16 +240,10 @@ func (c *Control) announce(ctx context.Context) error {
 // written here; should it, the server says so instead of waiting for ever.
 func (c *Control) expire(ctx context.Context) error {
 	now := c.Now()
-	exists := false
-	q := compute.ServerQuery{Deleted: &exists, ChangesBefore: now.Add(-c.Options.BuildTimeout.D())}
-	var errs []error
-	for s, err := range c.Store.Servers(ctx, c.Store.DB, q) {
-		if err != nil {
-			return err
-		}
-		if s.Task == compute.NoTask && s.State != compute.Building {
-			continue
-		}
+	const most = 1000 // the others come later
+	late, err := c.Store.Unsettled(ctx, c.Store.DB, now.Add(-c.Options.BuildTimeout.D()), most)
+	errs := []error{err}
+	for _, s := range late {
 		errs = append(errs, c.expireServer(ctx, s, now))
 	}
 	return errors.Join(errs...)

@@ -109,28 +109,6 @@ func (s *Store) DeleteHost(ctx context.Context, tx *db.Tx, seq int64) error {
 	return err
 }
 
-// HostLoad is what the servers of a host amount to.
-type HostLoad struct {
-	Host     string `db:"host"`
-	Servers  int    `db:"servers"`
-	VCPUs    int    `db:"vcpus"`
-	MemoryMB int    `db:"memory_mb"`
-	Busy     int    `db:"busy"` // servers with something under way
-}
-
-// HostLoads sums up the existing servers by host.
-func (s *Store) HostLoads(ctx context.Context, q db.Querier) (map[string]HostLoad, error) {
-	all := map[string]HostLoad{}
-	for row, err := range db.Each[HostLoad](ctx, q, `SELECT host, COUNT(*) AS servers, SUM(vcpus) AS vcpus, SUM(memory_mb) AS memory_mb,
-		SUM(CASE WHEN task_state <> '' THEN 1 ELSE 0 END) AS busy FROM servers WHERE deleted_at IS NULL AND host <> '' GROUP BY host`) {
-		if err != nil {
-			return nil, err
-		}
-		all[row.Host] = *row
-	}
-	return all, nil
-}
-
 type flavorOnHost struct {
 	Host   string                    `db:"host"`
 	Flavor db.Shared[compute.Flavor] `db:"flavor"`

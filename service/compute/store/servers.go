@@ -92,7 +92,11 @@ func (s *Store) InsertServers(ctx context.Context, tx *db.Tx, servers ...*comput
 			ConfigDrive: v.ConfigDrive, DiskConfig: v.DiskConfig, AccessIPv4: v.AccessIPv4, AccessIPv6: v.AccessIPv6, Locked: v.Locked,
 			LockedReason: v.LockedReason, LockedBy: v.LockedBy, System: db.AsJSON(v.System), Zone: v.AvailabilityZone, Host: v.Host, Node: v.Node, Reservation: v.ReservationID,
 			LaunchIndex: v.LaunchIndex, RootDevice: v.RootDevice, Progress: v.Progress, Wanted: db.AsJSON(v.Wanted), Groups: db.AsJSON(v.SecurityGroups),
-			Hints: db.AsJSON(v.Hints), Networks: interfaces(v.Networks), Devices: db.AsJSON(v.Devices), Fault: db.AsJSON(v.Fault), CreatedAt: db.At(v.CreatedAt), UpdatedAt: db.At(v.UpdatedAt)}
+			Hints: db.AsJSON(v.Hints), Networks: interfaces(v.Networks), Devices: db.AsJSON(v.Devices), Fault: db.AsJSON(v.Fault), CreatedAt: db.At(v.CreatedAt), UpdatedAt: db.At(v.UpdatedAt),
+			LaunchedAt: db.At(v.LaunchedAt), TerminatedAt: db.At(v.TerminatedAt), DeletedAt: db.At(v.DeletedAt)}
+	}
+	for i := range rows {
+		s.tally(ctx, tx).add(&rows[i].serverRow)
 	}
 	return db.Insert(ctx, tx, "servers", rows...)
 }
@@ -260,7 +264,14 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 			return false, err
 		}
 	}
+	was, err := s.counted(ctx, tx, id, &p)
+	if err != nil {
+		return false, err
+	}
 	n, err := tx.Exec(ctx, query, args...)
+	if err == nil && n == 1 && was != nil {
+		s.tally(ctx, tx).change(was, &p)
+	}
 	if err == nil && n == 1 && (p.DeletedAt != nil || p.Host != nil && *p.Host == "") {
 		err = s.DropHold(ctx, tx, id, "") // one that is nowhere holds nothing
 	}

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
@@ -128,6 +129,10 @@ func (s *Store) after(ctx context.Context, q db.Querier, marker string, order []
 	}
 	var args []any
 	condition := ""
+	// What comes after the marker begins at its first key: an index is entered there,
+	// and not at its beginning.
+	first := order[0]
+	begin := first.expr() + map[bool]string{true: " <= ", false: " >= "}[first.desc] + `(SELECT ` + first.expr() + ` FROM servers WHERE id = ?)`
 	for i := len(order) - 1; i >= 0; i-- {
 		o := order[i]
 		value := `(SELECT ` + o.expr() + ` FROM servers WHERE id = ?)`
@@ -139,7 +144,7 @@ func (s *Store) after(ctx context.Context, q db.Querier, marker string, order []
 		condition = `(` + o.expr() + compare + value + ` OR (` + o.expr() + ` = ` + value + ` AND ` + condition + `))`
 		args = append([]any{marker, marker}, args...)
 	}
-	return condition, args, nil
+	return begin + ` AND ` + condition, append([]any{marker}, args...), nil
 }
 
 func where(q *compute.ServerQuery) (where []string, args []any) {
@@ -175,7 +180,7 @@ func where(q *compute.ServerQuery) (where []string, args []any) {
 		add("vm_state <> ?", string(compute.SoftDeleted))
 	}
 	if q.Deleted != nil {
-		add(map[bool]string{true: "deleted_at IS NOT NULL", false: "deleted_at IS NULL"}[*q.Deleted])
+		add(map[bool]string{true: "deleted_at > 0", false: "deleted_at IS NULL"}[*q.Deleted])
 	}
 	if !q.ChangesSince.IsZero() {
 		add("updated_at >= ?", db.At(q.ChangesSince))
@@ -189,15 +194,14 @@ func where(q *compute.ServerQuery) (where []string, args []any) {
 	return where, args
 }
 
-// Usage is what a project (and, with a user, that user in it) has in use.
-type Usage struct {
-	Servers  int `db:"servers"`
-	VCPUs    int `db:"vcpus"`
-	MemoryMB int `db:"memory_mb"`
-}
-
-// Usage sums up the existing servers of a project.
-func (s *Store) Usage(ctx context.Context, q db.Querier, projectID string) (Usage, error) {
-	return db.Get[Usage](ctx, q, `SELECT COUNT(*) AS servers, COALESCE(SUM(vcpus), 0) AS vcpus, COALESCE(SUM(memory_mb), 0) AS memory_mb
-		FROM servers WHERE project_id = ? AND deleted_at IS NULL AND vm_state <> ?`, projectID, string(compute.SoftDeleted))
+// Unsettled returns existing servers that are on the way to something and have not
+// changed since before, at most limit.
+func (s *Store) Unsettled(ctx context.Context, q db.Querier, before time.Time, limit int) ([]*compute.Server, error) {
+	busy, err := collect(db.Each[serverRow](ctx, q, `SELECT * FROM servers WHERE deleted_at IS NULL AND task_state > '' AND updated_at <= ? LIMIT ?`, db.At(before), limit))
+	if err != nil || len(busy) == limit {
+		return busy, err
+	}
+	building, err := collect(db.Each[serverRow](ctx, q, `SELECT * FROM servers WHERE deleted_at IS NULL AND vm_state = ? AND task_state = '' AND updated_at <= ? LIMIT ?`,
+		string(compute.Building), db.At(before), limit-len(busy)))
+	return append(busy, building...), err
 }

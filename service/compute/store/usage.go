@@ -31,12 +31,6 @@ func (s *Store) SetClassQuota(ctx context.Context, tx *db.Tx, class, resource st
 	return db.Raced(err)
 }
 
-// UserUsage is Usage of one user within a project.
-func (s *Store) UserUsage(ctx context.Context, q db.Querier, projectID, userID string) (Usage, error) {
-	return db.Get[Usage](ctx, q, `SELECT COUNT(*) AS servers, COALESCE(SUM(vcpus), 0) AS vcpus, COALESCE(SUM(memory_mb), 0) AS memory_mb
-		FROM servers WHERE project_id = ? AND user_id = ? AND deleted_at IS NULL`, projectID, userID)
-}
-
 // UsedBetween lists the servers, also such as are gone, that ran for some time
 // between begin and end: of a project unless it is "", after the server marker, by
 // project and id, at most limit.
@@ -53,7 +47,11 @@ func (s *Store) UsedBetween(ctx context.Context, q db.Querier, begin, end time.T
 		if err != nil {
 			return nil, err
 		}
-		query, args = query+` AND (project_id > ? OR project_id = ? AND id > ?)`, append(args, last.ProjectID, last.ProjectID, last.ID)
+		if projectID != "" {
+			query, args = query+` AND id > ?`, append(args, last.ID)
+		} else {
+			query, args = query+` AND project_id >= ? AND (project_id > ? OR id > ?)`, append(args, last.ProjectID, last.ProjectID, last.ID)
+		}
 	}
 	return collect(db.Each[serverRow](ctx, q, query+` ORDER BY project_id, id LIMIT ?`, append(args, limit)...))
 }
