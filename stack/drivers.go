@@ -18,6 +18,7 @@ import (
 	fakehypervisor "kilonova/service/compute/hypervisor/fake"
 	"kilonova/service/compute/hypervisor/libvirt"
 	"kilonova/service/image/blob"
+	imagecinder "kilonova/service/image/blob/cinder"
 	imagefile "kilonova/service/image/blob/file"
 	imagehttp "kilonova/service/image/blob/http"
 	imagerbd "kilonova/service/image/blob/rbd"
@@ -91,13 +92,20 @@ type ImageStoreOptions struct {
 	S3Options
 	SwiftOptions
 	RBDOptions
+	CinderOptions
 }
+
+// CinderOptions are those of a store of the kind cinder.
+type CinderOptions = imagecinder.Options
 
 // RBDOptions are those of a store of the kind rbd.
 type RBDOptions = imagerbd.Options
 
 // imageStores are where images' data may lie.
 var imageStores = map[string]func(ctx context.Context, c *Config, o ImageStoreOptions) (blob.Store, error){
+	"cinder": func(_ context.Context, c *Config, o ImageStoreOptions) (blob.Store, error) {
+		return imagecinder.New(o.CinderOptions, c.Host, c.MyIP, host.Local{}, time.Now)
+	},
 	"file": func(_ context.Context, c *Config, o ImageStoreOptions) (blob.Store, error) {
 		if o.Dir == "" {
 			o.Dir = c.Image.DataDir

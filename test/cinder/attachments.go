@@ -1,11 +1,15 @@
 package cinder
 
-import "net/http"
+import (
+	"net/http"
+	"path/filepath"
+)
 
 func (s *Service) listAttachments(r *http.Request, _ object) (int, any) {
 	all := []object{}
 	for _, id := range s.order {
-		if a := s.attachments[id]; a != nil && s.listed(r, id) && (r.FormValue("instance_id") == "" || r.FormValue("instance_id") == a["instance"]) {
+		if a := s.attachments[id]; a != nil && s.listed(r, id) && (r.FormValue("instance_id") == "" || r.FormValue("instance_id") == a["instance"]) &&
+			(r.FormValue("volume_id") == "" || r.FormValue("volume_id") == a["volume_id"]) {
 			all = append(all, a)
 		}
 	}
@@ -28,6 +32,10 @@ func (s *Service) createAttachment(r *http.Request, body object) (int, any) {
 	a := s.add(r, "attachment", object{"volume_id": id, "instance": spec["instance_uuid"], "status": "reserved", "attach_mode": nil, "connection_info": object{},
 		"attached_at": nil, "detached_at": nil})
 	s.owners[a["id"].(string)] = s.owners[id] // also where this service's own user makes it
+	if spec["connector"] != nil {             // reserved and let in at once
+		r.SetPathValue("id", a["id"].(string))
+		return s.connect(r, body)
+	}
 	return 200, object{"attachment": a}
 }
 
@@ -52,8 +60,12 @@ func (s *Service) connect(r *http.Request, body object) (int, any) {
 	if part(v, "metadata")["readonly"] == "True" {
 		mode = "ro"
 	}
+	path := "/volumes/" + host + "/" + volume
+	if s.Dir != "" {
+		path = filepath.Join(s.Dir, volume)
+	}
 	a["status"], a["attach_mode"] = "attaching", mode
-	a["connection_info"] = object{"driver_volume_type": "file", "device_path": "/volumes/" + host + "/" + volume, "format": "raw", "attachment_id": a["id"], "access_mode": mode, "volume_id": volume}
+	a["connection_info"] = object{"driver_volume_type": "file", "device_path": path, "format": "raw", "attachment_id": a["id"], "access_mode": mode, "volume_id": volume}
 	if v["status"] == "reserved" {
 		v["status"] = "attaching"
 	}

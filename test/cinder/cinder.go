@@ -26,6 +26,10 @@ type Service struct {
 	// nil makes volumes of images that nobody has.
 	Image func(ctx context.Context, id string) (map[string]any, error)
 
+	// Dir is a folder in which volumes are files, sparse and of their size; "" has them
+	// nowhere.
+	Dir string
+
 	mu          sync.Mutex
 	volumes     map[string]object
 	snapshots   map[string]object

@@ -55,6 +55,9 @@ func (s *Service) volumeAction(r *http.Request, body object) (int, any) {
 				return 400, refusal(400, fmt.Sprintf("Invalid input received: New size for extend must be greater than current size. (current: %v, extended: %v).", v["size"], given["new_size"]))
 			}
 			v["size"] = size
+			if err := s.resize(v); err != nil {
+				return 500, refusal(500, err.Error())
+			}
 			return 202, nil
 		case "os-reimage":
 			if now := v["status"]; now != "available" && now != "error" && !(now == "reserved" && given["reimage_reserved"] == true) {
@@ -76,6 +79,7 @@ func (s *Service) volumeAction(r *http.Request, body object) (int, any) {
 			return 202, nil
 		case "os-force_delete":
 			delete(s.volumes, id)
+			s.drop(id)
 			return 202, nil
 		}
 		return 400, refusal(400, "There is no such action: "+action)

@@ -1,8 +1,11 @@
 package cinder
 
 import (
+	"errors"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 
 	"kilonova/internal/auth"
 )
@@ -108,10 +111,32 @@ func (s *Service) createVolume(r *http.Request, body object) (int, any) {
 		return 400, refusal(400, "Invalid input for field/attribute size.")
 	}
 	v = s.add(r, "volume", v)
+	if err := s.resize(v); err != nil {
+		v["status"] = "error"
+	}
 	answer := maps.Clone(v)
 	answer["status"] = "creating"
 	delete(answer, "volume_image_metadata")
 	return 202, object{"volume": answer}
+}
+
+// resize has a volume's file be as large as the volume.
+func (s *Service) resize(v object) error {
+	if s.Dir == "" {
+		return nil
+	}
+	f, err := os.OpenFile(filepath.Join(s.Dir, v["id"].(string)), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(int64(v["size"].(float64))<<30), f.Close())
+}
+
+// drop removes a volume's file.
+func (s *Service) drop(id string) {
+	if s.Dir != "" {
+		_ = os.Remove(filepath.Join(s.Dir, id))
+	}
 }
 
 func (s *Service) updateVolume(r *http.Request, body object) (int, any) {
@@ -161,6 +186,7 @@ func (s *Service) deleteVolume(r *http.Request, _ object) (int, any) {
 			"attached, belong to a group, have snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer.")
 	}
 	delete(s.volumes, id)
+	s.drop(id)
 	maps.DeleteFunc(s.snapshots, func(_ string, x object) bool { return x["volume_id"] == id })
 	return 202, nil
 }
