@@ -2,7 +2,10 @@ package agent
 
 import (
 	"context"
+	"crypto/md5" //nolint:gosec // a name that others know it by
+	"encoding/hex"
 	"encoding/json"
+	"path/filepath"
 	"strings"
 
 	"kilonova/internal/fault"
@@ -17,6 +20,8 @@ type connection struct {
 	Type string `json:"driver_volume_type"`
 	access
 	Data *access `json:"data"`
+	// MountPoint is where the volume service has the shares of NFS mounted, as hosts do.
+	MountPoint string `json:"mount_point_base"`
 }
 
 type access struct {
@@ -29,6 +34,8 @@ type access struct {
 	LUN        int    `json:"target_lun"`
 	User       string `json:"auth_username"`
 	Secret     string `json:"auth_password"`
+	Export     string `json:"export"` // of NFS: host:/path
+	Name       string `json:"name"`   // of the file there
 }
 
 // volume describes a server's volume to the driver.
@@ -58,8 +65,15 @@ func volume(d compute.BlockDevice) (hypervisor.Volume, error) {
 		if v.Format == "" {
 			v.Format = "raw"
 		}
+	case "nfs":
+		// The share is mounted where upstream's services have it, by whoever runs the host.
+		if v.Kind = "file"; from.Name == "" || filepath.Base(from.Name) != from.Name || c.MountPoint == "" || from.Export == "" {
+			return v, fault.Invalidf("Volume %s is of the kind nfs and lacks an export, the name of a file there or where it is mounted.", d.VolumeID)
+		}
+		sum := md5.Sum([]byte(from.Export)) //nolint:gosec // a name that others know it by
+		v.Path = filepath.Join(c.MountPoint, hex.EncodeToString(sum[:]), from.Name)
 	default:
-		return v, fault.New(fault.Unsupported, "Volume %s is reached by %.32q; file, local, iscsi and nbd are known.", d.VolumeID, c.Type)
+		return v, fault.New(fault.Unsupported, "Volume %s is reached by %.32q; file, local, nfs, iscsi and nbd are known.", d.VolumeID, c.Type)
 	}
 	return v, v.Check()
 }
