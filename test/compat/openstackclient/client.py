@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs the stock openstack client through files of cases and judges what it says.
 
-    client.py CLOUDS.YAML FILE... [--verbose]
+    client.py CLOUDS.YAML FILE... [--verbose] [--patience=SECONDS] [--set=NAME=VALUE...]
 
 A case is a command and, indented below it, what is expected of it:
 
@@ -20,7 +20,7 @@ A case is a command and, indented below it, what is expected of it:
     file user-data: #!/bin/sh      a file $dir/user-data with that line; "random 65536" or "text 65536" for bytes
 
 "demo" and "admin" are the clouds kilonova and kilonova-admin of CLOUDS.YAML; "as NAME/PASSWORD/PROJECT" is whoever is
-said; $url is where the cloud is. A command that nothing is said of must
+said; $url is where the cloud is, and --set gives further names. A command that nothing is said of must
 succeed. Whatever is expected, a traceback or an answer 500 is a failure. "versions: 2.1 2.53" at the top of a file
 has it run once at each of these compute API versions, as $version. "program: nova" has the commands given to the stock
 nova client instead, whose tables are read.
@@ -44,7 +44,7 @@ import openstackclient.shell
 import yaml
 from cliff import commandmanager
 
-PATIENCE = 15  # seconds that "eventually" goes on
+PATIENCE = 15  # seconds that "eventually" goes on, unless --patience=SECONDS says otherwise
 BROKEN = re.compile(r"Traceback \(most recent|HTTP 500|Internal Server Error|Unexpected API Error|Unexpected exception|"
                     r"has no attribute|object is not|KeyError|NoneType|list index out of")
 CLOUDS = {"demo": "kilonova", "admin": "kilonova-admin"}
@@ -142,17 +142,17 @@ def fork_client(program, argv, environment):
 
 
 class Suite:
-    def __init__(self, clouds, verbose):
-        self.clouds, self.verbose = clouds, verbose
-        self.auth_url = re.search(r"auth_url: *(\S+)", open(clouds).read())[1]
+    def __init__(self, clouds, verbose, patience, given):
+        self.clouds, self.verbose, self.patience, self.given = clouds, verbose, patience, given
         self.known = yaml.safe_load(open(clouds))["clouds"]
+        self.auth_url = self.known[CLOUDS["admin"]]["auth"]["auth_url"]
         self.passed = self.failed = 0
 
     def run(self, path):
         cases, versions, self.program = read(path)
         for version in versions:
             with tempfile.TemporaryDirectory() as folder:
-                self.names = {"dir": folder, "version": version or "", "url": self.auth_url.removesuffix("/identity/v3")}
+                self.names = {"dir": folder, "version": version or "", "url": self.auth_url.removesuffix("/identity/v3")} | self.given
                 self.environment = {"OS_CLIENT_CONFIG_FILE": self.clouds}
                 if version:
                     self.environment["OS_COMPUTE_API_VERSION"] = version
@@ -163,7 +163,7 @@ class Suite:
                         return
 
     def judge(self, case, version):
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while True:
             why, command, said = self.attempt(case)
             if not why or not case.eventually or time.monotonic() > deadline:
@@ -242,7 +242,8 @@ class Suite:
             else:
                 user, password, project = self.fill(case.who[3:]).split("/")
             environment |= {"OS_AUTH_URL": self.auth_url, "OS_IDENTITY_API_VERSION": "3", "OS_USERNAME": user, "OS_PASSWORD": password,
-                            "OS_PROJECT_NAME": project, "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default"}
+                            "OS_PROJECT_NAME": project, "OS_USER_DOMAIN_NAME": "Default", "OS_PROJECT_DOMAIN_NAME": "Default",
+                            "OS_REGION_NAME": self.known[CLOUDS["admin"]].get("region_name", "")}
         if self.program == "openstack" and any(re.search(r"\s(=|!=|~|!~|->)(\s|$)", e) and not e.startswith(("fails", "prints")) for e in case.expect):
             argv += ["-f", "json"]
         return fork_client(self.program, argv, environment)
@@ -291,7 +292,7 @@ def compare(got, operator, want):
 def load():
     """Loads all commands now, so that the forks find them loaded."""
     manager = commandmanager.CommandManager("openstack.cli", convert_underscores=True)
-    for group in ("openstack.common", "openstack.compute.v2", "openstack.identity.v3", "openstack.image.v2", "openstack.network.v2"):
+    for group in ("openstack.common", "openstack.compute.v2", "openstack.identity.v3", "openstack.image.v2", "openstack.network.v2", "openstack.volume.v3"):
         manager.load_commands(group)
     for name, entry in manager.commands.items():
         try:
@@ -302,7 +303,9 @@ def load():
 
 def main():
     arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
-    suite = Suite(arguments[0], "--verbose" in sys.argv)
+    given = dict(a.removeprefix("--set=").split("=", 1) for a in sys.argv[1:] if a.startswith("--set="))
+    patience = [int(a.removeprefix("--patience=")) for a in sys.argv[1:] if a.startswith("--patience=")]
+    suite = Suite(arguments[0], "--verbose" in sys.argv, (patience or [PATIENCE])[-1], given)
     load()
     for path in arguments[1:]:
         suite.run(path)
