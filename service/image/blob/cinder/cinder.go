@@ -129,7 +129,7 @@ func (s *Store) Open(ctx context.Context, key string) (blob.Reader, error) {
 	if size == 0 {
 		return &reader{SectionReader: io.NewSectionReader(strings.NewReader(""), 0, 0)}, nil
 	}
-	at, err := s.share(ctx, v.ID)
+	at, err := s.share(ctx, v)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,8 @@ func (s *Store) Open(ctx context.Context, key string) (blob.Reader, error) {
 }
 
 // share attaches a volume for reading, once for all readers of this process.
-func (s *Store) share(ctx context.Context, id string) (*shared, error) {
+func (s *Store) share(ctx context.Context, v volume) (*shared, error) {
+	id := v.ID
 	s.mu.Lock()
 	at := s.open[id]
 	first := at == nil
@@ -150,7 +151,7 @@ func (s *Store) share(ctx context.Context, id string) (*shared, error) {
 	at.users++
 	s.mu.Unlock()
 	if first {
-		at.device, at.id, at.err = s.attach(context.WithoutCancel(ctx), id, "ro")
+		at.device, at.id, at.err = s.attach(context.WithoutCancel(ctx), v, "ro")
 		close(at.ready)
 	}
 	select {
@@ -162,6 +163,22 @@ func (s *Store) share(ctx context.Context, id string) (*shared, error) {
 		return nil, errors.Join(at.err, s.unshare(ctx, id, at))
 	}
 	return at, nil
+}
+
+// holds reports whether an attachment is one that this process reads by.
+func (s *Store) holds(attachment string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, at := range s.open {
+		select {
+		case <-at.ready:
+			if at.id == attachment {
+				return true
+			}
+		default: // on its way to one
+		}
+	}
+	return false
 }
 
 // unshare gives an attachment back with its last reader.

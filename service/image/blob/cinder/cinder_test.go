@@ -1,6 +1,7 @@
 package cinder
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -111,6 +112,45 @@ func TestVolumesGrowAndGo(t *testing.T) {
 	}
 	if files, _ := filepath.Glob(dir + "/*"); len(files) != 0 {
 		t.Error("left over:", files)
+	}
+}
+
+// TestWhatADeadReaderHeldIsTaken: a process that was killed while somebody read has
+// left its attachment, and the next one of the host must not wait for it.
+func TestWhatADeadReaderHeldIsTaken(t *testing.T) {
+	o, _ := serve(t)
+	dead := store(t, o)
+	w, err := dead.Create(t.Context(), "aaaa", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, "one"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	left, err := dead.Open(t.Context(), "aaaa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Patience = 1
+	elsewhere, err := New(o, "images-2", "192.0.2.2", host.Local{}, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := elsewhere.Open(t.Context(), "aaaa"); !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "in-use") {
+		t.Errorf("another host's volume was taken: %v", err)
+	}
+	r, err := store(t, o).Open(t.Context(), "aaaa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(r); err != nil || string(got) != "one" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := errors.Join(r.Close(), left.Close()); err != nil {
+		t.Error(err)
 	}
 }
 

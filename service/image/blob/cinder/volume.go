@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,12 @@ type volume struct {
 	Metadata map[string]string `json:"metadata"`
 	Created  string            `json:"created_at"`
 	Updated  string            `json:"updated_at"`
+	// Multiattach: several may have it.
+	Multiattach bool `json:"multiattach"`
+	Attachments []struct {
+		ID   string `json:"attachment_id"`
+		Host string `json:"host_name"`
+	} `json:"attachments"`
 }
 
 func (v volume) whole() bool { return v.Metadata[metaSize] != "" }
@@ -89,8 +96,8 @@ func (s *Store) get(ctx context.Context, id string) (volume, error) {
 	return out.Volume, err
 }
 
-// become waits until a volume has a status. One that has run into an error will not.
-func (s *Store) become(ctx context.Context, id, status string) error {
+// become waits until a volume has one of these statuses. One that has run into an error will not.
+func (s *Store) become(ctx context.Context, id string, statuses ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	tick := time.NewTicker(s.poll)
@@ -100,23 +107,36 @@ func (s *Store) become(ctx context.Context, id, status string) error {
 		switch {
 		case err != nil:
 			return err
-		case v.Status == status:
+		case slices.Contains(statuses, v.Status):
 			return nil
 		case v.failed():
-			return fault.New(fault.Unavailable, "Volume %s is %q and not %q: the volume service has not done its part.", id, v.Status, status)
+			return fault.New(fault.Unavailable, "Volume %s is %q and not %q: the volume service has not done its part.", id, v.Status, statuses[0])
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fault.New(fault.Unavailable, "Volume %s is still %q and not %q.", id, v.Status, status)
+			return fault.New(fault.Unavailable, "Volume %s is still %q and not %q.", id, v.Status, statuses[0])
 		}
 	}
 }
 
 // attach lets this host in to a volume and opens it. A volume that is another host's
-// for the moment is waited for.
-func (s *Store) attach(ctx context.Context, id, mode string) (*os.File, string, error) {
-	if err := s.become(ctx, id, "available"); err != nil {
+// for the moment is waited for, unless it may be both's; what an earlier process of
+// this host has left is given back.
+func (s *Store) attach(ctx context.Context, v volume, mode string) (*os.File, string, error) {
+	id := v.ID
+	for _, a := range v.Attachments {
+		if a.Host == s.host["host"] && !s.holds(a.ID) {
+			if err := s.detach(ctx, a.ID); err != nil {
+				return nil, "", err
+			}
+		}
+	}
+	free := []string{"available"}
+	if v.Multiattach {
+		free = append(free, "in-use")
+	}
+	if err := s.become(ctx, id, free...); err != nil {
 		return nil, "", err
 	}
 	var out struct {

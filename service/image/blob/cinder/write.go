@@ -50,7 +50,7 @@ func (s *Store) Create(ctx context.Context, key string, size int64) (blob.Writer
 		return nil, full(err)
 	}
 	w := &writer{s: s, ctx: ctx, key: key, id: made.Volume.ID, room: gibs * gib}
-	if w.device, w.attachment, err = s.attach(ctx, w.id, "rw"); err != nil {
+	if w.device, w.attachment, err = s.attach(ctx, volume{ID: w.id}, "rw"); err != nil {
 		return nil, errors.Join(err, w.Abort())
 	}
 	return w, nil
@@ -106,7 +106,7 @@ func (w *writer) grow(need int64) error {
 		return full(err)
 	}
 	var err error
-	if w.device, w.attachment, err = w.s.attach(w.ctx, w.id, "rw"); err == nil {
+	if w.device, w.attachment, err = w.s.attach(w.ctx, volume{ID: w.id}, "rw"); err == nil {
 		w.room = gibs * gib
 	}
 	return err
