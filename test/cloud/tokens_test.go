@@ -75,6 +75,16 @@ func (v *victim) login(identity map[string]any, scope any) string {
 	return resp.Header.Get("X-Subject-Token")
 }
 
+// byPassword logs in with a victim's first password.
+func (v *victim) byPassword(scope any) string {
+	v.t.Helper()
+	return v.login(map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{"id": v.user, "password": "first"}}}, scope)
+}
+
+func (v *victim) onProject() any {
+	return map[string]any{"project": map[string]any{"id": v.project}}
+}
+
 func newVictim(t *testing.T, c *cloud, name string) *victim {
 	t.Helper()
 	v := &victim{t: t, c: c, admin: c.admin.provider.Token()}
@@ -83,8 +93,7 @@ func newVictim(t *testing.T, c *cloud, name string) *victim {
 	_, roles := plain(t, v.admin, "GET", c.url+"/identity/v3/roles?name=member", nil)
 	v.role = roles["roles"].([]any)[0].(map[string]any)["id"].(string)
 	v.manage("PUT", "/projects/"+v.project+"/users/"+v.user+"/roles/"+v.role, nil)
-	v.token = v.login(map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{"id": v.user, "password": "first"}}},
-		map[string]any{"project": map[string]any{"id": v.project}})
+	v.token = v.byPassword(v.onProject())
 	return v
 }
 
@@ -113,6 +122,20 @@ var endings = map[string]func(v *victim) (token string, end func()){
 	},
 	"a role taken away": func(v *victim) (string, func()) {
 		return v.token, func() { v.manage("DELETE", "/projects/"+v.project+"/users/"+v.user+"/roles/"+v.role, nil) }
+	},
+	"a deleted role": func(v *victim) (string, func()) {
+		role := v.manage("POST", "/roles", map[string]any{"role": map[string]any{"name": "of " + v.project}})
+		grant := "/projects/" + v.project + "/users/" + v.user + "/roles/"
+		v.manage("PUT", grant+role, nil)
+		v.manage("DELETE", grant+v.role, nil)
+		return v.byPassword(v.onProject()), func() { v.manage("DELETE", "/roles/"+role, nil) }
+	},
+	"a group left": func(v *victim) (string, func()) {
+		group := v.manage("POST", "/groups", map[string]any{"group": map[string]any{"name": "of " + v.project}})
+		v.manage("PUT", "/groups/"+group+"/users/"+v.user, nil)
+		v.manage("PUT", "/projects/"+v.project+"/groups/"+group+"/roles/"+v.role, nil)
+		v.manage("DELETE", "/projects/"+v.project+"/users/"+v.user+"/roles/"+v.role, nil)
+		return v.byPassword(v.onProject()), func() { v.manage("DELETE", "/groups/"+group+"/users/"+v.user, nil) }
 	},
 	"a token revoked": func(v *victim) (string, func()) {
 		return v.token, func() {
@@ -146,8 +169,7 @@ var endings = map[string]func(v *victim) (token string, end func()){
 		_, out := plain(v.t, v.token, "POST", path, map[string]any{"trust": map[string]any{"trustor_user_id": v.user, "trustee_user_id": other.user, "impersonation": false,
 			"project_id": v.project, "roles": []any{map[string]any{"name": "member"}}}})
 		id := out["trust"].(map[string]any)["id"].(string)
-		token := v.login(map[string]any{"methods": []string{"password"}, "password": map[string]any{"user": map[string]any{"id": other.user, "password": "first"}}},
-			map[string]any{"OS-TRUST:trust": map[string]any{"id": id}})
+		token := other.byPassword(map[string]any{"OS-TRUST:trust": map[string]any{"id": id}})
 		return token, func() {
 			if resp, out := plain(v.t, v.token, "DELETE", path+"/"+id, nil); resp.StatusCode != http.StatusNoContent {
 				v.t.Fatal(resp.Status, out)
