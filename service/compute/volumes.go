@@ -161,6 +161,16 @@ type VolumeSnapshotRequest struct {
 	Undo       bool   `json:"undo,omitempty"`
 }
 
+// ExtendVolumeCall tells a guest that a volume of its has grown.
+var ExtendVolumeCall = bus.Call[Work[VolumeSize], Progress]{Name: "compute.extend_volume"}
+
+// VolumeSize is how large a guest's volume is.
+type VolumeSize struct {
+	ServerID string `json:"server_id"`
+	VolumeID string `json:"volume_id"`
+	SizeGB   int    `json:"size_gb"`
+}
+
 // VolumeRequest names the guest and the volume.
 type VolumeRequest struct {
 	ServerID string      `json:"server_id"`

@@ -64,6 +64,13 @@ func (s *Service) Snapshots() []string {
 	return slices.Sorted(maps.Keys(s.snapshots))
 }
 
+// Grow makes a volume larger.
+func (s *Service) Grow(volumeID string, sizeGB int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.volumes[volumeID]["size"] = float64(sizeGB)
+}
+
 // ImageOf returns the image in a volume.
 func (s *Service) ImageOf(volumeID string) string {
 	s.mu.Lock()

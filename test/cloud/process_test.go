@@ -167,6 +167,7 @@ type hostState struct {
 		Lost    int
 		Frozen  bool
 		Freezes int
+		Sizes   map[string]int
 		Spec    struct {
 			Volumes []struct{ ID, Path string }
 			Disks   []hypervisor.LocalDisk

@@ -342,3 +342,40 @@ func TestServersWithVolumesAreRebuilt(t *testing.T) {
 		}
 	})
 }
+
+// The guest is told when a volume has grown.
+func TestVolumesGrow(t *testing.T) {
+	withVolumes(t, func(t *testing.T, c *cloud, volumes *cinder.Service) {
+		u := c.demo
+		id := bootWithVolumes(t, u)
+		s, err := servers.Get(t.Context(), u.compute, id).Extract()
+		if err != nil {
+			t.Fatal(err)
+		}
+		tell := func(volume string) (code int) {
+			t.Helper()
+			var out struct{ Events []struct{ Code int } }
+			_, err := c.admin.compute.Post(t.Context(), c.admin.compute.ServiceURL("os-server-external-events"), map[string]any{"events": []any{
+				map[string]string{"name": "volume-extended", "server_uuid": id, "tag": volume}}}, &out, &gophercloud.RequestOpts{OkCodes: []int{200, 207}})
+			if err != nil || len(out.Events) != 1 {
+				t.Fatalf("%+v, %v", out, err)
+			}
+			return out.Events[0].Code
+		}
+		root := s.AttachedVolumes[0].ID
+		volumes.Grow(root, 7)
+		if code := tell(root); code != 200 {
+			t.Errorf("the event is answered %d", code)
+		}
+		eventually(t, "size in the guest", func() string {
+			if size := c.fakeHosts(t)[c.where(t, id).host].Guests[id].Sizes[root]; size != 7 {
+				return fmt.Sprint(size, " GB")
+			}
+			return ""
+		})
+		if code := tell(id); code != 200 { // a volume that it does not have
+			t.Errorf("the event of another volume is answered %d", code)
+		}
+		goneServer(t, u, id)
+	})
+}

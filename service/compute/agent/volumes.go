@@ -118,3 +118,12 @@ func (a *Agent) detachVolume(ctx context.Context, r compute.VolumeRequest) (comp
 	}
 	return a.powerOf(ctx, r.ServerID), err
 }
+
+func (a *Agent) extendVolume(ctx context.Context, r compute.VolumeSize) (compute.Power, error) {
+	defer a.locks.on(r.ServerID)()
+	d, err := as[hypervisor.VolumeExtender](a, "tell guests of volumes that have grown")
+	if err == nil {
+		err = d.ExtendVolume(ctx, r.ServerID, strings.ToLower(r.VolumeID), r.SizeGB)
+	}
+	return a.powerOf(ctx, r.ServerID), err
+}

@@ -67,6 +67,8 @@ func (c *Control) externalEvent(ctx context.Context, e ExternalEvent) (code int,
 			return 0, err
 		}
 		return 200, nil
+	case "volume-extended":
+		return 200, c.volumeExtended(ctx, s, e.Tag)
 	case "network-changed", "network-vif-deleted":
 		return 200, c.Store.Tx(ctx, func(tx *db.Tx) error { return c.add(ctx, tx, taskRefresh, s.ID, nil) })
 	}

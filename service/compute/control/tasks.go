@@ -27,6 +27,7 @@ const (
 	taskAttachVolume = "server.attach_volume"
 	taskDetachVolume = "server.detach_volume"
 	taskSwapVolume   = "server.swap_volume"
+	taskExtendVolume = "server.extend_volume"
 	taskMove         = "server.move" // cold: to another host, flavor or both
 	taskConfirm      = "server.confirm_move"
 	taskRevert       = "server.revert_move"
@@ -80,6 +81,7 @@ func (c *Control) handlers() map[string]task.Handler {
 		taskAttachVolume: on(c.attachVolume),
 		taskDetachVolume: on(c.detachVolume),
 		taskSwapVolume:   on(c.swapVolume),
+		taskExtendVolume: on(c.extendVolume),
 
 		taskCacheImages: c.cacheImages,
 		taskMove:        on(c.move),

@@ -233,6 +233,13 @@ type (
 	CPUTopology = compute.CPUTopology
 )
 
+// VolumeExtender is implemented by drivers that can tell a guest which runs that a
+// volume of its has grown; one that is off sees it when it starts. A guest that
+// does not have the volume is fault.NotFound.
+type VolumeExtender interface {
+	ExtendVolume(ctx context.Context, id, volumeID string, sizeGB int) error
+}
+
 // VolumeSwapper is implemented by drivers that can copy a guest's volume to
 // another, which then takes its place, without the guest seeing more than a slow
 // disk. A guest that has the new one already is success; one that has neither is

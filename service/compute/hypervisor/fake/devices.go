@@ -105,6 +105,25 @@ func (d *Driver) Unplug(ctx context.Context, nic hypervisor.NIC) error {
 	})
 }
 
+// ExtendVolume implements hypervisor.VolumeExtender: it remembers the size.
+func (d *Driver) ExtendVolume(ctx context.Context, id, volumeID string, sizeGB int) error {
+	return d.do(ctx, ExtendVolume, id, func() error {
+		g, err := d.find(id)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(g.Spec.Volumes, func(v hypervisor.Volume) bool { return v.ID == volumeID }) {
+			return fault.NotFoundf("Guest %s has no volume %s.", id, volumeID)
+		}
+		if g.Sizes == nil {
+			g.Sizes = map[string]int{}
+		}
+		g.Sizes[volumeID] = sizeGB
+		d.touched(id)
+		return nil
+	})
+}
+
 // SwapVolume implements hypervisor.VolumeSwapper.
 func (d *Driver) SwapVolume(ctx context.Context, id, oldID string, v hypervisor.Volume) error {
 	if err := v.Check(); err != nil {

@@ -18,6 +18,7 @@ const (
 	AttachVolume       Verb = "attach-volume"
 	DetachVolume       Verb = "detach-volume"
 	SwapVolume         Verb = "swap-volume"
+	ExtendVolume       Verb = "extend-volume"
 	AttachInterface    Verb = "attach-interface"
 	DetachInterface    Verb = "detach-interface"
 	Resources          Verb = "resources"

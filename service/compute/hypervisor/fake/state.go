@@ -19,8 +19,9 @@ type guest struct {
 	// Rescue is the image that it has been started from instead of its own disk.
 	Rescue string
 	// Frozen: its file systems hold still; Freezes counts how often that changed.
-	Frozen  bool `json:",omitempty"`
-	Freezes int  `json:",omitempty"`
+	Frozen  bool           `json:",omitempty"`
+	Sizes   map[string]int `json:",omitempty"` // of volumes that have grown, in GB
+	Freezes int            `json:",omitempty"`
 	// Chains are the snapshots of its volumes, oldest first.
 	Chains map[string][]hypervisor.VolumeSnapshot `json:",omitempty"`
 	Boots  []boot                                 // the last of them, oldest first: what the console tells of

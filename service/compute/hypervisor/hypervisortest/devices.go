@@ -121,3 +121,17 @@ func (b *bench) swapVolume() {
 		b.t.Errorf("swap of a volume that was detached: got %v, want a fault of kind not found", err)
 	}
 }
+
+func (b *bench) extendVolume() {
+	e := optional[hypervisor.VolumeExtender](b)
+	g, v := b.create(b.Guest(b.t), true), b.Volume(b.t)
+	b.kind("growth of a volume of an unknown guest", e.ExtendVolume(b.ctx, NewID(), v.ID, 2), fault.NotFound)
+	b.kind("growth of a volume that the guest has not", e.ExtendVolume(b.ctx, g.ID, v.ID, 2), fault.NotFound)
+	b.must(b.d.AttachVolume(b.ctx, g.ID, v))
+	for range 2 {
+		b.must(e.ExtendVolume(b.ctx, g.ID, v.ID, 2))
+	}
+	b.must(b.d.Power(b.ctx, g.ID, hypervisor.PowerOff))
+	b.must(e.ExtendVolume(b.ctx, g.ID, v.ID, 3))
+	b.want(g.ID, hypervisor.Shutdown)
+}

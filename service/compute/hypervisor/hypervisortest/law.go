@@ -53,6 +53,7 @@ func Test(t *testing.T, h Harness) {
 		{"Suspend", (*bench).suspend},
 		{"Rescue", (*bench).rescue},
 		{"Quiesce", (*bench).quiesce},
+		{"ExtendVolume", (*bench).extendVolume},
 		{"Snapshot", (*bench).snapshot},
 		{"Signals", (*bench).signals},
 		{"Diagnose", (*bench).diagnose},
