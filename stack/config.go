@@ -267,6 +267,8 @@ type FakeOptions struct {
 	Delay config.Duration `toml:"delay"` // of each step of a guest
 	// LiveDelay is how long a guest takes to another host while it runs.
 	LiveDelay config.Duration `toml:"live_delay"`
+	// Delays are those of single verbs of the driver: snapshot = "2s".
+	Delays map[string]config.Duration `toml:"delays"`
 	// NUMANodes spreads a host's processors and memory over nodes, each with so
 	// many pages of 2 MiB; [compute] cpu_dedicated_set counts here too. PCIDevices
 	// are so many virtual functions 8086:1520.

@@ -46,10 +46,14 @@ var hypervisors = map[string]func(ctx context.Context, c *Config, hostName strin
 		if err != nil {
 			return nil, err
 		}
+		delays := map[fakehypervisor.Verb]time.Duration{fakehypervisor.Create: delay, fakehypervisor.Power: delay, fakehypervisor.Park: delay,
+			fakehypervisor.Receive: delay, fakehypervisor.MigrateLive: max(delay, c.Fake.LiveDelay.D())}
+		for verb, d := range c.Fake.Delays {
+			delays[fakehypervisor.Verb(verb)] = d.D()
+		}
 		return fakehypervisor.New(fakehypervisor.Config{Host: hostName, NUMANodes: c.Fake.NUMANodes, Dedicated: dedicated, HugePages: c.Fake.HugePages,
 			PCI: fakehypervisor.Devices(c.Fake.PCIDevices, c.Fake.NUMANodes), HostIP: c.MyIP, StateFile: filepath.Join(c.Data, "fake", hostName+".json"),
-			Delays: map[fakehypervisor.Verb]time.Duration{fakehypervisor.Create: delay, fakehypervisor.Power: delay,
-				fakehypervisor.Park: delay, fakehypervisor.Receive: delay, fakehypervisor.MigrateLive: max(delay, c.Fake.LiveDelay.D())}, Faults: faults}), nil
+			Delays: delays, Faults: faults}), nil
 	},
 	"libvirt": func(ctx context.Context, c *Config, hostName string, log *slog.Logger, now func() time.Time) (hypervisor.Driver, error) {
 		o := c.Libvirt

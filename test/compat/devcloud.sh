@@ -36,13 +36,39 @@ start_cloud() {
     "$KILONOVA" dev --listen "127.0.0.1:$port" ${proxy_pid:+--public-url "$url"} ${config:+--config "$config"} --data "$work/data" >"$log" 2>&1 &
     cloud_pid=$!
     for _ in $(seq 300); do
-        grep -q "cloud is ready" "$log" && return
+        if grep -q "cloud is ready" "$log"; then [ -z "${volume_port:-}" ] || start_volumes; return; fi
         kill -0 "$cloud_pid" 2>/dev/null || break
         sleep 0.1
     done
     echo "the cloud did not start:"; cat "$log"
     exit 1
 }
+
+# with_volumes, called before start_cloud, gives the catalog a Block Storage service: the stand-in test/cinder.
+with_volumes() {
+    local given=${DEV_CONFIG:-}
+    volume_port=$(free_port) volume_config=$(mktemp)
+    [ -z "$given" ] || cat "$given" > "$volume_config"
+    printf '\n[peers]\nvolume = "http://127.0.0.1:%s/v3"\n' "$volume_port" >> "$volume_config"
+    DEV_CONFIG=$volume_config
+}
+
+start_volumes() {
+    . "$repository/deploy/go.sh"; need_go
+    (cd "$repository" && CGO_ENABLED=0 go build -o "$work/cinder-stand-in" ./test/cinder/cinder-stand-in)
+    OS_USERNAME=admin OS_PROJECT_NAME=admin OS_PASSWORD=$(admin_password) \
+        "$work/cinder-stand-in" --listen "127.0.0.1:$volume_port" --identity "$url/identity" --image "$url/image" >"$work/cinder.log" 2>&1 &
+    volume_pid=$!
+    for _ in $(seq 100); do
+        (exec 3<>"/dev/tcp/127.0.0.1/$volume_port") 2>/dev/null && return
+        sleep 0.1
+    done
+    echo "the stand-in of the Block Storage service did not start:"; cat "$work/cinder.log"
+    exit 1
+}
+
+# admin_password is that of the cloud's administrator.
+admin_password() { python3 -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["clouds"]["kilonova-admin"]["auth"]["password"])' "$clouds"; }
 
 # start_proxy has $url name a proxy before the cloud at $port.
 start_proxy() {
@@ -74,8 +100,9 @@ differences() {
 
 stop_cloud() {
     [ -z "${proxy_pid:-}" ] || { kill "$proxy_pid" 2>/dev/null && wait "$proxy_pid"; } || true
+    [ -z "${volume_pid:-}" ] || { kill "$volume_pid" 2>/dev/null && wait "$volume_pid"; } || true
     [ -z "$cloud_pid" ] || { kill "$cloud_pid" 2>/dev/null && wait "$cloud_pid"; } || true
-    rm -rf "$work"
+    rm -rf "$work" ${volume_config:+"$volume_config"}
 }
 
 # unexpected prints the requests that the cloud answered 500, and panics.
