@@ -158,7 +158,31 @@ func placeMany(t testing.TB, c *Control, n int) []outcome {
 			t.Fatalf("%d of %d servers were decided on", i, n)
 		}
 	}
+	for _, o := range all { // a task that is left would be run again by the next runner
+		ends(t, c, o.server.ID)
+	}
 	return all
+}
+
+// ends waits until a server has no task left.
+func ends(t testing.TB, c *Control, id string) {
+	t.Helper()
+	tick, late := time.NewTicker(time.Millisecond), time.After(time.Minute)
+	defer tick.Stop()
+	for {
+		pending, err := task.Pending(t.Context(), c.Store.DB, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !pending {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("the task of server %s does not end", id)
+		}
+	}
 }
 
 func counted(all []outcome) (on map[string]int, refused int) {
@@ -215,7 +239,11 @@ func TestSpread(t *testing.T) {
 
 // TestCachingReadsLess: a list that stands is not read again, but for a refusal.
 func TestCachingReadsLess(t *testing.T) {
-	c, r := fleetOf(t, 10, 100, func(o *Options) { o.Scheduler.Scheduler.Driver = "caching" })
+	c, r := fleetOf(t, 10, 100, func(o *Options) {
+		o.Scheduler.Scheduler.Driver, o.Scheduler.Scheduler.CacheSeconds = "caching", 20 // less than hosts may be silent
+	})
+	now := time.Now() // stands still, however long it takes
+	c.Now = func() time.Time { return now }
 	for range 5 {
 		if _, refused := counted(placeMany(t, c, 40)); refused != 0 {
 			t.Fatalf("%d refused", refused)
@@ -223,6 +251,10 @@ func TestCachingReadsLess(t *testing.T) {
 	}
 	if r.asked != 1 {
 		t.Errorf("Placement was asked %d times", r.asked)
+	}
+	now = now.Add(time.Duration(c.Options.Scheduler.Scheduler.CacheSeconds)*time.Second + 1)
+	if _, refused := counted(placeMany(t, c, 40)); refused != 0 || r.asked != 2 {
+		t.Errorf("when the list is too old: %d refused, and Placement was asked %d times", refused, r.asked)
 	}
 	r.mu.Lock() // somebody else takes nearly all there is
 	for id := range r.free {
