@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -209,6 +210,11 @@ func TestResize(t *testing.T) {
 		}
 		settledAs(t, u, id, "VERIFY_RESIZE")
 		c.is(t, id, between)
+		// The old host has no server, but something of one.
+		_, err := c.admin.compute.Delete(t.Context(), c.admin.compute.ServiceURL("os-services", c.service(t, a)), nil)
+		if !gophercloud.ResponseCodeIs(err, 409) || !strings.Contains(err.Error(), "in-progress migrations") {
+			t.Errorf("forgetting a host that a server may go back to: %v", err)
+		}
 		if err := servers.RevertResize(t.Context(), u.compute, id).ExtractErr(); err != nil {
 			t.Fatal(err)
 		}
@@ -294,18 +300,25 @@ func TestResizeRefusedAndUndone(t *testing.T) {
 // disable says whether a host takes new servers, and waits until Placement knows.
 func (c *cloud) disable(t *testing.T, host string, disabled bool) {
 	t.Helper()
+	status := map[bool]string{true: "disabled", false: "enabled"}[disabled]
+	_, err := c.admin.compute.Put(t.Context(), c.admin.compute.ServiceURL("os-services", c.service(t, host)), map[string]any{"status": status}, nil, &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// service returns the id of a host's compute service.
+func (c *cloud) service(t *testing.T, host string) string {
+	t.Helper()
 	var list struct {
 		Services []struct{ ID, Host, Binary string }
 	}
 	c.get(t, c.admin.compute, "/os-services", &list)
 	for _, s := range list.Services {
-		if s.Host != host || s.Binary != "nova-compute" {
-			continue
-		}
-		status := map[bool]string{true: "disabled", false: "enabled"}[disabled]
-		_, err := c.admin.compute.Put(t.Context(), c.admin.compute.ServiceURL("os-services", s.ID), map[string]any{"status": status}, nil, &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK}})
-		if err != nil {
-			t.Fatal(err)
+		if s.Host == host && s.Binary == "nova-compute" {
+			return s.ID
 		}
 	}
+	t.Fatalf("host %s has no compute service", host)
+	return ""
 }

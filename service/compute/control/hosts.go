@@ -69,13 +69,14 @@ func (c *Control) zoneExists(ctx context.Context, zone string) (bool, error) {
 	return slices.ContainsFunc(f.hosts, func(h fleetHost) bool { return h.zone == zone }), nil
 }
 
-// allHosts returns every service process with its zone.
+// allHosts returns every service process with its zone, without what it said of
+// itself.
 func (c *Control) allHosts(ctx context.Context) ([]*compute.Host, error) {
 	f, err := c.Fleet(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all, err := c.Store.Hosts(ctx, c.Store.DB, "")
+	all, err := c.Store.BareHosts(ctx, c.Store.DB, "")
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +160,7 @@ func (c *Control) changeService(ctx context.Context, id, host, binary string, ch
 	return h, err
 }
 
-// DeleteService forgets a service; a host that still has servers is not.
+// DeleteService forgets a service, but not of a host that is still in use.
 func (c *Control) DeleteService(ctx context.Context, id string) error {
 	if err := c.Policy.Enforce(ctx, "os_compute_api:os-services:delete", nil); err != nil {
 		return err
@@ -168,12 +169,10 @@ func (c *Control) DeleteService(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	servers, err := c.Store.ServersOn(ctx, c.Store.DB, h.Name)
-	if err != nil {
-		return err
-	}
-	if h.Binary == compute.BinaryCompute && len(servers) > 0 {
-		return fault.Conflictf("Unable to delete compute service that is hosting instances: %s has %d. Migrate or delete the instances first.", h.Name, len(servers))
+	if h.Binary == compute.BinaryCompute {
+		if err := c.deserted(ctx, h.Name); err != nil {
+			return err
+		}
 	}
 	if h.Binary == compute.BinaryCompute {
 		if err := c.Placement.Withdraw(ctx, h.NodeID); err != nil && !fault.Is(err, fault.NotFound) {
@@ -189,6 +188,24 @@ func (c *Control) DeleteService(ctx context.Context, id string) error {
 	})
 }
 
+// deserted refuses a host that has servers, or moves to or from it that are not
+// over: something of a server may still be there.
+func (c *Control) deserted(ctx context.Context, host string) error {
+	load, err := c.Store.HostLoad(ctx, c.Store.DB, host)
+	if err != nil {
+		return err
+	}
+	if load.Servers > 0 {
+		return fault.Conflictf("Unable to delete compute service that is hosting instances: %s has %d. Migrate or delete the instances first.", host, load.Servers)
+	}
+	open, err := c.Store.Migrations(ctx, c.Store.DB, compute.MigrationQuery{Host: host, Statuses: compute.OpenMigrations, Limit: 1})
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	return fault.Conflictf("Unable to delete compute service that has in-progress migrations: migration %s of server %s from %s to %s is %s. Complete the migrations or delete the instances first.",
+		open[0].ID, open[0].ServerID, open[0].SourceHost, open[0].DestHost, open[0].Status)
+}
+
 // Hypervisor is a compute host with what its servers take of it.
 type Hypervisor struct {
 	*compute.Host
@@ -201,7 +218,7 @@ func (c *Control) Hypervisors(ctx context.Context, rule string) ([]Hypervisor, e
 	if err := c.Policy.Enforce(ctx, "os_compute_api:os-hypervisors:"+rule, nil); err != nil {
 		return nil, err
 	}
-	hosts, err := c.Store.Hosts(ctx, c.Store.DB, compute.BinaryCompute)
+	hosts, err := c.computeHosts(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -214,6 +231,25 @@ func (c *Control) Hypervisors(ctx context.Context, rule string) ([]Hypervisor, e
 		all[i] = Hypervisor{h, loads[h.Name], c.HostUp(h)}
 	}
 	return all, nil
+}
+
+// computeHosts returns the compute hosts with what they said of themselves, of
+// which ComputeHosts reads what is alike only once.
+func (c *Control) computeHosts(ctx context.Context) ([]*compute.Host, error) {
+	all, err := c.Store.BareHosts(ctx, c.Store.DB, compute.BinaryCompute)
+	if err != nil {
+		return nil, err
+	}
+	byName := make(map[string]*compute.Host, len(all))
+	for _, h := range all {
+		byName[h.Name] = h
+	}
+	err = c.Store.ComputeHosts(ctx, c.Store.DB, func(said *compute.Host) {
+		if h := byName[said.Name]; h != nil {
+			h.Resources, h.Traits, h.Methods = said.Resources, said.Traits, said.Methods
+		}
+	})
+	return all, err
 }
 
 // ServersOfHost lists the servers on a host, for its operators.

@@ -93,7 +93,7 @@ func (c *Control) AuditLog(ctx context.Context, before time.Time, show bool) (*A
 	for _, a := range log.Done {
 		seen[a.Host] = true
 	}
-	hosts, err := c.Store.Hosts(ctx, c.Store.DB, compute.BinaryCompute)
+	hosts, err := c.Store.BareHosts(ctx, c.Store.DB, compute.BinaryCompute)
 	for _, h := range hosts {
 		if !seen[h.Name] {
 			log.NotRun = append(log.NotRun, h.Name)
@@ -119,7 +119,7 @@ func (c *Control) audit(ctx context.Context) error {
 	for _, a := range done {
 		seen[a.Host] = true
 	}
-	hosts, err := c.Store.Hosts(ctx, c.Store.DB, compute.BinaryCompute)
+	hosts, err := c.Store.BareHosts(ctx, c.Store.DB, compute.BinaryCompute)
 	if err != nil {
 		return err
 	}

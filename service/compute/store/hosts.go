@@ -69,7 +69,17 @@ func (s *Store) hostWhere(ctx context.Context, q db.Querier, missing error, wher
 
 // Hosts returns all hosts of a binary, "" of all, in the order of their arrival.
 func (s *Store) Hosts(ctx context.Context, q db.Querier, binary string) ([]*compute.Host, error) {
-	query, args := `SELECT * FROM hosts`, []any(nil)
+	return s.hosts(ctx, q, `*`, binary)
+}
+
+// BareHosts is Hosts without what the hosts said of themselves: Resources, Traits,
+// Methods and Published, which are nearly all that there is to read.
+func (s *Store) BareHosts(ctx context.Context, q db.Querier, binary string) ([]*compute.Host, error) {
+	return s.hosts(ctx, q, `seq, id, binary_name, name, node_id, disabled, disabled_reason, forced_down, last_seen, created_at, updated_at`, binary)
+}
+
+func (s *Store) hosts(ctx context.Context, q db.Querier, columns, binary string) ([]*compute.Host, error) {
+	query, args := `SELECT `+columns+` FROM hosts`, []any(nil)
 	if binary != "" {
 		query, args = query+` WHERE binary_name = ?`, []any{binary}
 	}
