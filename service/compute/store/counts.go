@@ -43,8 +43,6 @@ type HostLoad struct {
 	Busy     int    `db:"busy"` // servers with something under way
 }
 
-const busyServers = `SELECT host, COUNT(*) AS busy FROM servers WHERE deleted_at IS NULL AND task_state > '' AND host <> '' GROUP BY host`
-
 // HostLoads returns the loads of the hosts that have servers.
 func (s *Store) HostLoads(ctx context.Context, q db.Querier) (map[string]HostLoad, error) {
 	all := map[string]HostLoad{}
@@ -54,16 +52,14 @@ func (s *Store) HostLoads(ctx context.Context, q db.Querier) (map[string]HostLoa
 		}
 		all[row.Host] = *row
 	}
-	for row, err := range db.Each[HostLoad](ctx, q, busyServers) {
-		if err != nil {
-			return nil, err
-		}
-		if load, ok := all[row.Host]; ok {
-			load.Busy = row.Busy
-			all[row.Host] = load
+	busy, err := s.BusyByHost(ctx, q)
+	for host, n := range busy {
+		if load, ok := all[host]; ok {
+			load.Busy = n
+			all[host] = load
 		}
 	}
-	return all, nil
+	return all, err
 }
 
 // HostLoad returns the load of one host.
