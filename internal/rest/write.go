@@ -30,27 +30,9 @@ func (s *Service) write(w *recorder, r *Request, resp *Response) error {
 		return aborted(resp.Stream(r.Context(), w))
 	}
 	buf := buffers.Get().(*bytes.Buffer)
-	defer func() {
-		buf.Reset()
-		if buf.Cap() <= 4*chunk {
-			buffers.Put(buf)
-		}
-	}()
+	defer recycle(buf)
 	if resp.Items != nil {
-		flush := func() error {
-			if w.status == 0 {
-				h.Set("Content-Type", "application/json")
-				w.WriteHeader(status(resp, http.StatusOK))
-			}
-			_, err := w.Write(buf.Bytes())
-			buf.Reset()
-			return err
-		}
-		err := resp.Items.write(r.Version, buf, flush)
-		if w.status != 0 {
-			return aborted(err)
-		}
-		return err
+		return s.writeItems(w, r, resp, buf)
 	}
 	if resp.Body == nil {
 		code := status(resp, http.StatusNoContent)

@@ -17,7 +17,8 @@
 //
 // Before that it measures how soon and how often it is decided where servers go,
 // in clouds of this process with as many pretended hosts as -fleet says; see
-// fleet.go. With -image it also measures the way of an image beside cat.
+// fleet.go; and what reading costs with few and with many servers in the database,
+// in two clouds beside each other, see scale.go. With -image it also measures the way of an image beside cat.
 //
 // Progress goes to stderr. Every loop has a bound in count and in time. What a run
 // makes in a cloud it removes again. Nothing here fails because something is slow:
