@@ -379,3 +379,39 @@ func TestVolumesGrow(t *testing.T) {
 		goneServer(t, u, id)
 	})
 }
+
+// A volume may have several servers where it says so, and the client knows it.
+func TestVolumesOfSeveralServers(t *testing.T) {
+	withVolumes(t, func(t *testing.T, c *cloud, volumes *cinder.Service) {
+		u := c.demo
+		shared := volumes.Add(1, true)
+		volumes.Share(shared)
+		first, second := bootWithVolumes(t, u), bootWithVolumes(t, u)
+		old := *u.compute
+		old.Microversion = "2.59"
+		attach := func(client *gophercloud.ServiceClient, id string) error {
+			_, err := volumeattach.Create(t.Context(), client, id, volumeattach.CreateOpts{VolumeID: shared}).Extract()
+			return err
+		}
+		wantCode(t, "by an old client", attach(&old, first), 400)
+		boots := servers.CreateOpts{Name: "s", FlavorRef: "1", Networks: []servers.Network{{UUID: networkID(t, u, "private")}}, BlockDevice: []servers.BlockDevice{
+			{SourceType: servers.SourceVolume, DestinationType: servers.DestinationVolume, UUID: shared, BootIndex: 0}}}
+		_, err := servers.Create(t.Context(), &old, boots, nil).Extract()
+		wantCode(t, "booted from by an old client", err, 400)
+		for _, id := range []string{first, second} {
+			if err := attach(u.compute, id); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "volume in use", func() string { return is("in-use", volumes.Status(shared)) })
+		}
+		eventually(t, "two servers", func() string { return is("2", fmt.Sprint(len(volumes.Held(shared)))) })
+		goneServer(t, u, first)
+		if held := volumes.Held(shared); len(held) != 1 {
+			t.Errorf("the volume is held by %v", held)
+		}
+		goneServer(t, u, second)
+		if status := volumes.Status(shared); status != "available" {
+			t.Errorf("the volume is %s", status)
+		}
+	})
+}

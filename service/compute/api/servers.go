@@ -243,6 +243,7 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 		return n, err
 	}
 	n.Certificates = b.Certificates
+	n.Multiattach = v.AtLeast("2.60")
 	return n, b.takeDisks(v, &n)
 }
 

@@ -58,7 +58,7 @@ func (c *Control) checkDisks(ctx context.Context, s *compute.Server, n NewServer
 		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create:attach_volume", auth.Own(ctx)); err != nil {
 			return err
 		}
-		meta, err := c.checkVolumeDisk(ctx, &n.Disks[i], max(n.MinCount, n.MaxCount))
+		meta, err := c.checkVolumeDisk(ctx, &n.Disks[i], n)
 		if err != nil {
 			return err
 		}
@@ -138,15 +138,18 @@ func (c *Control) checkLocalDisks(s *compute.Server) error {
 
 // checkVolumeDisk checks one that is or becomes a volume and returns what is known
 // of the image in it.
-func (c *Control) checkVolumeDisk(ctx context.Context, d *NewDisk, servers int) (meta compute.ImageMeta, err error) {
+func (c *Control) checkVolumeDisk(ctx context.Context, d *NewDisk, n NewServer) (meta compute.ImageMeta, err error) {
 	switch d.Source {
 	case "volume":
 		v, err := c.Volumes.Volume(ctx, d.ID)
 		if err != nil {
 			return meta, badMapping("failed to get volume %s.", d.ID)
 		}
-		if servers > 1 && !v.Multiattach {
+		if max(n.MinCount, n.MaxCount) > 1 && !v.Multiattach {
 			return meta, fault.Invalidf("Cannot attach one or more volumes to multiple instances")
+		}
+		if v.Multiattach && !n.Multiattach {
+			return meta, errNoMultiattach
 		}
 		if v.Status != "available" && !(v.Multiattach && v.Status == "in-use") {
 			return meta, fault.Invalidf("Invalid volume: volume '%s' status must be 'available'. Currently in '%s'", d.ID, v.Status)

@@ -42,6 +42,7 @@ type NewServer struct {
 	MaxCount       int
 	Hints          map[string]any
 	Disks          []NewDisk // none: the image on the flavor's disk
+	Multiattach    bool      // the caller knows that a volume can have several servers
 }
 
 // CreatedServers is the answer: the first of the servers, and what is theirs in

@@ -48,6 +48,10 @@ type NewAttachment struct {
 	DeleteOnEnd           bool
 }
 
+// errNoMultiattach is for clients that do not know that a volume can have several
+// servers.
+var errNoMultiattach = fault.Invalidf("Multiattach volumes are only supported starting with compute API version 2.60.")
+
 // AttachVolume gives a server a volume. It is the server's from now on; the guest
 // gets it by a task.
 // Of old clients offloaded says whether they know that a server that is shelved
@@ -71,7 +75,10 @@ func (c *Control) AttachVolume(ctx context.Context, id string, n NewAttachment, 
 		return device, err
 	}
 	if v.Multiattach && !multi {
-		return device, fault.Invalidf("Multiattach volumes are only supported starting with compute API version 2.60.")
+		return device, errNoMultiattach
+	}
+	if v.Multiattach && s.State == compute.ShelvedOffloaded {
+		return device, fault.Invalidf("Attaching multiattach volume %s to instances that are shelved away is not supported.", n.VolumeID)
 	}
 	if v.Status != "available" && !(v.Multiattach && v.Status == "in-use") {
 		return device, fault.Invalidf("Invalid volume: volume '%s' status must be 'available'. Currently in '%s'", n.VolumeID, v.Status)
