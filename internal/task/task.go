@@ -63,6 +63,11 @@ func (r *Runner) Add(ctx context.Context, tx *db.Tx, t Task) error {
 	return err
 }
 
+// Count is how many tasks of a kind a request has caused that are not done yet.
+func Count(ctx context.Context, q db.Querier, kind, requestID string) (int, error) {
+	return db.Get[int](ctx, q, `SELECT COUNT(*) FROM tasks WHERE kind = ? AND request_id = ?`, kind, requestID)
+}
+
 // Pending reports whether work on subject is still to be done or under way.
 func Pending(ctx context.Context, q db.Querier, subject string) (bool, error) {
 	n, err := db.Get[int](ctx, q, `SELECT COUNT(*) FROM tasks WHERE subject = ?`, subject)

@@ -74,5 +74,4 @@ type ActionEvent struct {
 	Result     *string // "Success" or "Error"
 	Traceback  *string
 	Details    *string
-	About      map[string]string // as an action's
 }

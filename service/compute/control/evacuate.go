@@ -120,7 +120,11 @@ func (c *Control) evacuate(ctx context.Context, run *task.Run, s *compute.Server
 	}
 	f := &compute.ServerFault{Code: state.Failure.Code, Created: c.Now(), Message: state.Failure.Message, Details: state.Failure.Details}
 	patch := store.ServerPatch{State: ptr(compute.Error), Task: ptr(compute.NoTask), Fault: &f, AdminPass: ptr("")}
-	return c.endTask(ctx, run, s, m, patch, compute.MigrationError, "compute_rebuild_instance", m.DestHost, errors.New(state.Failure.Details))
+	event := "compute_rebuild_instance"
+	if m.Status != compute.PreMigrating {
+		event = evacuation.event // it has not come to a host
+	}
+	return c.endTask(ctx, run, s, m, patch, compute.MigrationError, event, m.DestHost, errors.New(state.Failure.Details))
 }
 
 func (c *Control) evacuateOnce(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration, state *moveState) (progress compute.Progress, err error) {

@@ -144,7 +144,20 @@ func (c *Control) join(ctx context.Context, tx *db.Tx, groupID string, servers [
 	if limit := limits["server_group_members"]; limit >= 0 && has+len(servers) > limit {
 		return fault.New(fault.OverLimit, "Quota exceeded, too many servers in group: %d more, where %d of %d are in group %s.", len(servers), has, limit, groupID)
 	}
-	return c.Store.AddMembers(ctx, tx, groupID, servers)
+	if err := c.Store.AddMembers(ctx, tx, groupID, servers); err != nil || c.notifier == nil {
+		return err
+	}
+	g, err := c.Store.Group(ctx, tx, groupID)
+	if err != nil {
+		return err
+	}
+	for _, s := range servers { // whose rows come after this
+		g.Members = append(g.Members, s.ID)
+		if err := c.tellGroup(ctx, tx, "add_member", *g); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // GroupsOf says in which server group each of some servers is.

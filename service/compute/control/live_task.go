@@ -216,5 +216,12 @@ func (c *Control) uncarry(ctx context.Context, run *task.Run, s *compute.Server,
 		f := &compute.ServerFault{Code: state.Failure.Code, Created: c.Now(), Message: state.Failure.Message, Details: state.Failure.Details}
 		patch.Fault, cause = &f, errors.New(state.Failure.Details)
 	}
-	return c.endTask(ctx, run, s, m, patch, status, "compute_live_migration", m.SourceHost, cause)
+	event := "compute_live_migration"
+	switch {
+	case m.DestHost == "":
+		event = liveMove.event // it has not come to a host
+	case cause == nil:
+		event = "compute_rollback_live_migration_at_destination"
+	}
+	return c.endTask(ctx, run, s, m, patch, status, event, m.SourceHost, cause)
 }

@@ -144,6 +144,11 @@ func (c *Control) moveStep(ctx context.Context, run *task.Run, s *compute.Server
 		if _, err := c.Store.UpdateMigration(ctx, tx, m.ID, patch, nil, now); err != nil {
 			return err
 		}
+		if event == coldMove.event { // which the conductor's own step comes before
+			if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, eventOf("conductor_migrate_server", c.Host, run.Created, now, nil), now); err != nil {
+				return err
+			}
+		}
 		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, eventOf(event, host, run.Created, now, nil), now); err != nil {
 			return err
 		}

@@ -79,6 +79,9 @@ func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *comp
 			if err := c.hold(ctx, tx, there, choice.Name); err != nil {
 				return err
 			}
+			if err := c.tellDecision(ctx, tx, true, there); err != nil {
+				return err
+			}
 			return run.SaveIn(ctx, tx, stepPlaced, *state)
 		})
 		if lost = err; errors.Is(err, errHeld) {

@@ -92,7 +92,7 @@ func (n *notifier) cause(ctx context.Context) notify.Cause {
 
 // Acted implements store.Watcher.
 func (n *notifier) Acted(ctx context.Context, tx *db.Tx, a compute.Action) error {
-	s, err := n.c.Store.Server(ctx, tx, a.ServerID)
+	s, err := n.server(ctx, tx, a.ServerID)
 	if err != nil {
 		return err
 	}
@@ -102,13 +102,23 @@ func (n *notifier) Acted(ctx context.Context, tx *db.Tx, a compute.Action) error
 // Stepped implements store.Watcher. Steps are made by tasks, which have no caller:
 // the action knows who asked for it.
 func (n *notifier) Stepped(ctx context.Context, tx *db.Tx, a compute.Action, e compute.ActionEvent) error {
-	s, err := n.c.Store.Server(ctx, tx, a.ServerID)
+	s, err := n.server(ctx, tx, a.ServerID)
 	if err != nil {
 		return err
 	}
 	cause := n.cause(ctx)
 	cause.RequestID, cause.UserID, cause.ProjectID = a.RequestID, a.UserID, a.ProjectID
-	return n.write(ctx, tx, notify.Stepped(cause, n.formats, s, e))
+	return n.write(ctx, tx, notify.Stepped(cause, n.formats, s, a, e))
+}
+
+// server reads a server with all that is told of it.
+func (n *notifier) server(ctx context.Context, tx *db.Tx, id string) (*compute.Server, error) {
+	s, err := n.c.Store.Server(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	s.Shares, err = n.c.Store.Shares(ctx, tx, id)
+	return s, err
 }
 
 // Changed implements store.Watcher.

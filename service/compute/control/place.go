@@ -98,19 +98,36 @@ func (c *Control) placeBatch(batch []*placing) {
 // is more important than that it is kept.
 func (c *Control) keepRefusals(batch []*placing) {
 	var all []compute.PlacementRecord
+	var servers []*compute.Server
 	for _, p := range batch {
 		if p.err != nil && !errors.Is(p.err, errAbandoned) && p.ctx.Err() == nil {
 			p.decision.took = c.Now().Sub(p.decision.began)
-			all = append(all, c.recordOf(p))
+			all, servers = append(all, c.recordOf(p)), append(servers, p.s)
 		}
 	}
 	if len(all) == 0 {
 		return
 	}
 	ctx := batch[0].ctx
-	if err := c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.InsertPlacements(ctx, tx, all...) }); err != nil {
+	if err := c.Store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.Store.InsertPlacements(ctx, tx, all...); err != nil {
+			return err
+		}
+		return c.tellDecision(ctx, tx, false, servers...)
+	}); err != nil {
 		c.Log.Warn("why servers found no host is not kept", "servers", len(all), "error", err)
 	}
+}
+
+// serversPlaced are those of a batch that got a host.
+func serversPlaced(batch []*placing) []*compute.Server {
+	var all []*compute.Server
+	for _, p := range batch {
+		if p.err == nil {
+			all = append(all, p.s)
+		}
+	}
+	return all
 }
 
 // viewOfBatch is what the decisions of a batch see.
@@ -246,7 +263,10 @@ func (c *Control) placed(ctx context.Context, all []*placing, choices []schedule
 				return p.err
 			}
 		}
-		return c.Store.InsertPlacements(ctx, tx, records...)
+		if err := c.Store.InsertPlacements(ctx, tx, records...); err != nil {
+			return err
+		}
+		return c.tellDecision(ctx, tx, true, serversPlaced(all)...)
 	})
 	if err != nil {
 		for _, p := range all {

@@ -165,6 +165,9 @@ func (c *Control) hear(ctx context.Context, r compute.HostReport) error {
 		if !published {
 			h.Published = fresh.Published
 		}
+		if err := c.tellMeasured(ctx, tx, h); err != nil {
+			return err
+		}
 		return c.Store.UpdateHost(ctx, tx, h)
 	})
 	if changed {

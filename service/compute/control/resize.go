@@ -9,6 +9,7 @@ import (
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
+	"kilonova/service/compute/notify"
 	"kilonova/service/compute/schedule"
 	"kilonova/service/compute/store"
 )
@@ -150,7 +151,11 @@ func (c *Control) beginMove(ctx context.Context, s *compute.Server, m *compute.M
 		if err := c.Store.InsertMigration(ctx, tx, m); err != nil {
 			return err
 		}
-		if err := c.act(ctx, tx, s.ID, action); err != nil {
+		about, err := notify.Flavored(m.NewFlavor)
+		if err != nil {
+			return err
+		}
+		if err := c.actAbout(ctx, tx, s.ID, action, about); err != nil {
 			return err
 		}
 		return c.add(ctx, tx, kind, s.ID, state)

@@ -10,6 +10,7 @@ import (
 	"kilonova/internal/fault"
 	"kilonova/internal/task"
 	"kilonova/service/compute"
+	"kilonova/service/compute/notify"
 	"kilonova/service/compute/store"
 )
 
@@ -34,7 +35,7 @@ func (c *Control) DeleteServer(ctx context.Context, id string) error {
 		if _, err := c.Store.UpdateServer(ctx, tx, id, store.ServerPatch{Task: ptr(compute.SoftDeleting)}, store.Expect{Existing: true}, c.Now()); err != nil {
 			return err
 		}
-		if err := c.act(ctx, tx, id, "delete"); err != nil {
+		if err := c.actAbout(ctx, tx, id, "delete", notify.About{notify.AboutSoft: "true"}); err != nil {
 			return err
 		}
 		return c.add(ctx, tx, taskSoftDelete, id, nil)

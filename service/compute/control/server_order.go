@@ -11,6 +11,7 @@ import (
 	"kilonova/internal/rest"
 	"kilonova/internal/task"
 	"kilonova/service/compute"
+	"kilonova/service/compute/notify"
 	"kilonova/service/compute/store"
 )
 
@@ -29,6 +30,7 @@ type order struct {
 	patch   store.ServerPatch // besides the task
 	kind    string
 	payload any
+	about   notify.About // what else others are told of it; may be nil
 }
 
 // begins asks whether the caller may, whether the state allows it and whether the
@@ -69,7 +71,7 @@ func (c *Control) begins(ctx context.Context, id string, o order) (*compute.Serv
 		if _, err := c.Store.UpdateServer(ctx, tx, id, patch, store.Expect{Existing: true}, c.Now()); err != nil {
 			return err
 		}
-		if err := c.act(ctx, tx, id, o.action); err != nil {
+		if err := c.actAbout(ctx, tx, id, o.action, o.about); err != nil {
 			return err
 		}
 		return c.add(ctx, tx, o.kind, id, o.payload)

@@ -10,6 +10,7 @@ import (
 	"kilonova/internal/fault"
 	"kilonova/internal/task"
 	"kilonova/service/compute"
+	"kilonova/service/compute/notify"
 	"kilonova/service/compute/store"
 )
 
@@ -52,7 +53,8 @@ func (c *Control) RescueServer(ctx context.Context, id, imageID, password string
 	if err := c.rescuable(ctx, s, state, volumes); err != nil {
 		return "", err
 	}
-	_, err = c.begins(ctx, id, order{rule: "os_compute_api:os-rescue", verb: compute.Rescue, action: "rescue", call: compute.RescueCall.Name, kind: taskRescue, payload: state})
+	_, err = c.begins(ctx, id, order{rule: "os_compute_api:os-rescue", verb: compute.Rescue, action: "rescue", call: compute.RescueCall.Name, kind: taskRescue, payload: state,
+		about: notify.About{notify.AboutImage: state.ImageID}})
 	return password, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"kilonova/internal/fault"
 	"kilonova/internal/task"
 	"kilonova/service/compute"
+	"kilonova/service/compute/notify"
 	"kilonova/service/compute/store"
 )
 
@@ -40,7 +41,7 @@ type snapshotState struct {
 func (c *Control) CreateImage(ctx context.Context, id string, n NewSnapshot) (string, error) {
 	state := snapshotState{ImageID: newID(), Backup: n.Backup, Rotation: n.Rotation}
 	o := order{rule: "os_compute_api:servers:create_image", verb: compute.CreateImage, action: "createImage", call: compute.SnapshotCall.Name,
-		unlocked: true, kind: taskSnapshot, payload: state} // a lock keeps from changes; this is none
+		unlocked: true, kind: taskSnapshot, payload: state, about: notify.About{notify.AboutImage: state.ImageID}} // a lock keeps from changes; this is none
 	kind := "snapshot"
 	if n.Backup != "" {
 		o.rule, o.verb, o.action, kind = "os_compute_api:os-create-backup", compute.CreateBackup, "createBackup", "backup"

@@ -265,9 +265,7 @@ func (c *Control) settleShare(ctx context.Context, run *task.Run, s *compute.Ser
 		if err := write(tx); err != nil {
 			return err
 		}
-		e := eventOf(event, s.Host, run.Created, now, cause)
-		e.About = notify.About{notify.AboutShare: shareID}
-		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, e, now); err != nil {
+		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, eventOf(event, s.Host, run.Created, now, cause), now); err != nil {
 			return err
 		}
 		return run.EndIn(ctx, tx)

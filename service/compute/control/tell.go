@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"time"
 
 	"kilonova/internal/db"
 	"kilonova/service/compute"
@@ -51,4 +52,46 @@ func (c *Control) tellGroup(ctx context.Context, tx *db.Tx, action string, g com
 
 func (c *Control) tellService(ctx context.Context, tx *db.Tx, action string, h *compute.Host) error {
 	return c.tell(ctx, tx, func(cause notify.Cause) []notify.Message { return []notify.Message{notify.Service(cause, action, h)} })
+}
+
+// tellDecision tells that hosts were looked for, and with found that there are some.
+func (c *Control) tellDecision(ctx context.Context, tx *db.Tx, found bool, servers ...*compute.Server) error {
+	return c.tell(ctx, tx, func(cause notify.Cause) (all []notify.Message) {
+		for _, s := range servers {
+			all = append(all, notify.Decided(cause, s, found)...)
+		}
+		return all
+	})
+}
+
+// tellExisting tells of the servers that were on a host in a period.
+func (c *Control) tellExisting(ctx context.Context, tx *db.Tx, host string, begin, end time.Time) error {
+	if c.notifier == nil {
+		return nil
+	}
+	const page = 1000
+	for marker := ""; ; {
+		servers, err := c.Store.UsedBetween(ctx, tx, begin, end, "", marker, page)
+		if err != nil {
+			return err
+		}
+		var all []notify.Message
+		for _, s := range servers {
+			if s.Host == host {
+				all = append(all, notify.Exists(c.notifier.cause(ctx), c.notifier.formats, s, begin, end)...)
+			}
+		}
+		if err := c.notifier.write(ctx, tx, all); err != nil || len(servers) < page {
+			return err
+		}
+		marker = servers[len(servers)-1].ID
+	}
+}
+
+// tellMeasured tells what a host's monitors have measured.
+func (c *Control) tellMeasured(ctx context.Context, tx *db.Tx, h *compute.Host) error {
+	if len(h.Resources.Metrics) == 0 {
+		return nil
+	}
+	return c.tell(ctx, tx, func(cause notify.Cause) []notify.Message { return []notify.Message{notify.Measured(cause, h)} })
 }

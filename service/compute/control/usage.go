@@ -134,7 +134,12 @@ func (c *Control) audit(ctx context.Context) error {
 			}
 		}
 		a := store.Audit{Host: h.Name, Servers: counts[h.Name], Message: fmt.Sprintf("Instance usage audit ran for host %.128s, %d instances.", h.Name, counts[h.Name])}
-		if err := c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.InsertAudit(ctx, tx, begin, end, a) }); err != nil {
+		if err := c.Store.Tx(ctx, func(tx *db.Tx) error {
+			if err := c.Store.InsertAudit(ctx, tx, begin, end, a); err != nil {
+				return err
+			}
+			return c.tellExisting(ctx, tx, h.Name, begin, end)
+		}); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"kilonova/internal/fault"
 	"kilonova/internal/task"
 	"kilonova/service/compute"
+	"kilonova/service/compute/notify"
 	"kilonova/service/compute/store"
 )
 
@@ -108,7 +109,7 @@ func (c *Control) AttachVolume(ctx context.Context, id string, n NewAttachment, 
 		}); err != nil {
 			return err
 		}
-		if err := c.act(ctx, tx, id, "attach_volume"); err != nil {
+		if err := c.actAbout(ctx, tx, id, "attach_volume", notify.About{notify.AboutVolume: n.VolumeID}); err != nil {
 			return err
 		}
 		return c.add(ctx, tx, taskAttachVolume, id, n.VolumeID)
@@ -194,7 +195,7 @@ func (c *Control) DetachVolume(ctx context.Context, id, volumeID string) error {
 		return err
 	}
 	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
-		if err := c.act(ctx, tx, id, "detach_volume"); err != nil {
+		if err := c.actAbout(ctx, tx, id, "detach_volume", notify.About{notify.AboutVolume: volumeID}); err != nil {
 			return err
 		}
 		return c.add(ctx, tx, taskDetachVolume, id, volumeID)

@@ -10,6 +10,7 @@ import (
 	"kilonova/internal/task"
 	"kilonova/internal/undo"
 	"kilonova/service/compute"
+	"kilonova/service/compute/notify"
 	"kilonova/service/compute/store"
 )
 
@@ -56,7 +57,7 @@ func (c *Control) SwapVolume(ctx context.Context, id, oldID, newID string) (err 
 	}
 	u.Add("release volume", func(ctx context.Context) error { return c.Volumes.Release(ctx, next.AttachmentID) })
 	return c.Store.Tx(ctx, func(tx *db.Tx) error {
-		if err := c.act(ctx, tx, id, "swap_volume"); err != nil {
+		if err := c.actAbout(ctx, tx, id, "swap_volume", notify.About{notify.AboutVolume: oldID, notify.AboutNewVolume: newID}); err != nil {
 			return err
 		}
 		return c.add(ctx, tx, taskSwapVolume, id, swapState{Old: s.Devices[i], New: next})

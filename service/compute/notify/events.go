@@ -13,6 +13,7 @@ type event struct {
 	kind      payload
 	source    string // "" ByCompute
 	single    bool   // has no phases
+	both      bool   // begins and ends when it is asked for
 	endsOnly  bool   // the old one is told at the end alone, without a phase
 }
 
@@ -49,14 +50,14 @@ var begun = map[string][]event{
 	"rescue":                        {{name: "rescue", old: "rescue", kind: rescue}},
 	"unrescue":                      {{name: "unrescue", old: "unrescue"}},
 	"rebuild":                       {{name: "rebuild_scheduled", old: "rebuild.scheduled", kind: rebuild, source: ByConductor, single: true}, {name: "rebuild", old: "rebuild", kind: rebuild}},
-	"evacuate":                      {{name: "evacuate", source: ByAPI, single: true}, {name: "rebuild", old: "rebuild", kind: rebuild}},
+	"evacuate":                      {{name: "evacuate", source: ByAPI, single: true}},
 	"resize":                        {{name: "resize_prep", old: "resize.prep", kind: resizePrep}},
 	"migrate":                       {{name: "resize_prep", old: "resize.prep", kind: resizePrep}},
 	"confirmResize":                 {{name: "resize_confirm", old: "resize.confirm"}},
 	"revertResize":                  {{name: "resize_revert", old: "resize.revert"}},
 	"live-migration":                {{name: "live_migration_pre", old: "live_migration.pre"}},
-	"live_migration_cancel":         {{name: "live_migration_abort", old: "live.migration.abort"}},
-	"live_migration_force_complete": {{name: "live_migration_force_complete", old: "live.migration.force.complete"}},
+	"live_migration_cancel":         {{name: "live_migration_abort", old: "live.migration.abort", both: true}},
+	"live_migration_force_complete": {{name: "live_migration_force_complete", old: "live.migration.force.complete", both: true}},
 	"shelve":                        {{name: "shelve", old: "shelve"}},
 	"shelveOffload":                 {{name: "shelve_offload", old: "shelve_offload"}},
 	"unshelve":                      {{name: "unshelve", old: "unshelve"}},
@@ -77,47 +78,41 @@ var begun = map[string][]event{
 // done are what is told when a step of an action has ended, by the step's name in
 // the server's history. A step that ended with an error is told as one.
 var done = map[string][]event{
-	"compute__do_build_and_run_instance":             {{name: "create", old: "create", kind: create}},
-	"compute_start_instance":                         {{name: "power_on", old: "power_on"}},
-	"compute_stop_instance":                          {{name: "power_off", old: "power_off"}},
-	"compute_reboot_instance":                        {{name: "reboot", old: "reboot"}},
-	"compute_terminate_instance":                     {{name: "shutdown", old: "shutdown"}, {name: "delete", old: "delete"}},
-	"compute_soft_delete_instance":                   {{name: "soft_delete", old: "soft_delete"}},
-	"compute_restore_instance":                       {{name: "restore", old: "restore"}},
-	"compute_pause_instance":                         {{name: "pause", old: "pause"}},
-	"compute_unpause_instance":                       {{name: "unpause", old: "unpause"}},
-	"compute_suspend_instance":                       {{name: "suspend", old: "suspend"}},
-	"compute_resume_instance":                        {{name: "resume", old: "resume"}},
-	"compute_rescue_instance":                        {{name: "rescue", old: "rescue", kind: rescue}},
-	"compute_unrescue_instance":                      {{name: "unrescue", old: "unrescue"}},
-	"compute_rebuild_instance":                       {{name: "rebuild", old: "rebuild", kind: rebuild}},
-	"compute_prep_resize":                            {{name: "resize_prep", old: "resize.prep", kind: resizePrep}},
-	"compute_resize_instance":                        {{name: "resize", old: "resize"}},
-	"compute_finish_resize":                          {{name: "resize_finish", old: "finish_resize"}},
-	"compute_confirm_resize":                         {{name: "resize_confirm", old: "resize.confirm"}},
-	"compute_revert_resize":                          {{name: "resize_revert", old: "resize.revert"}},
-	"compute_finish_revert_resize":                   {{name: "resize_revert", old: "resize.revert"}},
-	"compute_check_can_live_migrate_source":          {},
-	"compute_pre_live_migration":                     {{name: "live_migration_pre", old: "live_migration.pre"}},
-	"compute_live_migration":                         {{name: "live_migration_post", old: "live_migration._post"}},
-	"compute_post_live_migration_at_destination":     {{name: "live_migration_post_dest", old: "live_migration.post.dest"}},
-	"compute_rollback_live_migration_at_destination": {{name: "live_migration_rollback_dest", old: "live_migration.rollback.dest"}},
-	"compute_rollback_live_migration":                {{name: "live_migration_rollback", old: "live_migration._rollback"}},
-	"compute_live_migration_abort":                   {{name: "live_migration_abort", old: "live.migration.abort"}},
-	"compute_live_migration_force_complete":          {{name: "live_migration_force_complete", old: "live.migration.force.complete"}},
-	"compute_shelve_instance":                        {{name: "shelve", old: "shelve"}},
-	"compute_shelve_offload_instance":                {{name: "shelve_offload", old: "shelve_offload"}},
-	"compute_unshelve_instance":                      {{name: "unshelve", old: "unshelve"}},
-	"compute_snapshot_instance":                      {{name: "snapshot", old: "snapshot", kind: snapshot}},
-	"compute_backup_instance":                        {{name: "snapshot", old: "snapshot", kind: snapshot}},
-	"compute_trigger_crash_dump":                     {{name: "trigger_crash_dump"}},
-	"compute_attach_interface":                       {{name: "interface_attach"}},
-	"compute_detach_interface":                       {{name: "interface_detach"}},
-	"compute_attach_volume":                          {{name: "volume_attach", old: "volume.attach", kind: volume, endsOnly: true}},
-	"compute_detach_volume":                          {{name: "volume_detach", old: "volume.detach", kind: volume, endsOnly: true}},
-	"compute_swap_volume":                            {{name: "volume_swap", kind: volumeSwap}},
-	"api_attach_share":                               {{name: "share_attach", kind: share, source: ByAPI}},
-	"api_detach_share":                               {{name: "share_detach", kind: share, source: ByAPI}},
+	"compute__do_build_and_run_instance":    {{name: "create", old: "create", kind: create}},
+	"compute_start_instance":                {{name: "power_on", old: "power_on"}},
+	"compute_stop_instance":                 {{name: "power_off", old: "power_off"}},
+	"compute_reboot_instance":               {{name: "reboot", old: "reboot"}},
+	"compute_terminate_instance":            {{name: "shutdown", old: "shutdown"}, {name: "delete", old: "delete"}},
+	"compute_soft_delete_instance":          {{name: "soft_delete", old: "soft_delete"}},
+	"compute_restore_instance":              {{name: "restore", old: "restore"}},
+	"compute_pause_instance":                {{name: "pause", old: "pause"}},
+	"compute_unpause_instance":              {{name: "unpause", old: "unpause"}},
+	"compute_suspend_instance":              {{name: "suspend", old: "suspend"}},
+	"compute_resume_instance":               {{name: "resume", old: "resume"}},
+	"compute_rescue_instance":               {{name: "rescue", old: "rescue", kind: rescue}},
+	"compute_unrescue_instance":             {{name: "unrescue", old: "unrescue"}},
+	"compute_rebuild_instance":              {{name: "rebuild", old: "rebuild", kind: rebuild}},
+	"compute_prep_resize":                   {{name: "resize_prep", old: "resize.prep", kind: resizePrep}},
+	"compute_resize_instance":               {{name: "resize", old: "resize"}},
+	"compute_finish_resize":                 {{name: "resize_finish", old: "finish_resize"}},
+	"compute_confirm_resize":                {{name: "resize_confirm", old: "resize.confirm"}},
+	"compute_revert_resize":                 {{name: "resize_revert", old: "resize.revert"}},
+	"compute_finish_revert_resize":          {{name: "resize_revert", old: "resize.revert"}},
+	"compute_check_can_live_migrate_source": {},
+	"compute_pre_live_migration":            {{name: "live_migration_pre", old: "live_migration.pre"}},
+	"compute_shelve_instance":               {{name: "shelve", old: "shelve"}},
+	"compute_shelve_offload_instance":       {{name: "shelve_offload", old: "shelve_offload"}},
+	"compute_unshelve_instance":             {{name: "unshelve", old: "unshelve"}},
+	"compute_snapshot_instance":             {{name: "snapshot", old: "snapshot", kind: snapshot}},
+	"compute_backup_instance":               {{name: "snapshot", old: "snapshot", kind: snapshot}},
+	"compute_trigger_crash_dump":            {{name: "trigger_crash_dump"}},
+	"compute_attach_interface":              {{name: "interface_attach"}},
+	"compute_detach_interface":              {{name: "interface_detach"}},
+	"compute_attach_volume":                 {{name: "volume_attach", old: "volume.attach", kind: volume, endsOnly: true}},
+	"compute_detach_volume":                 {{name: "volume_detach", old: "volume.detach", kind: volume, endsOnly: true}},
+	"compute_swap_volume":                   {{name: "volume_swap", kind: volumeSwap}},
+	"compute_allow_share":                   {{name: "share_attach", kind: share, source: ByAPI}},
+	"compute_deny_share":                    {{name: "share_detach", kind: share, source: ByAPI}},
 }
 
 // placed is told when a host has been chosen for a new server: there its making
@@ -129,23 +124,33 @@ const stepPlaced = "conductor_schedule_and_build_instances"
 
 // Acted words that something has been asked of a server.
 func Acted(c Cause, f Formats, s *compute.Server, a compute.Action) []Message {
-	return c.tell(f, begun[a.Action], "start", s, About(a.About), nil)
+	events := begun[a.Action]
+	if About(a.About)[AboutSoft] != "" {
+		events = begun["softDelete"]
+	}
+	all := c.tell(f, events, "start", s, About(a.About), nil)
+	for _, e := range events {
+		if e.both {
+			all = append(all, c.tell(f, []event{e}, "end", s, About(a.About), nil)...)
+		}
+	}
+	return all
 }
 
 // Stepped words that a step of what was asked of a server has ended.
-func Stepped(c Cause, f Formats, s *compute.Server, e compute.ActionEvent) []Message {
-	failed := e.Result != nil && *e.Result == "Error"
-	if e.Name == stepPlaced {
-		if !failed {
-			return c.tell(f, placed, "start", s, About(e.About), nil)
+func Stepped(c Cause, f Formats, s *compute.Server, a compute.Action, e compute.ActionEvent) []Message {
+	about := About(a.About)
+	if e.Result != nil && *e.Result == "Error" {
+		events := done[e.Name]
+		if e.Name == stepPlaced {
+			events = placed
 		}
-		return append(c.tell(f, placed, "error", s, About(e.About), &e), c.buildFailed(f, s, e)...)
+		return append(c.tell(f, events, "error", s, about, &e), c.failed(f, s, e)...)
 	}
-	phase, cause := "end", (*compute.ActionEvent)(nil)
-	if failed {
-		phase, cause = "error", &e
+	if e.Name == stepPlaced {
+		return c.tell(f, placed, "start", s, about, nil)
 	}
-	return c.tell(f, done[e.Name], phase, s, About(e.About), cause)
+	return append(c.tell(f, done[e.Name], "end", s, about, nil), c.follow(f, s, e, about)...)
 }
 
 // Formats says which of the two trees are wanted.
@@ -204,6 +209,12 @@ func Names() []string {
 	}
 	for _, events := range begun {
 		add(events, "start")
+		add(slices.DeleteFunc(slices.Clone(events), func(e event) bool { return !e.both }), "end")
+	}
+	for _, next := range follows {
+		for _, n := range next {
+			add([]event{n.event}, n.phase)
+		}
 	}
 	for _, events := range done {
 		add(events, "end", "error")

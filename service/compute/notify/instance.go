@@ -2,6 +2,7 @@ package notify
 
 import (
 	"cmp"
+	"encoding/json"
 
 	"kilonova/service/compute"
 )
@@ -50,6 +51,7 @@ type instanceData struct {
 	*createData
 	*tagData
 	*updateData
+	*existsData
 	*certificateData
 	*rescueData
 	*snapshotData
@@ -104,7 +106,6 @@ type shareData struct {
 // updateData is what instance.update adds.
 type updateData struct {
 	StateUpdate object  `json:"state_update"`
-	AuditPeriod object  `json:"audit_period"`
 	OldName     *string `json:"old_display_name"`
 }
 
@@ -117,9 +118,26 @@ const (
 	AboutVolume    = "volume"     // attached or detached, or swapped away
 	AboutNewVolume = "new_volume" // swapped in
 	AboutShare     = "share"
+	AboutSoft      = "soft"   // of a delete that can be taken back; any text
+	AboutFlavor    = "flavor" // resized to, as Flavored writes it
 )
 
 func (a About) text(name string) *string { return orNull(a[name]) }
+
+// Flavored is an About that names a flavor.
+func Flavored(f compute.Flavor) (About, error) {
+	text, err := json.Marshal(f)
+	return About{AboutFlavor: string(text)}, err
+}
+
+// flavor reads it; other where there is none.
+func (a About) flavor(other compute.Flavor) compute.Flavor {
+	var f compute.Flavor
+	if json.Unmarshal([]byte(a[AboutFlavor]), &f) != nil {
+		return other
+	}
+	return f
+}
 
 // powerStates are upstream's words (nova/objects/fields.py: InstancePowerState).
 var powerStates = map[compute.Power]string{compute.PowerNone: "pending", compute.PowerRunning: "running", compute.PowerPaused: "paused",
@@ -135,7 +153,7 @@ func (c Cause) base(s *compute.Server) *instanceData {
 		CreatedAt: stamp{s.CreatedAt}, LaunchedAt: stamp{s.LaunchedAt}, TerminatedAt: stamp{s.TerminatedAt}, DeletedAt: stamp{s.DeletedAt},
 		UpdatedAt: stamp{s.UpdatedAt}, State: s.State, PowerState: powerStates[s.Power], TaskState: orNull(string(s.Task)), Progress: s.Progress,
 		IPAddresses: addresses(s), BlockDevices: []object{}, Metadata: s.Metadata, Locked: s.Locked, LockedReason: orNull(s.LockedReason),
-		DiskConfig: s.DiskConfig, RequestID: orNull(c.RequestID), InitiatorUser: orNull(c.UserID), InitiatorProject: orNull(c.ProjectID), Shares: []object{}}
+		DiskConfig: s.DiskConfig, RequestID: orNull(c.RequestID), InitiatorUser: orNull(c.UserID), InitiatorProject: orNull(c.ProjectID), Shares: shares(s)}
 	if d.Metadata == nil {
 		d.Metadata = map[string]string{}
 	}
@@ -162,7 +180,7 @@ func (c Cause) instance(f Formats, kind payload, s *compute.Server, about About,
 		d.rescueData = &rescueData{about.text(AboutImage)}
 		return objectOf("InstanceActionRescuePayload", "1.4", d)
 	case resizePrep:
-		d.prepData = &prepData{flavorIn(s.Flavor)}
+		d.prepData = &prepData{flavorIn(about.flavor(s.Flavor))}
 		return objectOf("InstanceActionResizePrepPayload", "1.4", d)
 	case snapshot:
 		d.snapshotData = &snapshotData{about.text(AboutImage)}

@@ -19,6 +19,7 @@ const (
 	ByAPI       = "nova-api"
 	ByCompute   = "nova-compute"
 	ByConductor = "nova-conductor"
+	ByScheduler = "nova-scheduler"
 )
 
 // Message is a notification as it goes out.

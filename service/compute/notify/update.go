@@ -42,7 +42,8 @@ func Changed(c Cause, f Formats, on string, before, after *compute.Server) []Mes
 	if f.Versioned {
 		d := c.base(after)
 		d.tagData = &tagData{orNone(after.Tags)}
-		d.updateData = &updateData{StateUpdate: stateUpdate(oldState, oldTask, after), AuditPeriod: auditPeriod(c.Now), OldName: orNull(oldName)}
+		d.updateData = &updateData{StateUpdate: stateUpdate(oldState, oldTask, after), OldName: orNull(oldName)}
+		d.existsData = &existsData{auditPeriod(c.Now)}
 		all = append(all, c.versioned(source, "instance.update", objectOf("InstanceUpdatePayload", "2.1", d)))
 	}
 	return all
@@ -58,11 +59,13 @@ func stateUpdate(state compute.State, task compute.Task, after *compute.Server) 
 }
 
 // auditPeriod is the running month.
-func auditPeriod(now time.Time) object {
+func auditPeriod(now time.Time) object { return period(monthOf(now), now) }
+
+func period(begin, end time.Time) object {
 	return objectOf("AuditPeriodPayload", "1.0", struct {
 		Beginning stamp `json:"audit_period_beginning"`
 		Ending    stamp `json:"audit_period_ending"`
-	}{stamp{monthOf(now)}, stamp{now}})
+	}{stamp{begin}, stamp{end}})
 }
 
 func monthOf(now time.Time) time.Time {

@@ -11,20 +11,21 @@ import (
 )
 
 type actionRow struct {
-	Seq       int64   `db:"seq"`
-	RequestID string  `db:"request_id"`
-	ServerID  string  `db:"server_id"`
-	Action    string  `db:"action"`
-	UserID    string  `db:"user_id"`
-	ProjectID string  `db:"project_id"`
-	StartedAt db.Time `db:"started_at"`
-	UpdatedAt db.Time `db:"updated_at"`
-	Message   *string `db:"message"`
+	Seq       int64                      `db:"seq"`
+	RequestID string                     `db:"request_id"`
+	ServerID  string                     `db:"server_id"`
+	Action    string                     `db:"action"`
+	UserID    string                     `db:"user_id"`
+	ProjectID string                     `db:"project_id"`
+	StartedAt db.Time                    `db:"started_at"`
+	UpdatedAt db.Time                    `db:"updated_at"`
+	Message   *string                    `db:"message"`
+	About     db.JSON[map[string]string] `db:"about"`
 }
 
 func (r *actionRow) action() compute.Action {
 	return compute.Action{Seq: r.Seq, RequestID: r.RequestID, ServerID: r.ServerID, Action: r.Action, UserID: r.UserID, ProjectID: r.ProjectID,
-		StartedAt: r.StartedAt.Time, UpdatedAt: r.UpdatedAt.Time, Message: r.Message}
+		StartedAt: r.StartedAt.Time, UpdatedAt: r.UpdatedAt.Time, Message: r.Message, About: r.About.V}
 }
 
 type eventRow struct {
@@ -41,8 +42,8 @@ type eventRow struct {
 
 // InsertAction notes that something has been asked of a server.
 func (s *Store) InsertAction(ctx context.Context, tx *db.Tx, a compute.Action) error {
-	_, err := tx.Exec(ctx, `INSERT INTO actions (request_id, server_id, action, user_id, project_id, started_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		a.RequestID, a.ServerID, a.Action, a.UserID, a.ProjectID, db.At(a.StartedAt), db.At(a.StartedAt))
+	_, err := tx.Exec(ctx, `INSERT INTO actions (request_id, server_id, action, user_id, project_id, started_at, updated_at, about) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.RequestID, a.ServerID, a.Action, a.UserID, a.ProjectID, db.At(a.StartedAt), db.At(a.StartedAt), db.AsJSON(a.About))
 	if err == nil && s.Watcher != nil {
 		err = s.Watcher.Acted(ctx, tx, a)
 	}

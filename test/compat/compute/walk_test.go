@@ -110,7 +110,11 @@ type foreigners struct {
 // startCloud starts one with stand-ins.
 func startCloud(t testing.TB) (*stack.Stack, foreigners) {
 	t.Helper()
-	config := stack.Dev(t.TempDir(), "127.0.0.1:0", 2)
+	return startWith(t, stack.Dev(t.TempDir(), "127.0.0.1:0", 2))
+}
+
+func startWith(t testing.TB, config stack.Config) (*stack.Stack, foreigners) {
+	t.Helper()
 	config.Fake.LiveDelay = 60_000_000_000 // a minute: long enough to be looked at
 	others := foreigners{cinder.New(), manila.New(), ironic.New()}
 	serve := func(h http.Handler) string {

@@ -6,17 +6,14 @@ import (
 	"kilonova/service/compute"
 )
 
-// buildFailed is told beside the server's own error when no host could be found.
-func (c Cause) buildFailed(f Formats, s *compute.Server, e compute.ActionEvent) []Message {
-	if !f.Versioned {
-		return nil
-	}
-	return []Message{c.versioned(ByConductor, "compute_task.build_instances.error", objectOf("ComputeTaskPayload", "1.0", struct {
+// taskFailed is told beside the server's own error when no host could be found.
+func (c Cause) taskFailed(task string, s *compute.Server, e compute.ActionEvent) Message {
+	return c.versioned(ByConductor, "compute_task."+task+".error", objectOf("ComputeTaskPayload", "1.0", struct {
 		InstanceUUID string        `json:"instance_uuid"`
 		RequestSpec  object        `json:"request_spec"`
 		State        compute.State `json:"state"`
 		Reason       *object       `json:"reason"`
-	}{s.ID, requestSpec(s), s.State, faultOf(&e)}))}
+	}{s.ID, requestSpec(s), s.State, faultOf(&e)}))
 }
 
 // requestSpec is what was asked of the scheduler, as far as it can be told from the
