@@ -58,6 +58,7 @@ type Config struct {
 	// Notifications says what other programs are told, Messaging whether at all.
 	Notifications computecontrol.NotifyOptions    `toml:"notifications"`
 	Messaging     computecontrol.MessagingOptions `toml:"oslo_messaging_notifications"`
+	Rabbit        RabbitOptions                   `toml:"oslo_messaging_rabbit"`
 	ImageCache    ImageCacheOptions               `toml:"image_cache"`
 	VNC           VNC                             `toml:"vnc"`
 	SPICE         SPICE                           `toml:"spice"`
@@ -127,6 +128,8 @@ type ComputeDefaults struct {
 	ComputeDriver string `toml:"compute_driver"` // a name of the table in drivers.go
 	// SchedulerDriver is the old place of [scheduler] driver; it counts where it is set.
 	SchedulerDriver string `toml:"scheduler_driver"`
+	// ControlExchange is the exchange of notifications at a RabbitMQ.
+	ControlExchange string `toml:"control_exchange"`
 	// VIFTimeout is how long a guest waits for its ports to be wired, 0 not at all.
 	VIFTimeout    config.Duration `toml:"vif_plugging_timeout"`
 	InstancesPath string          `toml:"instances_path"` // "" below Data
@@ -141,6 +144,13 @@ type NeutronOptions struct {
 	// MetadataProxy: guests' requests come through the network service's proxy, which
 	// vouches for them. Without it they are known by their addresses.
 	MetadataProxy bool `toml:"service_metadata_proxy"`
+}
+
+// RabbitOptions are about the broker that notifications go to.
+type RabbitOptions struct {
+	Durable bool   `toml:"amqp_durable_queues"`
+	SSL     bool   `toml:"ssl"`
+	CAFile  string `toml:"ssl_ca_file"`
 }
 
 // ManilaOptions are about the share service.
@@ -295,7 +305,7 @@ func Defaults() Config {
 	return Config{Region: "RegionOne", Data: "/var/lib/kilonova", Roles: "all", MyIP: "127.0.0.1",
 		Listen:     Listen{Address: "127.0.0.1:8780"},
 		Bootstrap:  BootstrapOptions{AdminName: "admin"},
-		OsloPolicy: ComputePolicyOptions{EnforceScope: true}, Default: ComputeDefaults{Options: compute, ComputeDriver: "libvirt", VIFTimeout: config.Duration(5 * time.Minute)},
+		OsloPolicy: ComputePolicyOptions{EnforceScope: true}, Default: ComputeDefaults{Options: compute, ComputeDriver: "libvirt", ControlExchange: "nova", VIFTimeout: config.Duration(5 * time.Minute)},
 		Quota: computecontrol.Defaults().Quota, Scheduler: d.Scheduler, FilterScheduler: d.Filter, Metrics: d.Metrics,
 		ImageCache: ImageCacheOptions{RemoveUnused: true, MinimumAge: 86400, Interval: config.Duration(40 * time.Minute)},
 		API:        metadata.DefaultOptions(), Neutron: NeutronOptions{MetadataProxy: true}, Manila: ManilaOptions{PolicyTimeout: 10},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"kilonova/internal/bus"
 	"kilonova/internal/host"
 	"kilonova/internal/peer"
 	computeagent "kilonova/service/compute/agent"
@@ -199,13 +200,32 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 		}
 	}
 	images, networks := &computeremote.Images{Client: clients["image"]}, &computeremote.Networks{Client: clients["network"]}
+	broker, err := s.broker()
+	if err != nil {
+		return nil, err
+	}
 	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: images, Catalog: images, Networks: networks, OldNetworks: networks,
-		Placement: &computeremote.Placement{Client: clients["placement"]},
-		Options:   s.Config.computeOptions(), ConsoleURLs: s.consoleURLs(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
+		Broker: broker, Placement: &computeremote.Placement{Client: clients["placement"]},
+		Options: s.Config.computeOptions(), ConsoleURLs: s.consoleURLs(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return nil, err
 	}
 	return s.compute, s.foreignServices(s.compute, own)
+}
+
+// broker is where compute's notifications go in place of the bus; nil: they go there.
+func (s *Stack) broker() (computecontrol.Broker, error) {
+	m, o := s.Config.Messaging, s.Config.Rabbit
+	if m.TransportURL == "" || m.Driver == "" || m.Driver == "noop" {
+		return nil, nil
+	}
+	rabbit, err := bus.NewRabbit(bus.RabbitConfig{URL: m.TransportURL, Exchange: s.Config.Default.ControlExchange, Durable: o.Durable, Bare: m.Driver == "messaging",
+		TLS: o.SSL, CAFile: o.CAFile})
+	if err != nil {
+		return nil, fmt.Errorf("[oslo_messaging_notifications] transport_url: %w", err)
+	}
+	s.closers = append(s.closers, rabbit.Close)
+	return rabbit, nil
 }
 
 // foreignServices gives compute those of its neighbours that only some clouds have.

@@ -40,7 +40,9 @@ type Config struct {
 	FileShares compute.FileShares
 	// BareMetal is the Bare Metal service; nil: there is none.
 	BareMetal compute.BareMetal
-	Options   Options
+	// Broker takes notifications; nil: the bus does.
+	Broker  Broker
+	Options Options
 	// ConsoleURLs are where the proxies are; a type that is not here is not to be
 	// had.
 	ConsoleURLs ConsoleURLs
@@ -78,6 +80,9 @@ type Control struct {
 func New(c Config) (*Control, error) {
 	if c.Policy == nil {
 		c.Policy = auth.MustPolicy(policies)
+	}
+	if c.Broker == nil {
+		c.Broker = c.Bus
 	}
 	scheduler, err := schedule.New(c.Options.Scheduler, rand.IntN)
 	if err != nil {

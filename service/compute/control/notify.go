@@ -31,6 +31,15 @@ type NotifyOptions struct {
 type MessagingOptions struct {
 	Driver string   `toml:"driver"` // "" or "noop" tells nobody; "messagingv2" or "messaging" the bus
 	Topics []string `toml:"topics"` // of unversioned notifications
+	// TransportURL is a RabbitMQ that gets them in place of the bus:
+	// rabbit://user:password@host:port/vhost.
+	TransportURL string `toml:"transport_url"`
+}
+
+// Broker takes notifications to those who listen. What Publish has returned without
+// an error for is there to stay.
+type Broker interface {
+	Publish(ctx context.Context, all []bus.Notice) error
 }
 
 // notifier writes down who is to be told what. It is the store's Watcher.
@@ -198,12 +207,11 @@ func (n *notifier) deliverSome(ctx context.Context, owner string) (int, error) {
 	if err != nil || len(taken) == 0 {
 		return 0, err
 	}
-	for _, m := range taken {
-		if err := (bus.Hint[json.RawMessage]{Name: m.Topic}).Send(n.c.Bus, m.Priority, json.RawMessage(m.Message)); err != nil {
-			return 0, err
-		}
+	notices := make([]bus.Notice, len(taken))
+	for i, m := range taken {
+		notices[i] = bus.Notice{Topic: m.Topic, Priority: m.Priority, Message: json.RawMessage(m.Message)}
 	}
-	if err := n.c.Bus.Flush(ctx); err != nil {
+	if err := n.c.Broker.Publish(ctx, notices); err != nil {
 		return 0, err
 	}
 	return len(taken), n.c.Store.DropNotifications(ctx, taken)
