@@ -10,10 +10,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -32,6 +34,7 @@ type operation struct {
 	Errors    []int       `json:"errors"`
 	Responses []schemaRef `json:"response_schemas"`
 	Queries   []schemaRef `json:"query_schemas"`
+	Requests  []schemaRef `json:"request_schemas"`
 }
 
 type schemaRef struct {
@@ -136,6 +139,7 @@ func openContract(t testing.TB) *contract {
 		c.operations[o.key()] = o
 	}
 	c.compiler.AssertFormat()
+	c.compiler.UseRegexpEngine(pattern)
 	for _, f := range formats {
 		c.compiler.RegisterFormat(f)
 	}
@@ -173,7 +177,10 @@ func (c *contract) schema(name string) (*jsonschema.Schema, error) {
 // formats are those of upstream's schemas that the library lacks or sees more
 // strictly: its date-time wants a zone.
 var formats = []*jsonschema.Format{
-	textFormat("name", func(s string) bool { return strings.TrimSpace(s) == s && s != "" }),
+	textFormat("name", isName),
+	textFormat("az_name", func(s string) bool { return isName(s) && !strings.Contains(s, ":") }),
+	textFormat("name_with_leading_trailing_spaces", func(s string) bool { return isName(strings.TrimSpace(s)) }),
+	textFormat("az_name_with_leading_trailing_spaces", func(s string) bool { return isName(strings.TrimSpace(s)) && !strings.Contains(s, ":") }),
 	textFormat("mac-address", rest.IsMAC),
 	textFormat("base64", func(string) bool { return true }),
 	textFormat("uuid", rest.IsUUID),
@@ -187,6 +194,29 @@ var formats = []*jsonschema.Format{
 		}
 		return false
 	}),
+}
+
+// isName is upstream's name: of characters that can be printed, none at its ends blank.
+func isName(s string) bool {
+	return s != "" && strings.TrimSpace(s) == s && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) })
+}
+
+// trimmed is a pattern that neither begins nor ends with a blank.
+type trimmed struct{ *regexp.Regexp }
+
+func (p trimmed) MatchString(s string) bool {
+	return strings.Trim(s, " ") == s && p.Regexp.MatchString(s)
+}
+
+// pattern reads those of upstream's schemas: the one kind of assertion in them that
+// Go's patterns lack is about blanks.
+func pattern(text string) (jsonschema.Regexp, error) {
+	plain := strings.NewReplacer("(?! )", "", "(?<! )", "").Replace(text)
+	re, err := regexp.Compile(plain)
+	if err != nil || plain == text {
+		return re, err
+	}
+	return trimmed{re}, nil
 }
 
 func textFormat(name string, ok func(string) bool) *jsonschema.Format {
