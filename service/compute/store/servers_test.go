@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,4 +207,19 @@ func BenchmarkServersDetail1000(b *testing.B) {
 			b.Fatal(n)
 		}
 	}
+}
+
+// What the service remembers of a server has the lengths that may be asked for.
+func TestSystemIsAsLongAsItIs(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		v := fill(t, s, 1)[0]
+		system := compute.System{BootRoles: strings.Repeat("é", 20_000)}
+		in(t, s, func(tx *db.Tx) error {
+			_, err := s.UpdateServer(t.Context(), tx, v.ID, ServerPatch{System: &system}, Expect{}, epoch)
+			return err
+		})
+		if got, err := s.Server(t.Context(), s.DB, v.ID); err != nil || got.System.BootRoles != system.BootRoles {
+			t.Errorf("%d bytes of %d: %v", len(got.System.BootRoles), len(system.BootRoles), err)
+		}
+	})
 }
