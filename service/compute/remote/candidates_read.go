@@ -78,10 +78,11 @@ type plainReader struct {
 
 // readPlain returns nil for an answer in another form.
 func readPlain(text []byte) *candidatesReply {
-	providers, requests := bytes.Count(text, []byte(`"root_provider_uuid"`)), bytes.Count(text, []byte(`"allocations"`))
-	r := plainReader{text: text, ids: make(map[string]*summary, providers), summaries: make([]summary, 0, providers),
-		usages: make([]compute.Usage, 0, 3*providers), amounts: make([]amount, 0, 3*requests), asked: make([]allocation, 0, requests)}
-	out := &candidatesReply{requests: make([][]allocation, 0, requests)}
+	const each = 10 // objects: what a host with processors, memory and disk needs in both parts of the answer
+	hosts := bytes.Count(text, []byte("{"))/each + 1
+	r := plainReader{text: text, ids: make(map[string]*summary, hosts), summaries: make([]summary, 0, hosts),
+		usages: make([]compute.Usage, 0, 3*hosts), amounts: make([]amount, 0, 3*hosts), asked: make([]allocation, 0, hosts)}
+	out := &candidatesReply{requests: make([][]allocation, 0, hosts)}
 	known := 0
 	ok := r.members(func(key []byte) bool {
 		switch string(key) {

@@ -12,7 +12,11 @@ import (
 // Candidates returns ways to satisfy a request, by what was free when it began.
 // fault.Invalid for traits and resource classes that do not exist.
 func (c *Control) Candidates(ctx context.Context, q *placement.Query) (*placement.Candidates, error) {
-	known, err := c.known(ctx)
+	revision, names, err := c.store.Revisions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known, err := c.knownAt(ctx, names)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +32,7 @@ func (c *Control) Candidates(ctx context.Context, q *placement.Query) (*placemen
 	if err := known.mustKnow(nil, append(q.RootRequired, q.RootForbidden...)...); err != nil {
 		return nil, fault.Invalidf("%w", err)
 	}
-	f, err := c.current(ctx)
+	f, err := c.at(ctx, revision)
 	if err != nil {
 		return nil, err
 	}

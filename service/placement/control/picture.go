@@ -42,6 +42,11 @@ func (c *Control) current(ctx context.Context) (*forest.Forest, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.at(ctx, revision)
+}
+
+// at brings the picture up to a revision of the providers and returns it.
+func (c *Control) at(ctx context.Context, revision int64) (*forest.Forest, error) {
 	p := &c.picture
 	if p.providers.Load() >= revision {
 		return p.forest, nil
@@ -71,6 +76,11 @@ func (c *Control) known(ctx context.Context) (*names, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.knownAt(ctx, revision)
+}
+
+// knownAt returns the names that there are at a revision of them.
+func (c *Control) knownAt(ctx context.Context, revision int64) (*names, error) {
 	p := &c.picture
 	if n := p.names.Load(); n != nil && n.revision >= revision {
 		return n, nil
