@@ -31,8 +31,9 @@ type fleet struct {
 	all    chan struct{} // closed when wanted servers have come to their hosts
 }
 
-// newFleet starts one. The caller closes it.
-func newFleet(ctx context.Context, folder string, hosts int, change func(*stack.Config)) (*fleet, error) {
+// newFleet starts one with the data in a folder, which may be empty. The caller
+// closes it.
+func newFleet(ctx context.Context, folder string, change func(*stack.Config)) (*fleet, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") // some port that is free
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func newFleet(ctx context.Context, folder string, hosts int, change func(*stack.
 	if f.stack, err = stack.StartDev(ctx, c, log, time.Now); err != nil {
 		return nil, err
 	}
-	if err := f.begin(ctx, address, hosts, log); err != nil {
+	if err := f.begin(ctx, address, log); err != nil {
 		f.close()
 		return nil, err
 	}
@@ -66,14 +67,11 @@ func (f *fleet) close() {
 	f.stack.Close()
 }
 
-func (f *fleet) begin(ctx context.Context, address string, hosts int, log *slog.Logger) (err error) {
+func (f *fleet) begin(ctx context.Context, address string, log *slog.Logger) (err error) {
 	if f.agents, err = bus.Dial(log, "nats://"+address, f.stack.Config.Secrets.BusToken); err != nil {
 		return err
 	}
 	if _, err = compute.Build.Serve(f.agents, "*", f.build); err != nil {
-		return err
-	}
-	if err := report(ctx, f.agents, hosts); err != nil {
 		return err
 	}
 	admin, _ := f.stack.Logins()
@@ -83,7 +81,7 @@ func (f *fleet) begin(ctx context.Context, address string, hosts int, log *slog.
 		return err
 	}
 	f.bench = newBench(f.cloud, "fleet", full(), map[string]Distribution{})
-	return f.bench.prepare(ctx)
+	return nil
 }
 
 // report says that hosts are there.
@@ -191,6 +189,22 @@ func (f *fleet) throughput(ctx context.Context, name string, n, each, clients in
 	d.Wall = rounded(time.Since(began).Seconds())
 	d.PerSecond = rounded(float64(n) / time.Since(began).Seconds())
 	d.CPU = rounded(milliseconds(self.cpu()-before) / float64(n)) // a server, with the client's
+	return d, nil
+}
+
+// candidates asks Placement for hosts as a scheduler does.
+func (f *fleet) candidates(ctx context.Context, n, limit int) (Distribution, error) {
+	path := fmt.Sprintf("/allocation_candidates?resources=VCPU:1,MEMORY_MB:64,DISK_GB:1&limit=%d", limit)
+	if err := f.bench.complete(ctx, "placement", path, placement, `"mappings"`, limit); err != nil {
+		return Distribution{}, err
+	}
+	d := measure(ctx, plan{n: n, concurrency: 1, warm: 5, limit: time.Minute}, only(os.Getpid()).cpu, func(ctx context.Context, _ int) (int, error) {
+		body, err := f.cloud.call(ctx, "GET", "placement", path, nil, version, placement)
+		return len(body), err
+	})
+	if d.Errors > 0 {
+		return d, errors.New(d.FirstError)
+	}
 	return d, nil
 }
 

@@ -18,18 +18,19 @@ import (
 
 // options are what the command line says.
 type options struct {
-	binary  string
-	peer    bool
-	quick   bool
-	servers int
-	hosts   int
-	out     string
-	fleet   string // sizes of the clouds in which decisions are measured
-	profile string
-	only    bool
-	images  int    // MiB of the image whose way is measured
-	scale   string // servers in the database of the small and of the large cloud
-	alone   bool   // nothing but that
+	binary    string
+	peer      bool
+	quick     bool
+	servers   int
+	hosts     int
+	out       string
+	fleet     string // sizes of the clouds in which decisions are measured
+	profile   string
+	only      bool
+	providers int    // of resources
+	images    int    // MiB of the image whose way is measured
+	scale     string // servers in the database of the small and of the large cloud
+	alone     bool   // nothing but that
 }
 
 func main() {
@@ -42,8 +43,9 @@ func main() {
 	flag.IntVar(&o.servers, "servers", 1000, "`number` of servers on the page")
 	flag.IntVar(&o.hosts, "hosts", 8, "`number` of fake hypervisor hosts; 250 servers fit on one")
 	flag.StringVar(&o.out, "out", "", "`file` for the document; standard output by default")
-	flag.StringVar(&o.fleet, "fleet", "1000,10000", "`numbers` of pretended hosts among which is decided, with commas; empty: that is not measured")
+	flag.StringVar(&o.fleet, "fleet", "1000,10000,100000", "`numbers` of pretended hosts among which is decided, with commas; empty: that is not measured")
 	flag.StringVar(&o.profile, "fleet-profile", "", "`prefix` of files for CPU profiles of that")
+	flag.IntVar(&o.providers, "providers", 1000, "`number` of resource providers among which candidates are searched")
 	flag.BoolVar(&o.only, "fleet-only", false, "measure nothing else")
 	flag.IntVar(&o.images, "image", 0, "measure also the way of an image of so many `MiB`; with -fleet-only nothing else")
 	flag.StringVar(&o.scale, "scale", "10000,100000", "two `numbers` of servers in the database, with a comma, with which reading is compared; empty: that is not measured")
@@ -67,7 +69,7 @@ func run(ctx context.Context, o options) error {
 	if o.quick {
 		s = s.divided(10)
 	}
-	s.servers = o.servers
+	s.servers, s.providers = o.servers, o.providers
 	r := Report{Began: time.Now().UTC().Truncate(time.Second), Host: Host{Cores: runtime.NumCPU(), Go: runtime.Version(), Kernel: kernel()}}
 	if o.images > 0 {
 		if r.Images, err = images(ctx, binary, o.images); err != nil {
@@ -89,7 +91,9 @@ func run(ctx context.Context, o options) error {
 	}
 	if o.fleet != "" {
 		var err error
-		if r.Scheduling, err = fleets(ctx, o); err != nil {
+		found, err := fleets(ctx, o)
+		r.Scheduling, r.Heap = found.Calls, found.Heap
+		if err != nil {
 			return err
 		}
 		if r.Policy, err = policies(ctx); err != nil {
@@ -119,12 +123,12 @@ func run(ctx context.Context, o options) error {
 }
 
 // fleets measures scheduling in clouds of the sizes that are asked for.
-func fleets(ctx context.Context, o options) (map[string]Distribution, error) {
+func fleets(ctx context.Context, o options) (Scheduling, error) {
 	var sizes []int
 	for text := range strings.SplitSeq(o.fleet, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 || n > 1_000_000 {
-			return nil, fmt.Errorf("-fleet: %q is no number of hosts", text)
+			return Scheduling{}, fmt.Errorf("-fleet: %q is no number of hosts", text)
 		}
 		sizes = append(sizes, n)
 	}

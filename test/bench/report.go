@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"kilonova/service/compute/simulate"
@@ -16,6 +17,8 @@ type Report struct {
 	Ratios map[string]float64 `json:"ratios,omitempty"`
 	// Scheduling is measured in clouds of our own with as many hosts as the names say.
 	Scheduling map[string]Distribution `json:"scheduling,omitempty"`
+	// Heap is how many bytes the whole process keeps for a host in these clouds.
+	Heap map[string]float64 `json:"heap_bytes_a_host,omitempty"`
 	// Policy is how long the choice alone takes, in microseconds.
 	Policy map[string]simulate.Latency `json:"policy_us,omitempty"`
 	Wires  map[string]Distribution     `json:"wires"` // a call between services
@@ -86,9 +89,24 @@ func goals(c *Cloud) []Goal {
 
 // schedulingGoals compares decisions with what was promised of them.
 func schedulingGoals(all map[string]Distribution) (goals []Goal) {
+	add := func(what, unit string, limit, measured float64) {
+		goals = append(goals, Goal{what, unit, limit, rounded(measured), measured > 0 && measured < limit})
+	}
+	for _, g := range []struct {
+		limit int
+		most  float64
+	}{{10, 2}, {1000, 20}} {
+		if d, ok := all[fmt.Sprintf("candidates_limit_%d_filter_10000_hosts", g.limit)]; ok {
+			add(fmt.Sprintf("candidates among 10,000 hosts, limit %d, p50", g.limit), "ms", g.most, d.P50)
+		}
+	}
 	for _, driver := range []string{"filter", "caching"} {
 		if d, ok := all["decision_"+driver+"_10000_hosts"]; ok {
-			goals = append(goals, Goal{"decision with its claim at 10,000 hosts, " + driver + ", p99", "ms", 5, d.P99, d.P99 > 0 && d.P99 < 5})
+			add("decision with its claim at 10,000 hosts, "+driver+", p99", "ms", 5, d.P99)
+		}
+		few, many := all["decision_"+driver+"_10000_hosts"], all["decision_"+driver+"_100000_hosts"]
+		if few.P50 > 0 && many.P50 > 0 {
+			add("growth of a decision from 10,000 to 100,000 hosts, "+driver+", p50", "times", 10, many.P50/few.P50)
 		}
 		if d, ok := all["scheduled_fifty_a_request_"+driver+"_10000_hosts"]; ok {
 			goals = append(goals, Goal{"scheduled servers a second at 10,000 hosts, " + driver, "1/s, at least", 1000, d.PerSecond, d.PerSecond >= 1000})

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/pprof"
 	"time"
 
@@ -14,50 +16,120 @@ import (
 	"kilonova/stack"
 )
 
-// scheduling measures decisions and throughput for some sizes of clouds.
-func scheduling(ctx context.Context, sizes []int, servers int, profile string) (map[string]Distribution, error) {
-	found := map[string]Distribution{}
+// Scheduling is what was measured in clouds of some sizes.
+type Scheduling struct {
+	Calls map[string]Distribution
+	// Heap is how many bytes the whole process keeps for a host after decisions:
+	// compute's fleet and lists, and Placement's picture of the providers.
+	Heap map[string]float64
+}
+
+// scheduling measures decisions, throughput and searches for some sizes of clouds.
+func scheduling(ctx context.Context, sizes []int, servers int, profile string) (Scheduling, error) {
+	found := Scheduling{map[string]Distribution{}, map[string]float64{}}
 	for _, hosts := range sizes {
-		for _, driver := range []string{"filter", "caching"} {
-			if err := schedulingOf(ctx, found, hosts, driver, servers, profile); err != nil {
-				return found, err
-			}
+		if err := found.size(ctx, hosts, servers, profile); err != nil {
+			return found, err
 		}
 	}
 	return found, nil
 }
 
-// schedulingOf measures one cloud. Each measurement has a profile of its own.
-func schedulingOf(ctx context.Context, found map[string]Distribution, hosts int, driver string, servers int, profile string) error {
+// size fills a cloud and measures each scheduler in a copy of it.
+func (found *Scheduling) size(ctx context.Context, hosts, servers int, profile string) error {
 	folder, err := os.MkdirTemp("", "kilonova-fleet-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(folder)
-	began := time.Now()
-	f, err := newFleet(ctx, filepath.Join(folder, "data"), hosts, func(c *stack.Config) { c.Scheduler.Driver = driver })
+	filled := filepath.Join(folder, "filled")
+	empty, err := fillFleet(ctx, filled, hosts)
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	say("fleet: %d hosts reported in %.1f s", hosts, time.Since(began).Seconds())
-	for _, m := range []struct {
-		what string
-		do   func() (Distribution, error)
-	}{
-		{"decision", func() (Distribution, error) { return f.decisions(ctx, max(20, servers/10)) }},
-		{"scheduled_one_a_request", func() (Distribution, error) { return f.throughput(ctx, "single", servers, 1, 16) }},
-		{"scheduled_fifty_a_request", func() (Distribution, error) { return f.throughput(ctx, "many", servers, 50, 4) }},
-	} {
-		name := fmt.Sprintf("%s_%s_%d_hosts", m.what, driver, hosts)
-		d, err := profiled(profile, name, m.do)
-		found[name] = d
-		say("fleet: %-36s n=%-5d p50 %8.3f  p99 %8.3f ms  %8.1f/s  cpu %.3f ms", name, d.N, d.P50, d.P99, d.PerSecond, d.CPU)
-		if err != nil {
+	for _, driver := range []string{"filter", "caching"} {
+		data := filepath.Join(folder, driver)
+		if err := os.CopyFS(data, os.DirFS(filled)); err != nil {
+			return err
+		}
+		if err := found.driver(ctx, data, hosts, driver, servers, profile, empty); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(data); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fillFleet makes a cloud with so many hosts in a folder, and returns how many
+// bytes one without any keeps.
+func fillFleet(ctx context.Context, folder string, hosts int) (empty uint64, err error) {
+	f, err := newFleet(ctx, folder, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer f.close()
+	if err := f.bench.prepare(ctx); err != nil {
+		return 0, err
+	}
+	empty = heap()
+	began := time.Now()
+	if err := report(ctx, f.agents, hosts); err != nil {
+		return 0, err
+	}
+	say("fleet: %d hosts reported in %.1f s", hosts, time.Since(began).Seconds())
+	return empty, nil
+}
+
+// driver measures one scheduler. Each measurement has a profile of its own.
+func (found *Scheduling) driver(ctx context.Context, data string, hosts int, driver string, servers int, profile string, empty uint64) error {
+	f, err := newFleet(ctx, data, func(c *stack.Config) { c.Scheduler.Driver = driver })
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	if err := f.bench.prepare(ctx); err != nil {
+		return err
+	}
+	n := max(20, servers/10)
+	measurements := []struct {
+		what string
+		do   func() (Distribution, error)
+	}{
+		{"decision", func() (Distribution, error) { return f.decisions(ctx, n) }},
+		{"scheduled_one_a_request", func() (Distribution, error) { return f.throughput(ctx, "single", servers, 1, 16) }},
+		{"scheduled_fifty_a_request", func() (Distribution, error) { return f.throughput(ctx, "many", servers, 50, 4) }},
+		{"candidates_limit_10", func() (Distribution, error) { return f.candidates(ctx, n, min(10, hosts)) }},
+		{"candidates_limit_1000", func() (Distribution, error) { return f.candidates(ctx, n, min(1000, hosts)) }},
+	}
+	if driver != "filter" { // Placement's part is the same
+		measurements = measurements[:3]
+	}
+	for i, m := range measurements {
+		name := fmt.Sprintf("%s_%s_%d_hosts", m.what, driver, hosts)
+		d, err := profiled(profile, name, m.do)
+		found.Calls[name] = d
+		say("fleet: %-44s n=%-5d p50 %8.3f  p99 %8.3f ms  %8.1f/s  cpu %.3f ms", name, d.N, d.P50, d.P99, d.PerSecond, d.CPU)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			name := fmt.Sprintf("%s_%d_hosts", driver, hosts)
+			found.Heap[name] = math.Round((float64(heap()) - float64(empty)) / float64(hosts))
+			say("fleet: %-44s %.0f bytes a host in the whole process", name, found.Heap[name])
+		}
+	}
+	return nil
+}
+
+// heap is how much the process keeps, in bytes.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC() // pools keep what they have through one
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // profiled does something and writes where CPU time went to a file whose name
