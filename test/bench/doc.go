@@ -4,7 +4,9 @@
 //
 //	make bench                       # test/bench/run.sh: builds and measures ours
 //	test/bench/run.sh --quick        # a tenth of the samples
+//	test/bench/run.sh --fleet 1000,10000,100000 --fleet-only
 //	KILONOVA_BENCH_PEER="$(cat openrc)" test/bench/run.sh --peer
+//	KILONOVA_BENCH_PEER="$(cat openrc)" test/bench/run.sh --peer --candidates-only --providers 10000
 //
 // It starts `kilonova dev` as a child process with a folder and a port of its own,
 // and speaks with it as any client does: plain HTTP on the loopback, endpoints
@@ -17,8 +19,11 @@
 //
 // Before that it measures how soon and how often it is decided where servers go,
 // in clouds of this process with as many pretended hosts as -fleet says; see
-// fleet.go; and what reading costs with few and with many servers in the database,
-// in two clouds beside each other, see scale.go. With -image it also measures the way of an image beside cat.
+// fleet.go and scheduling.go. How the cost of a decision grows with the hosts is in
+// the figures of several sizes; filling 100,000 hosts takes some minutes. It also
+// measures what reading costs with few and with many servers in the database, in two
+// clouds beside each other, see scale.go, and with -image the way of an image
+// beside cat.
 //
 // Progress goes to stderr. Every loop has a bound in count and in time. What a run
 // makes in a cloud it removes again. Nothing here fails because something is slow:

@@ -28,6 +28,7 @@ type options struct {
 	profile   string
 	only      bool
 	providers int    // of resources
+	search    bool   // for candidates, and nothing else
 	images    int    // MiB of the image whose way is measured
 	scale     string // servers in the database of the small and of the large cloud
 	alone     bool   // nothing but that
@@ -46,6 +47,7 @@ func main() {
 	flag.StringVar(&o.fleet, "fleet", "1000,10000,100000", "`numbers` of pretended hosts among which is decided, with commas; empty: that is not measured")
 	flag.StringVar(&o.profile, "fleet-profile", "", "`prefix` of files for CPU profiles of that")
 	flag.IntVar(&o.providers, "providers", 1000, "`number` of resource providers among which candidates are searched")
+	flag.BoolVar(&o.search, "candidates-only", false, "measure nothing but the search for candidates")
 	flag.BoolVar(&o.only, "fleet-only", false, "measure nothing else")
 	flag.IntVar(&o.images, "image", 0, "measure also the way of an image of so many `MiB`; with -fleet-only nothing else")
 	flag.StringVar(&o.scale, "scale", "10000,100000", "two `numbers` of servers in the database, with a comma, with which reading is compared; empty: that is not measured")
@@ -69,7 +71,7 @@ func run(ctx context.Context, o options) error {
 	if o.quick {
 		s = s.divided(10)
 	}
-	s.servers, s.providers = o.servers, o.providers
+	s.servers, s.providers, s.search = o.servers, o.providers, o.search
 	r := Report{Began: time.Now().UTC().Truncate(time.Second), Host: Host{Cores: runtime.NumCPU(), Go: runtime.Version(), Kernel: kernel()}}
 	if o.images > 0 {
 		if r.Images, err = images(ctx, binary, o.images); err != nil {
@@ -80,7 +82,7 @@ func run(ctx context.Context, o options) error {
 			return write(r, o.out)
 		}
 	}
-	if o.scale != "" {
+	if o.scale != "" && !o.search {
 		if r.Scale, err = scales(ctx, binary, o.scale, s); err != nil {
 			return err
 		}
@@ -89,7 +91,7 @@ func run(ctx context.Context, o options) error {
 			return write(r, o.out)
 		}
 	}
-	if o.fleet != "" {
+	if o.fleet != "" && !o.search {
 		var err error
 		found, err := fleets(ctx, o)
 		r.Scheduling, r.Heap = found.Calls, found.Heap
@@ -112,8 +114,10 @@ func run(ctx context.Context, o options) error {
 	}
 	var ourErr error
 	r.Ours, r.Host.Others, ourErr = ours(ctx, binary, o.hosts, s)
-	if r.Wires, err = wires(ctx, 5*s.get); err != nil {
-		return err
+	if !o.search {
+		if r.Wires, err = wires(ctx, 5*s.get); err != nil {
+			return err
+		}
 	}
 	r.Goals = append(r.Goals, goals(r.Ours)...)
 	if r.Peer != nil {
@@ -195,8 +199,10 @@ func ours(ctx context.Context, binary string, hosts int, s sizes) (*Cloud, float
 // own measures our cloud and returns the CPU time that its processes used.
 func (out *Cloud) own(ctx context.Context, binary, folder string, hosts int, s sizes) (used time.Duration, err error) {
 	data := filepath.Join(folder, "data")
-	if used, err = out.starts(ctx, binary, folder, data, hosts); err != nil {
-		return used, err
+	if !s.search {
+		if used, err = out.starts(ctx, binary, folder, data, hosts); err != nil {
+			return used, err
+		}
 	}
 	with := func(data string, rounds int, do func(c *child, t tree) error) error {
 		c, err := serve(ctx, binary, data, hosts, rounds)
@@ -209,7 +215,7 @@ func (out *Cloud) own(ctx context.Context, binary, folder string, hosts int, s s
 		return errors.Join(err, c.stop())
 	}
 	err = with(data, defaultRounds, func(c *child, t tree) error { return out.measure(ctx, c.env, t, s, "kilonova") })
-	if err != nil {
+	if err != nil || s.search {
 		return used, err
 	}
 	// Once more with hashes that cost as much as upstream's.
@@ -302,6 +308,9 @@ func (out *Cloud) measure(ctx context.Context, env map[string]string, processes 
 		return err
 	}
 	b := newBench(c, name, s, out.Calls)
+	if s.search {
+		return b.candidates(ctx)
+	}
 	remember := func(into **Memory) error {
 		if processes == nil {
 			return nil

@@ -15,6 +15,7 @@ type sizes struct {
 	issue, validate, get, page, alone, ports, candidates int
 	rounds                                               int           // of 40 boots at 8 at a time
 	servers                                              int           // on the page
+	search                                               bool          // for candidates, and nothing else
 	providers                                            int           // of resources
 	limit                                                time.Duration // of one measurement
 	patience                                             time.Duration // for a boot, or for servers to go
@@ -175,34 +176,61 @@ func (b *bench) complete(ctx context.Context, service, path, ver, member string,
 	return nil
 }
 
-// candidates asks placement for hosts among many.
+// candidates asks placement for hosts among many: flat ones, those with traits and
+// aggregates, and trees.
 func (b *bench) candidates(ctx context.Context) error {
-	b.say("making %d resource providers", b.sizes.providers)
-	inventory := func(total int, ratio float64) object {
-		return object{"total": total, "reserved": 0, "min_unit": 1, "max_unit": total, "step_size": 1, "allocation_ratio": ratio}
+	n := b.sizes.providers
+	b.say("making %d resource providers", n)
+	racks := make([]string, (n+rack-1)/rack)
+	for i := range racks {
+		racks[i] = fmt.Sprintf("00000000-0000-4000-8000-%012d", i)
 	}
-	err := b.each(ctx, b.sizes.providers, func(i int) error {
-		var provider struct {
-			UUID       string
-			Generation int
-		}
-		name := object{"name": fmt.Sprintf("%s-%05d", b.name, i)}
-		if err := b.into(ctx, &provider, "POST", "placement", "/resource_providers", name, version, placement); err != nil {
-			return err
-		}
-		_, err := b.call(ctx, "PUT", "placement", "/resource_providers/"+provider.UUID+"/inventories", object{"resource_provider_generation": provider.Generation,
-			"inventories": object{"VCPU": inventory(64, 16), "MEMORY_MB": inventory(262144, 1), "DISK_GB": inventory(2000, 1)}}, version, placement)
+	if err := b.each(ctx, n, func(i int) error { return b.flatProvider(ctx, i, racks[i/rack]) }); err != nil {
 		return err
-	})
+	}
+	resources := "resources=VCPU:1,MEMORY_MB:512,DISK_GB:1"
+	if err := b.search(ctx, "candidates", resources, n); err != nil {
+		return err
+	}
+	conditions := "&required=HW_CPU_X86_AVX2,!HW_CPU_X86_SGX&member_of=in:" + strings.Join(racks[:(len(racks)+1)/2], ",")
+	suiting := 0
+	for i := range min(n, (len(racks)+1)/2*rack) {
+		if i%2 == 0 && i%10 != 0 {
+			suiting++
+		}
+	}
+	if err := b.search(ctx, "candidates_conditions", resources+conditions, suiting); err != nil {
+		return err
+	}
+	if err := b.removeProviders(ctx); err != nil {
+		return err
+	}
+	trees := n / (1 + cells)
+	if err := b.each(ctx, trees, func(i int) error { return b.tree(ctx, i) }); err != nil {
+		return err
+	}
+	err := b.search(ctx, "candidates_nested", "resources=DISK_GB:1&resources1=VCPU:2,MEMORY_MB:512", trees*cells)
 	if err != nil {
 		return err
 	}
+	return b.removeProviders(ctx)
+}
+
+// rack is how many hosts are in an aggregate, cells how many NUMA nodes are below
+// a host.
+const (
+	rack  = 40
+	cells = 4
+)
+
+// search measures a question with two limits; answers is how many there are to it.
+func (b *bench) search(ctx context.Context, name, question string, answers int) error {
 	for _, limit := range []int{10, 1000} {
-		path := fmt.Sprintf("/allocation_candidates?resources=VCPU:1,MEMORY_MB:512,DISK_GB:1&limit=%d", limit)
-		if err := b.complete(ctx, "placement", path, placement, `"mappings"`, min(limit, b.sizes.providers)); err != nil {
+		path := fmt.Sprintf("/allocation_candidates?%s&limit=%d", question, limit)
+		if err := b.complete(ctx, "placement", path, placement, `"mappings"`, min(limit, answers)); err != nil {
 			return err
 		}
-		err := b.record(ctx, fmt.Sprintf("candidates_limit_%d", limit), b.sizes.candidates, 1, func(ctx context.Context, _ int) (int, error) {
+		err := b.record(ctx, fmt.Sprintf("%s_limit_%d", name, limit), b.sizes.candidates, 1, func(ctx context.Context, _ int) (int, error) {
 			body, err := b.call(ctx, "GET", "placement", path, nil, version, placement)
 			return len(body), err
 		})
@@ -210,7 +238,67 @@ func (b *bench) candidates(ctx context.Context) error {
 			return err
 		}
 	}
-	return b.removeProviders(ctx)
+	return nil
+}
+
+// flatProvider makes a host without anything below it. Every second one has AVX2,
+// every tenth SGX.
+func (b *bench) flatProvider(ctx context.Context, i int, aggregate string) error {
+	generation, path, err := b.provider(ctx, fmt.Sprintf("%s-%05d", b.name, i), "", object{"VCPU": inventory(64, 16), "MEMORY_MB": inventory(262144, 1), "DISK_GB": inventory(2000, 1)})
+	if err != nil {
+		return err
+	}
+	traits := []string{"HW_CPU_X86_SSE", "HW_CPU_X86_SSE2"}
+	if i%2 == 0 {
+		traits = append(traits, "HW_CPU_X86_AVX2")
+	}
+	if i%10 == 0 {
+		traits = append(traits, "HW_CPU_X86_SGX")
+	}
+	if _, err := b.call(ctx, "PUT", "placement", path+"/traits", object{"resource_provider_generation": generation, "traits": traits}, version, placement); err != nil {
+		return err
+	}
+	_, err = b.call(ctx, "PUT", "placement", path+"/aggregates", object{"resource_provider_generation": generation + 1, "aggregates": []string{aggregate}}, version, placement)
+	return err
+}
+
+// tree makes a host with processors and memory in NUMA nodes below it.
+func (b *bench) tree(ctx context.Context, i int) error {
+	name := fmt.Sprintf("%s-%05d", b.name, i)
+	_, path, err := b.provider(ctx, name, "", object{"DISK_GB": inventory(2000, 1)})
+	if err != nil {
+		return err
+	}
+	for cell := range cells {
+		root := path[strings.LastIndexByte(path, '/')+1:]
+		if _, _, err := b.provider(ctx, fmt.Sprint(name, "-", cell), root, object{"VCPU": inventory(16, 16), "MEMORY_MB": inventory(65536, 1)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func inventory(total int, ratio float64) object {
+	return object{"total": total, "reserved": 0, "min_unit": 1, "max_unit": total, "step_size": 1, "allocation_ratio": ratio}
+}
+
+// provider makes a resource provider and returns its path, and its generation
+// after that.
+func (b *bench) provider(ctx context.Context, name, parent string, inventories object) (generation int, path string, err error) {
+	var made struct {
+		UUID       string
+		Generation int
+	}
+	in := object{"name": name}
+	if parent != "" {
+		in["parent_provider_uuid"] = parent
+	}
+	if err := b.into(ctx, &made, "POST", "placement", "/resource_providers", in, version, placement); err != nil {
+		return 0, "", err
+	}
+	path = "/resource_providers/" + made.UUID
+	_, err = b.call(ctx, "PUT", "placement", path+"/inventories", object{"resource_provider_generation": made.Generation, "inventories": inventories}, version, placement)
+	return made.Generation + 1, path, err
 }
 
 func (b *bench) removeProviders(ctx context.Context) error {
@@ -224,9 +312,24 @@ func (b *bench) removeProviders(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ours := slices.DeleteFunc(out.Providers, func(p struct{ UUID, Name string }) bool { return !strings.HasPrefix(p.Name, b.name) })
-	return b.each(ctx, len(ours), func(i int) error {
-		_, err := b.call(ctx, "DELETE", "placement", "/resource_providers/"+ours[i].UUID, nil, version, placement)
-		return err
-	})
+	var hosts, below []string
+	for _, p := range out.Providers {
+		switch rest, ours := strings.CutPrefix(p.Name, b.name+"-"); {
+		case !ours:
+		case strings.Contains(rest, "-"):
+			below = append(below, p.UUID)
+		default:
+			hosts = append(hosts, p.UUID)
+		}
+	}
+	for _, list := range [][]string{below, hosts} { // what has something below it stays
+		err := b.each(ctx, len(list), func(i int) error {
+			_, err := b.call(ctx, "DELETE", "placement", "/resource_providers/"+list[i], nil, version, placement)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
