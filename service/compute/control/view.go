@@ -31,7 +31,8 @@ type hostList struct {
 	candidates []compute.Candidate
 	hosts      []*schedule.Host
 	room       []compute.Capacity // beside hosts
-	at         map[string]int     // provider -> index of hosts; nil until something is taken
+	at         map[string]int     // provider -> index of hosts; nil until something is taken twice
+	taken      bool               // something
 }
 
 // gift is what a decision took of a host.
@@ -123,6 +124,11 @@ func (l *hostList) fill(ctx context.Context, c *Control, age time.Duration) erro
 
 // index returns where a provider's host is.
 func (l *hostList) index(provider string) (int, bool) {
+	if l.at == nil && !l.taken { // of most lists one host is taken, and no more
+		l.taken = true
+		i := slices.IndexFunc(l.hosts, func(h *schedule.Host) bool { return h.ProviderID == provider })
+		return i, i >= 0
+	}
 	if l.at == nil {
 		l.at = make(map[string]int, len(l.hosts))
 		for i, h := range l.hosts {
@@ -167,7 +173,9 @@ func (l *hostList) take(g gift) {
 		return
 	}
 	last := len(l.hosts) - 1 // the order of hosts makes no difference
-	l.at[l.hosts[last].ProviderID] = i
+	if l.at != nil {
+		l.at[l.hosts[last].ProviderID] = i
+	}
 	l.room[i], l.hosts[i] = l.room[last], l.hosts[last]
 	l.room, l.hosts = l.room[:last], l.hosts[:last]
 	delete(l.at, g.provider)

@@ -243,7 +243,13 @@ func (n *node) below(top *node) bool {
 // must be in the anchor's own tree.
 func (c *choice) candidate(s *search) (out placement.Candidate, onlySharing bool) {
 	onlySharing = true
-	out.Allocations = s.claimed.list(len(c.takes))
+	providers := 0
+	for i, t := range c.takes {
+		if !slices.ContainsFunc(c.takes[:i], func(earlier take) bool { return earlier.node == t.node }) {
+			providers++
+		}
+	}
+	out.Allocations = s.claimed.list(providers)
 	amounts := s.amounts.list(len(c.takes))
 	for i, t := range c.takes {
 		if slices.ContainsFunc(c.takes[:i], func(earlier take) bool { return earlier.node == t.node }) {

@@ -106,6 +106,7 @@ func (s *search) run(trees []*tree, breadthFirst bool) {
 					return
 				}
 			}
+			s.again()
 		}
 		return
 	}
@@ -138,6 +139,16 @@ func (s *search) run(trees []*tree, breadthFirst bool) {
 	}
 }
 
+// again lets the next tree have the memory of the last one's options and choices:
+// what was found has none of it.
+func (s *search) again() {
+	s.options.again()
+	s.lists.again()
+	s.picked.again()
+	s.nodes.again()
+	s.takes.again()
+}
+
 // keep adds a candidate to what was found and reports whether more are wanted.
 func (s *search) keep(c *choice) bool {
 	candidate, onlySharing := c.candidate(s)
@@ -151,8 +162,14 @@ func (s *search) keep(c *choice) bool {
 		}
 		s.seen[key] = true
 	}
+	if s.found == nil && s.limit > 0 {
+		s.found = make([]placement.Candidate, 0, min(s.limit, max(len(s.view.trees), leastPieces)))
+	}
 	s.found = append(s.found, candidate)
 	if s.known == nil {
+		if s.limit > 0 {
+			s.roots = make([]*tree, 0, min(s.limit, len(s.view.trees)))
+		}
 		s.known, s.used = map[*tree]bool{}, map[*placement.ProviderState]bool{}
 	}
 	for _, t := range c.takes {
