@@ -11,6 +11,7 @@ update= services=()
 for a in "$@"; do if [ "$a" = --update ]; then update=$a; else services+=("$a"); fi; done
 [ ${#services[@]} -gt 0 ] || services=(compute identity image networking placement)
 chosen=$(IFS='|'; echo "^[a-z]+ (${services[*]})/")
+with_volumes
 start_cloud
 export OS_CLIENT_CONFIG_FILE=$clouds
 . "$repository/deploy/go.sh"; need_go

@@ -12,6 +12,7 @@ done
 
 update= regex='functional\.(compute|identity|image|network|placement)\.|functional\.cloud\.test_(aggregate|compute|domain|endpoints|flavor|floating_ip|floating_ip_pool|groups|identity|image|inventory|keypairs|limits|network|port|project|qos_.*|quotas|range_search|router|security_groups|server_group|services|users)(\.|$)'
 for a in "$@"; do if [ "$a" = --update ]; then update=$a; else regex=$a; fi; done
+with_volumes
 start_cloud
 # The names under which the tests look for a user, another one and an administrator.
 mkdir "$work/sdk"
