@@ -154,7 +154,7 @@ func (c *Control) checkVolumeDisk(ctx context.Context, d *NewDisk, n NewServer) 
 		if v.Status != "available" && !(v.Multiattach && v.Status == "in-use") {
 			return meta, fault.Invalidf("Invalid volume: volume '%s' status must be 'available'. Currently in '%s'", d.ID, v.Status)
 		}
-		if d.BootIndex == 0 && !v.Bootable {
+		if d.BootIndex == 0 && !v.Bootable && n.ImageID == "" { // with an image named, its owner knows what is in it
 			return meta, badMapping("Volume %s is not bootable, thus cannot boot from it.", d.ID)
 		}
 		return v.ImageMeta, nil
