@@ -261,6 +261,15 @@ type LinuxBridge struct {
 	Physical map[string]PhysicalNetwork `toml:"physical_networks"`
 	DNS      []string                   `toml:"dnsmasq_dns_servers"`
 	Lease    config.Duration            `toml:"dhcp_lease_duration"`
+	// What QoS rules may promise on this host, in upstream's forms:
+	// PHYSICAL:EGRESS:INGRESS in kilobits a second, and thousands of packets a second
+	// of both directions together (":N") or of each (":EGRESS:INGRESS").
+	Bandwidths   []string `toml:"resource_provider_bandwidths"`
+	Packets      []string `toml:"resource_provider_packet_processing_without_direction"`
+	PacketsByWay []string `toml:"resource_provider_packet_processing_with_direction"`
+	// Hypervisor is the name of the host's provider in Placement, where compute is
+	// upstream's and names it otherwise than the host.
+	Hypervisor string `toml:"resource_provider_default_hypervisor"`
 }
 
 // PhysicalNetwork is a bridge of this host that leads outside.

@@ -167,7 +167,11 @@ func (s *Stack) startNetwork() error {
 	if err != nil {
 		return err
 	}
-	c, err := networkcontrol.New(networkcontrol.Config{Store: st, Bus: s.bus, Compute: compute, Place: s.place, Options: s.Config.Network.Options, Log: s.Log, Now: s.Now})
+	placement, err := networkremote.NewPlacement(s.peers, own)
+	if err != nil {
+		return err
+	}
+	c, err := networkcontrol.New(networkcontrol.Config{Store: st, Bus: s.bus, Compute: compute, Placement: placement, Place: s.place, Options: s.Config.Network.Options, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}
@@ -204,7 +208,7 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: images, Catalog: images, Networks: networks, OldNetworks: networks,
+	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: images, Catalog: images, Networks: networks, OldNetworks: networks, PortRequests: networks,
 		Broker: broker, Placement: &computeremote.Placement{Client: clients["placement"]},
 		Options: s.Config.computeOptions(), ConsoleURLs: s.consoleURLs(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
@@ -363,13 +367,17 @@ func (s *Stack) startNetworkAgents() error {
 	if err != nil {
 		return err
 	}
+	wires, err := s.Config.LinuxBridge.wires()
+	if err != nil {
+		return err
+	}
 	target := s.peers["metadata"]
 	for _, host := range s.agentHosts() {
 		d, err := make(&s.Config, s.Log)
 		if err != nil {
 			return err
 		}
-		a := networkagent.New(networkagent.Config{Host: host, Driver: d, Bus: s.bus, Log: s.Log, Now: s.Now,
+		a := networkagent.New(networkagent.Config{Host: host, Driver: d, Bus: s.bus, Wires: wires, Log: s.Log, Now: s.Now,
 			Metadata: networkagent.MetadataBackend{URL: target.URL, Transport: target.Transport, Secret: s.Config.Secrets.MetadataSecret}})
 		s.run("network-agent "+host, a.Run)
 	}

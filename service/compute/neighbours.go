@@ -131,6 +131,8 @@ type Port struct {
 	Addresses      []netip.Addr
 	SecurityGroups []string
 	VNICType       string // binding:vnic_type
+	QoS            bool   // the port or its network has a QoS policy
+	Requests       bool   // and takes resources of its host by it, as far as this may be known
 }
 
 // SecurityGroupRef names a security group.
@@ -191,7 +193,11 @@ type CandidateQuery struct {
 	// in none of these.
 	MemberOf    [][]string `json:",omitempty"`
 	NotMemberOf []string   `json:",omitempty"`
-	Limit       int
+	// SameSubtree: the groups of each element are of one provider and those below it.
+	SameSubtree [][]string `json:",omitempty"`
+	// InTree: all is of this host; "" any.
+	InTree string `json:",omitempty"`
+	Limit  int
 }
 
 // RequestGroup is a numbered or named group of a query.
@@ -247,6 +253,12 @@ type Placement interface {
 	// instead, and nothing done: the transfer was made before. A consumer that has
 	// nothing gives nothing.
 	Transfer(ctx context.Context, from, to, toType string, keep bool) error
+	// Holdings lists what a consumer has claimed, by provider.
+	Holdings(ctx context.Context, consumer string) ([]Holding, error)
+	// Reclaim sets what a consumer has of resource classes at providers, and leaves
+	// its other claims alone: at once, or fault.Conflict when there is no room. A
+	// consumer that has nothing at all is left so.
+	Reclaim(ctx context.Context, consumer string, amounts map[string]map[string]int) error
 	// Publish makes a provider with this inventory and these traits, or updates it.
 	Publish(ctx context.Context, providerID, name string, inventory map[string]Inventory, traits []string) error
 	// Join puts a provider into aggregates and takes it out of others; those that

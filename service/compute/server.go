@@ -129,6 +129,7 @@ type NetworkRequest struct {
 	FixedIP   string `json:"fixed_ip,omitempty"`
 	Tag       string `json:"tag,omitempty"`
 	VNICType  string `json:"vnic_type,omitempty"` // of an existing port
+	Requests  bool   `json:"requests,omitempty"`  // the port takes resources of its host
 }
 
 // Interface is a server's port as the server's addresses show it.

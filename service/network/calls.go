@@ -22,8 +22,36 @@ type BeatRequest struct {
 	DHCP bool `json:"dhcp"`
 	// Physical lists the physical networks that the host reaches; "*" is any.
 	Physical []string `json:"physical"`
+	// Wires are what QoS rules may promise on this host.
+	Wires Wires `json:"wires,omitzero"`
 	// Counts are shown in the agent's configurations.
 	Counts map[string]int `json:"counts,omitempty"`
+}
+
+// Wires are what a host's physical networks and its packet processing can carry.
+type Wires struct {
+	Bandwidths []Bandwidth `json:"bandwidths,omitempty"`
+	// Packets the host processes, in thousands a second: of both directions
+	// together, or of each. 0: not counted.
+	Packets        int `json:"packets,omitempty"`
+	PacketsIngress int `json:"packets_ingress,omitempty"`
+	PacketsEgress  int `json:"packets_egress,omitempty"`
+	// Node is the name of the host's provider in Placement, where that is not the
+	// host's own.
+	Node string `json:"node,omitempty"`
+}
+
+// Empty reports whether nothing is counted on the host.
+func (w *Wires) Empty() bool {
+	return len(w.Bandwidths) == 0 && w.Packets == 0 && w.PacketsIngress == 0 && w.PacketsEgress == 0
+}
+
+// Bandwidth is what a host's way to a physical network carries, in kilobits a
+// second as guests see it; 0: not counted.
+type Bandwidth struct {
+	Physical string `json:"physical"`
+	Egress   int    `json:"egress,omitempty"`
+	Ingress  int    `json:"ingress,omitempty"`
 }
 
 // BeatReply tells which revision the host's state has, so that a lost hint does

@@ -199,6 +199,7 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 		return n, err
 	}
 	n.Networks, n.NoNetwork, n.AutoNetwork = b.Networks.requests(), b.Networks.Word == "none", b.Networks.Word == "auto"
+	n.KnowsRequests = v.AtLeast("2.72")
 	if err := checkMetadata(b.Metadata); err != nil {
 		return n, err
 	}

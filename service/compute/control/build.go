@@ -202,6 +202,9 @@ func (c *Control) ensurePorts(ctx context.Context, s *compute.Server, host strin
 	if err != nil {
 		return err
 	}
+	if err := c.assignPorts(ctx, s, s.ID); err != nil {
+		return err
+	}
 	var owned []string
 	for _, w := range s.Wanted {
 		if w.PortID != "" {
@@ -217,6 +220,9 @@ func (c *Control) ensurePorts(ctx context.Context, s *compute.Server, host strin
 		port, err := c.Networks.Create(ctx, compute.PortSpec{ServerID: s.ID, ProjectID: s.ProjectID, NetworkID: w.NetworkID, FixedIP: w.FixedIP,
 			SecurityGroups: s.SecurityGroups, Host: host, Zone: zone, Hostname: s.Hostname})
 		if err != nil {
+			return err
+		}
+		if err := noRequest(port, s.ID); err != nil {
 			return err
 		}
 		owned = append(owned, port.ID)

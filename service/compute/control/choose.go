@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -63,13 +64,13 @@ func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildSta
 		v.forget()
 		return c.decide(ctx, s, state, v)
 	case len(hosts) == 0:
-		return d, c.nobody(ctx, s)
+		return d, c.nobody(ctx, s, d.question)
 	}
 	return d, fault.New(fault.Conflict, "%s", d.explanation.Summary())
 }
 
 // nobody says why Placement knows no host with room.
-func (c *Control) nobody(ctx context.Context, s *compute.Server) error {
+func (c *Control) nobody(ctx context.Context, s *compute.Server, q question) error {
 	f, err := c.Fleet(ctx)
 	if err != nil {
 		return err
@@ -83,8 +84,26 @@ func (c *Control) nobody(ctx context.Context, s *compute.Server) error {
 			down++
 		}
 	}
-	return fault.Conflictf("No valid host was found. Of %d hosts none has room for %d VCPU, %d MB of memory and %d GB of disk (%d disabled, %d down).",
-		len(f.hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), disabled, down)
+	return fault.Conflictf("No valid host was found. Of %d hosts none has room for %d VCPU, %d MB of memory and %d GB of disk%s (%d disabled, %d down).",
+		len(f.hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), furthermore(q), disabled, down)
+}
+
+// furthermore says what a question asks for beside processors, memory and disk.
+func furthermore(q question) string {
+	all := map[string]int{}
+	for _, g := range q.Groups {
+		for class, n := range g.Resources {
+			all[class] += n
+		}
+	}
+	text := ""
+	for _, class := range slices.Sorted(maps.Keys(all)) {
+		text += fmt.Sprintf(", %s:%d", class, all[class])
+	}
+	if text == "" {
+		return ""
+	}
+	return ", together with" + text[1:]
 }
 
 // scheduleHosts puts what is known of the candidates' hosts together, in their

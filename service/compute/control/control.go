@@ -33,6 +33,8 @@ type Config struct {
 	// clients who ask compute for what is theirs.
 	Catalog     compute.ImageCatalog
 	OldNetworks compute.OldNetworks
+	// PortRequests is the same as Networks, for ports that take resources of hosts.
+	PortRequests compute.PortRequests
 	// Volumes and OldVolumes are the Block Storage service; nil: there is none.
 	Volumes    compute.Volumes
 	OldVolumes compute.OldVolumes

@@ -106,7 +106,7 @@ func (c *Control) evacuate(ctx context.Context, run *task.Run, s *compute.Server
 		if err := c.destroyGuest(ctx, &there, m.DestHost, m.ID+"/clear"); err != nil {
 			return err
 		}
-		if err := c.bindPorts(ctx, s, m.SourceHost); err != nil {
+		if err := c.bindPorts(ctx, s, m.SourceHost, m.ID); err != nil {
 			return err
 		}
 		if err := c.volumesBack(ctx, s, m.SourceHost); errors.Is(err, errStranded) { // a hard reboot asks again
@@ -139,7 +139,7 @@ func (c *Control) evacuateOnce(ctx context.Context, run *task.Run, s *compute.Se
 			return progress, err
 		}
 	}
-	if err := c.bindPorts(ctx, s, m.DestHost); err != nil {
+	if err := c.bindPorts(ctx, s, m.DestHost, s.ID); err != nil {
 		return progress, err
 	}
 	if err := c.moveVolumes(ctx, s, m.DestHost); err != nil {

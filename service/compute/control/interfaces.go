@@ -35,7 +35,7 @@ func (c *Control) AttachInterface(ctx context.Context, id string, want compute.N
 		return port, err
 	}
 	caller := auth.From(ctx)
-	wanted, err := c.checkNetworks(ctx, caller, &compute.Server{}, NewServer{Networks: asRequests(want)})
+	wanted, err := c.checkNetworks(ctx, caller, &compute.Server{}, NewServer{Networks: asRequests(want), KnowsRequests: true})
 	if err != nil {
 		return port, err
 	}
@@ -59,7 +59,12 @@ func (c *Control) AttachInterface(ctx context.Context, id string, want compute.N
 		if err := c.Networks.Bind(ctx, portID, id, s.Host, zone); err != nil {
 			return port, err
 		}
-		u.Add("unbind port", func(ctx context.Context) error { return c.Networks.Unbind(ctx, portID) })
+		u.Add("unbind port", func(ctx context.Context) error { return c.giveBack(ctx, s, portID) })
+		if wanted[0].Requests {
+			if err := c.claimPort(ctx, s, portID); err != nil {
+				return port, err
+			}
+		}
 	} else {
 		made, err := c.Networks.Create(ctx, compute.PortSpec{ServerID: id, ProjectID: s.ProjectID, NetworkID: wanted[0].NetworkID, FixedIP: want.FixedIP,
 			Host: s.Host, Zone: zone, Hostname: s.Hostname})
@@ -68,6 +73,9 @@ func (c *Control) AttachInterface(ctx context.Context, id string, want compute.N
 		}
 		portID = made.ID
 		u.Add("delete port", func(ctx context.Context) error { return c.Networks.Delete(ctx, portID) })
+		if err := noRequest(made, id); err != nil {
+			return port, err
+		}
 	}
 	ports, err := c.Networks.Ports(ctx, id)
 	if err != nil {
@@ -147,7 +155,7 @@ func (c *Control) detach(ctx context.Context, run *task.Run, s *compute.Server) 
 func (c *Control) dropPort(ctx context.Context, s *compute.Server, p compute.Interface) error {
 	drop := c.Networks.Delete
 	if !p.Owned {
-		drop = c.Networks.Unbind
+		drop = func(ctx context.Context, portID string) error { return c.giveBack(ctx, s, portID) }
 	}
 	if err := drop(ctx, p.PortID); err != nil && !fault.Is(err, fault.NotFound) {
 		return err
@@ -158,6 +166,17 @@ func (c *Control) dropPort(ctx context.Context, s *compute.Server, p compute.Int
 		}
 	}
 	return c.forgetInterface(ctx, s.ID, p.PortID)
+}
+
+// giveBack takes a user's port from a server, and from its claim what the port took.
+func (c *Control) giveBack(ctx context.Context, s *compute.Server, portID string) error {
+	if slices.ContainsFunc(s.Wanted, func(w compute.NetworkRequest) bool { return w.PortID == portID && !w.Requests }) {
+		return c.Networks.Unbind(ctx, portID)
+	}
+	if err := c.reclaimPorts(ctx, s, portID); err != nil {
+		return err
+	}
+	return c.Networks.Unbind(ctx, portID)
 }
 
 // changeInterfaces changes what is known of a server's ports, as they are in tx.

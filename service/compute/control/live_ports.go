@@ -25,7 +25,7 @@ func (c *Control) switchPorts(ctx context.Context, s *compute.Server, from, to s
 	if err != nil {
 		return err
 	}
-	if err := c.bindPorts(ctx, s, to); err != nil { // also where there is no binding aside, and for the zone
+	if err := c.bindPorts(ctx, s, to, s.ID); err != nil { // also where there is no binding aside, and for the zone
 		return err
 	}
 	return c.unannounceMove(ctx, s, from)

@@ -109,7 +109,7 @@ func (c *Control) moveOnce(ctx context.Context, run *task.Run, s *compute.Server
 			return progress, err
 		}
 	}
-	if err := c.bindPorts(ctx, s, m.DestHost); err != nil {
+	if err := c.bindPorts(ctx, s, m.DestHost, s.ID); err != nil {
 		return progress, err
 	}
 	if err := c.moveVolumes(ctx, s, m.DestHost); err != nil {
@@ -160,10 +160,14 @@ func (c *Control) moveStep(ctx context.Context, run *task.Run, s *compute.Server
 	})
 }
 
-// bindPorts says to the network service on which host a server's ports are.
-func (c *Control) bindPorts(ctx context.Context, s *compute.Server, host string) error {
+// bindPorts says to the network service on which host a server's ports are, and
+// what they have of it by the claim of consumer: the server's, or its migration's.
+func (c *Control) bindPorts(ctx context.Context, s *compute.Server, host, consumer string) error {
 	zone, err := c.zoneOf(ctx, host)
 	if err != nil {
+		return err
+	}
+	if err := c.assignPorts(ctx, s, consumer); err != nil {
 		return err
 	}
 	return eachPort(s, func(portID string) error { return c.Networks.Bind(ctx, portID, s.ID, host, zone) })
@@ -250,7 +254,7 @@ func (c *Control) restore(ctx context.Context, run *task.Run, s *compute.Server,
 		}
 	}
 	if m.DestHost != "" {
-		if err := c.bindPorts(ctx, s, m.SourceHost); err != nil {
+		if err := c.bindPorts(ctx, s, m.SourceHost, m.ID); err != nil {
 			return nil, err
 		}
 		if err := c.volumesBack(ctx, s, m.SourceHost); err != nil {

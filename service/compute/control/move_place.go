@@ -108,5 +108,21 @@ func (c *Control) moveChoices(ctx context.Context, there *compute.Server, state 
 	if h == nil || !h.up(c.Now(), fleet.down) {
 		return nil, fault.Conflictf("Compute service of %s is unavailable at this time.", state.Place.Requested.Host)
 	}
-	return []schedule.Choice{{Host: &schedule.Host{Name: h.name, Node: h.node, ProviderID: h.nodeID}}}, nil
+	x := &schedule.Host{Name: h.name, Node: h.node, ProviderID: h.nodeID}
+	q := baseQuestion(there)
+	if err := c.askPorts(ctx, &q, there); err != nil {
+		return nil, err
+	}
+	if len(q.Groups) > 0 { // providers below the host have a part in it: which, Placement says
+		q.InTree, q.Limit = h.nodeID, 1
+		found, err := c.Placement.Candidates(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, fault.Conflictf("No valid host was found. Host %s has no room for all that server %s takes.", h.name, there.ID)
+		}
+		x.Allocations = found[0].Allocations
+	}
+	return []schedule.Choice{{Host: x}}, nil
 }

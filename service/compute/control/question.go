@@ -167,6 +167,9 @@ func sortTraits(lists ...*[]string) {
 func (c *Control) questionOf(ctx context.Context, s *compute.Server, f *Fleet) (question, error) {
 	q := baseQuestion(s)
 	q.Limit = c.Options.Scheduler.Scheduler.MaxPlacementResults
+	if err := c.askPorts(ctx, &q, s); err != nil {
+		return q, err
+	}
 	for _, filter := range requestFilters {
 		if err := filter(ctx, c, &q, s, f); err != nil {
 			return q, fault.New(fault.Conflict, "No valid host was found. %w", err)

@@ -29,6 +29,7 @@ type NewServer struct {
 	Networks       []compute.NetworkRequest // nil: the project's only network
 	NoNetwork      bool                     // "none"
 	AutoNetwork    bool                     // "auto"
+	KnowsRequests  bool                     // the client knows ports that take resources of their host (2.72)
 	SecurityGroups []string
 	Zone           string // may be ZONE:HOST:NODE for administrators
 	Host, Node     string
@@ -243,6 +244,9 @@ func (c *Control) checkNetworks(ctx context.Context, caller *auth.Caller, s *com
 			}
 			seen[r.PortID] = true
 			r.NetworkID, r.VNICType = port.NetworkID, port.VNICType
+			if r.Requests, err = c.wantsRequests(ctx, port, n.KnowsRequests); err != nil {
+				return nil, err
+			}
 		} else if err := c.checkNetwork(ctx, caller, r); err != nil {
 			return nil, err
 		}

@@ -128,6 +128,9 @@ func (c *Control) leaveHost(ctx context.Context, s *compute.Server) error {
 	if err := c.moveVolumes(ctx, s, ""); err != nil {
 		return err
 	}
+	if err := c.assignPorts(ctx, s, ""); err != nil {
+		return err
+	}
 	for _, p := range s.Networks {
 		if err := c.Networks.Bind(ctx, p.PortID, s.ID, "", ""); err != nil && !fault.Is(err, fault.NotFound) {
 			return err

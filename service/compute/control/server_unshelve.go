@@ -151,7 +151,7 @@ func (c *Control) unshelveOnce(ctx context.Context, run *task.Run, s *compute.Se
 			return progress, err
 		}
 	}
-	if err := c.bindPorts(ctx, s, state.Host); err != nil {
+	if err := c.bindPorts(ctx, s, state.Host, s.ID); err != nil {
 		return progress, err
 	}
 	if err := c.connect(ctx, s, state.Host, ""); err != nil {

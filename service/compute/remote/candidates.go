@@ -165,6 +165,17 @@ func candidatesQuery(q compute.CandidateQuery) url.Values {
 			query.Set("required"+g.Suffix, required)
 		}
 	}
+	for _, together := range q.SameSubtree {
+		query.Add("same_subtree", strings.Join(together, ","))
+	}
+	if q.InTree != "" {
+		if len(q.Resources) > 0 {
+			query.Set("in_tree", q.InTree)
+		}
+		for _, g := range q.Groups {
+			query.Set("in_tree"+g.Suffix, q.InTree)
+		}
+	}
 	if q.GroupPolicy != "" {
 		query.Set("group_policy", q.GroupPolicy)
 	}

@@ -45,6 +45,9 @@ type port struct {
 	SecurityGroups []string  `json:"security_groups"`
 	FixedIPs       []fixedIP `json:"fixed_ips"`
 	VNICType       string    `json:"binding:vnic_type"`
+	QoS            string    `json:"qos_policy_id"`
+	NetworkQoS     string    `json:"qos_network_policy_id"`
+	portRequest
 }
 
 type fixedIP struct {
@@ -53,7 +56,8 @@ type fixedIP struct {
 }
 
 func (p port) port() compute.Port {
-	out := compute.Port{ID: p.ID, NetworkID: p.NetworkID, ProjectID: p.ProjectID, DeviceID: p.DeviceID, MAC: p.MAC, SecurityGroups: p.SecurityGroups, VNICType: p.VNICType}
+	out := compute.Port{ID: p.ID, NetworkID: p.NetworkID, ProjectID: p.ProjectID, DeviceID: p.DeviceID, MAC: p.MAC, SecurityGroups: p.SecurityGroups, VNICType: p.VNICType,
+		QoS: p.QoS+p.NetworkQoS != "", Requests: p.Request != nil}
 	for _, ip := range p.FixedIPs {
 		out.Addresses = append(out.Addresses, ip.Address)
 	}
@@ -208,7 +212,15 @@ func (n *Networks) Bind(ctx context.Context, portID, serverID, host, zone string
 
 // Unbind implements compute.Networks.
 func (n *Networks) Unbind(ctx context.Context, portID string) error {
-	return n.update(ctx, portID, object{"device_id": "", "device_owner": "", "binding:host_id": ""})
+	profile, err := n.unboundProfile(ctx, portID)
+	if err != nil {
+		return err
+	}
+	change := object{"device_id": "", "device_owner": "", "binding:host_id": ""}
+	if profile != nil {
+		change["binding:profile"] = profile
+	}
+	return n.update(ctx, portID, change)
 }
 
 // Delete implements compute.Networks.

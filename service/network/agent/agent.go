@@ -22,6 +22,8 @@ type Config struct {
 	Metadata MetadataBackend
 	// Physical lists the physical networks that the host reaches; nil: any.
 	Physical []string
+	// Wires are what QoS rules may promise here.
+	Wires network.Wires
 	// NoDHCP and NoL3 keep DHCP servers and routers off this host.
 	NoDHCP, NoL3 bool
 	Log          *slog.Logger
@@ -151,7 +153,7 @@ func (a *Agent) beats(ctx context.Context) {
 	for {
 		every := time.Second
 		reply, err := network.Beat.Do(ctx, a.Bus, network.ControlName, network.BeatRequest{Host: a.Host, Zone: a.Zone, Started: a.started,
-			L3: !a.NoL3, DHCP: !a.NoDHCP, Physical: a.Physical, Counts: a.snapshot()})
+			L3: !a.NoL3, DHCP: !a.NoDHCP, Physical: a.Physical, Wires: a.Wires, Counts: a.snapshot()})
 		if err == nil {
 			every = max(time.Duration(reply.Every)*time.Millisecond, 100*time.Millisecond)
 			a.mu.Lock()

@@ -76,6 +76,13 @@ func (c *Control) agentView(a store.AgentRow) network.Agent {
 	}
 	if a.Type == network.AgentL2 {
 		v.Configurations["physical_networks"] = orNone(a.Physical.V)
+		totals := map[string]map[string]int{}
+		for _, p := range a.Published.V {
+			totals[p.Name] = p.Totals
+		}
+		if len(totals) > 0 {
+			v.Synced, v.Configurations["resource_provider_inventories"] = new(true), totals
+		}
 	}
 	return v
 }
@@ -104,6 +111,15 @@ func (c *Control) UpdateAgent(ctx context.Context, id string, in network.AgentIn
 func (c *Control) DeleteAgent(ctx context.Context, id string) error {
 	if err := c.mayAgents(ctx, "delete_agent", id); err != nil {
 		return err
+	}
+	a, err := c.store.Agent(ctx, c.store, id)
+	if err != nil {
+		return err
+	}
+	if len(a.Published.V) > 0 && c.placement != nil {
+		if err := c.withdrawWires(ctx, a, nil); err != nil {
+			return err
+		}
 	}
 	return c.write(ctx, func(tx *write) error { return c.store.DeleteAgent(ctx, tx.Tx, id) })
 }

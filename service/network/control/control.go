@@ -26,9 +26,11 @@ type Config struct {
 	Store   *store.Store
 	Bus     *bus.Bus        // nil: there are no agents
 	Compute network.Compute // nil: nobody is told of wired ports
-	Log     *slog.Logger
-	Now     func() time.Time
-	Options Options
+	// Placement is told what hosts can promise; nil: nothing is counted.
+	Placement network.Placement
+	Log       *slog.Logger
+	Now       func() time.Time
+	Options   Options
 	// Place names where this process runs, if no other can at the same time: it
 	// goes on at once with the work of one that ran there before. May be empty.
 	Place string
@@ -36,15 +38,16 @@ type Config struct {
 
 // Control is the use cases of the network service.
 type Control struct {
-	store   *store.Store
-	bus     *bus.Bus
-	compute network.Compute
-	log     *slog.Logger
-	now     func() time.Time
-	options Options
-	baseMAC []byte
-	vlans   []vlanRange
-	tasks   *task.Runner
+	store     *store.Store
+	bus       *bus.Bus
+	compute   network.Compute
+	placement network.Placement
+	log       *slog.Logger
+	now       func() time.Time
+	options   Options
+	baseMAC   []byte
+	vlans     []vlanRange
+	tasks     *task.Runner
 
 	reschedule chan struct{} // an agent has come: look at what waits for one
 }
@@ -64,10 +67,10 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{store: cfg.Store, bus: cfg.Bus, compute: cfg.Compute, log: cfg.Log, now: cfg.Now, options: cfg.Options,
+	c := &Control{store: cfg.Store, bus: cfg.Bus, compute: cfg.Compute, placement: cfg.Placement, log: cfg.Log, now: cfg.Now, options: cfg.Options,
 		baseMAC: mac, vlans: ranges, reschedule: make(chan struct{}, 1)}
 	c.tasks = &task.Runner{DB: cfg.Store.DB, Place: cfg.Place, Now: cfg.Now, Log: cfg.Log,
-		Handlers: map[string]task.Handler{notifyTask: c.notify}}
+		Handlers: map[string]task.Handler{notifyTask: c.notify, reclaimTask: c.reclaim}}
 	return c, nil
 }
 

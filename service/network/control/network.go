@@ -184,6 +184,11 @@ func (c *Control) UpdateNetwork(ctx context.Context, id string, in network.Netwo
 			if err := c.mayPromise(ctx, tx, n.QoSPolicy, n); err != nil {
 				return err
 			}
+			if deref(n.QoSPolicy) != deref(was.QoSPolicy) {
+				if err := c.claimedBy(ctx, tx, n); err != nil {
+					return err
+				}
+			}
 		}
 		if was.Shared && !n.Shared {
 			if err := c.mayUnshare(ctx, tx, n, ""); err != nil {

@@ -179,7 +179,19 @@ func mayOwn(ctx context.Context, rule, owner string) error {
 // UpdatePort changes a port.
 func (c *Control) UpdatePort(ctx context.Context, id string, in network.PortInput, m network.Match) (network.Port, error) {
 	var p network.Port
-	err := c.write(ctx, func(tx *write) error {
+	err := c.withClaim(ctx, id, in, func(r *reclaiming) error {
+		var err error
+		p, err = c.updatePort(ctx, id, in, m, r)
+		return err
+	})
+	if err != nil {
+		return p, err
+	}
+	return c.showPorts(ctx, []network.Port{p})[0], nil
+}
+
+func (c *Control) updatePort(ctx context.Context, id string, in network.PortInput, m network.Match, claim *reclaiming) (p network.Port, err error) {
+	err = c.write(ctx, func(tx *write) error {
 		var err error
 		if p, err = c.store.Port(ctx, tx, c.scope(ctx), id); err != nil {
 			return err
@@ -198,16 +210,16 @@ func (c *Control) UpdatePort(ctx context.Context, id string, in network.PortInpu
 		if err := matches(m, p.Standard); err != nil {
 			return err
 		}
+		if err := claim.follow(&p); err != nil {
+			return err
+		}
 		if err := c.changePort(ctx, tx, &p, n, in); err != nil {
 			return err
 		}
 		p, err = c.store.Port(ctx, tx, store.Everything, id)
 		return err
 	})
-	if err != nil {
-		return p, err
-	}
-	return c.showPorts(ctx, []network.Port{p})[0], nil
+	return p, err
 }
 
 func (c *Control) changePort(ctx context.Context, tx *write, p *network.Port, n network.Network, in network.PortInput) error {

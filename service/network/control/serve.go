@@ -77,9 +77,17 @@ func (c *Control) beat(ctx context.Context, in network.BeatRequest) (network.Bea
 		default:
 		}
 	}
+	if err := c.publishWires(ctx, in); err != nil {
+		c.log.Info("Placement is not told yet what a host's wires carry", "host", in.Host, "because", err)
+		reply.Every = min(reply.Every, publishSoon)
+	}
 	reply.Revision, err = c.store.Revision(ctx, c.store, in.Host)
 	return reply, err
 }
+
+// publishSoon is when an agent beats again of which Placement could not be told, in
+// milliseconds.
+const publishSoon = 2000
 
 // state gives an agent its host's state, unless it has it. The revision is read
 // first: what changes meanwhile gets a later one.

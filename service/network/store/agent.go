@@ -23,6 +23,9 @@ type AgentRow struct {
 	Heartbeat   db.Time                 `db:"heartbeat"`
 	Physical    db.JSON[[]string]       `db:"physical"`
 	Counts      db.JSON[map[string]int] `db:"counts"`
+	// Published is what Placement was told of the host, and when.
+	Published   db.JSON[[]network.Provider] `db:"published"`
+	PublishedAt db.Time                     `db:"published_at"`
 }
 
 var agentList = &listing{
@@ -59,6 +62,12 @@ func (s *Store) BeatAgent(ctx context.Context, tx *db.Tx, a AgentRow) (isNew boo
 		return false, err
 	}
 	return true, db.Raced(db.Insert(ctx, tx, "agents", a))
+}
+
+// NotePublished writes what Placement was told of an agent's host.
+func (s *Store) NotePublished(ctx context.Context, tx *db.Tx, id string, providers []network.Provider, now time.Time) error {
+	_, err := tx.Exec(ctx, `UPDATE agents SET published = ?, published_at = ? WHERE id = ?`, db.AsJSON(providers), db.At(now), id)
+	return err
 }
 
 // UpdateAgent writes what an administrator may change of an agent.
