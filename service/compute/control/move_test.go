@@ -105,6 +105,11 @@ func agentSays[Req any](t *testing.T, m *moving, call bus.Call[compute.Work[Req]
 	}
 }
 
+// noRequests: no port takes anything of its host.
+type noRequests struct{ compute.PortRequests }
+
+func (noRequests) Requests(context.Context, []string) ([]compute.PortRequest, error) { return nil, nil }
+
 // newMoving has one server on the first host, that is about to move.
 func newMoving(t *testing.T, task compute.Task, kind compute.MigrationType, status compute.MigrationStatus, change func(*Options)) (*moving, *compute.Migration) {
 	t.Helper()
@@ -119,7 +124,7 @@ func newMoving(t *testing.T, task compute.Task, kind compute.MigrationType, stat
 	}
 	t.Cleanup(c.Bus.Close)
 	m := &moving{room: r, Control: c, answer: map[string]error{}}
-	c.Networks, c.Placement = movingPorts{m: m}, movingRoom{r, m}
+	c.Networks, c.Placement, c.PortRequests = movingPorts{m: m}, movingRoom{r, m}, noRequests{}
 	for _, host := range []string{"h00000", "h00001"} {
 		agentSays(t, m, compute.ParkGuest, host)
 		agentSays(t, m, compute.ArriveGuest, host)
