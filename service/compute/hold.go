@@ -9,9 +9,12 @@ type Hold struct {
 	// those of the guest.
 	Emulator []int        `json:"emulator,omitempty"`
 	Devices  []HeldDevice `json:"devices,omitempty"`
+	// Before is what the server held of the same host until it got another flavor
+	// there: it is kept for the way back until the resize is confirmed.
+	Before *Hold `json:"before,omitempty"`
 }
 
-// Empty reports whether nothing is held.
+// Empty reports whether nothing is held, but for what is kept for a way back.
 func (h *Hold) Empty() bool { return h == nil || len(h.Cells)+len(h.Devices) == 0 }
 
 // GuestCell is one NUMA node of a guest on one of the host.

@@ -21,18 +21,57 @@ var errHeld = errors.New("others were faster")
 // process. A hold needs not be given back: it counts only while its server is on
 // that host or on the way.
 func (c *Control) hold(ctx context.Context, tx *db.Tx, s *compute.Server, host string) error {
+	return c.holdBeside(ctx, tx, s, host, nil)
+}
+
+// holdMove is hold for a server that moves. Where it stays on its host, with another
+// flavor, what it has there is kept until the move is confirmed.
+func (c *Control) holdMove(ctx context.Context, tx *db.Tx, there *compute.Server, m *compute.Migration) error {
+	if m.DestHost != m.SourceHost {
+		return c.hold(ctx, tx, there, m.DestHost)
+	}
+	before, err := c.Store.Hold(ctx, tx, there.ID, m.SourceHost)
+	if err != nil {
+		return err
+	}
+	before.Before = nil
+	return c.holdBeside(ctx, tx, there, m.DestHost, &before)
+}
+
+func (c *Control) holdBeside(ctx context.Context, tx *db.Tx, s *compute.Server, host string, before *compute.Hold) error {
 	grouped, err := c.holdSeat(ctx, tx, s, host)
 	if err != nil {
 		return err
 	}
-	hold, err := c.holdHardware(ctx, tx, s, host)
-	if err != nil || !grouped && hold.Empty() {
+	hold, err := c.holdHardware(ctx, tx, s, host, before)
+	if err != nil || !grouped && hold.Empty() && before.Empty() {
 		return err
 	}
 	if !hold.Empty() {
-		s.Hold = &hold
+		told := hold
+		s.Hold = &told
 	}
+	hold.Before = before
 	return c.Store.PutHold(ctx, tx, s.ID, host, hold)
+}
+
+// holdOnly ends the time in which a server has two holds of the host on which it has
+// got another flavor: back is whether it has what it had before.
+func (c *Control) holdOnly(ctx context.Context, m *compute.Migration, back bool) error {
+	if m.DestHost != m.SourceHost {
+		return nil
+	}
+	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+		hold, err := c.Store.Hold(ctx, tx, m.ServerID, m.SourceHost)
+		if err != nil || hold.Before == nil {
+			return err
+		}
+		if back {
+			hold = *hold.Before
+		}
+		hold.Before = nil
+		return c.Store.PutHold(ctx, tx, m.ServerID, m.SourceHost, hold)
+	})
 }
 
 // heldBy returns what a server has of a host to itself, nil for nothing.
@@ -44,6 +83,7 @@ func (c *Control) heldBy(ctx context.Context, s *compute.Server, host string) (*
 	if err != nil || hold.Empty() {
 		return nil, err
 	}
+	hold.Before = nil
 	return &hold, nil
 }
 

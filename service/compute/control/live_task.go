@@ -66,6 +66,9 @@ func (c *Control) carryOnce(ctx context.Context, run *task.Run, s *compute.Serve
 		if s.Power != compute.PowerRunning && s.Power != compute.PowerPaused {
 			return fault.Conflictf("Cannot 'live migrate' instance %s while it is in power_state %d", s.ID, s.Power)
 		}
+		if asked := s.Flavor.ExtraSpecs[aliasSpec]; asked != "" {
+			return fault.Conflictf("Server %s cannot be carried while it runs: it has devices of its host (%.64s), which know nothing of that.", s.ID, asked)
+		}
 		if err := c.Placement.Transfer(ctx, s.ID, m.ID, consumerMigration, true); err != nil {
 			return err
 		}
@@ -83,6 +86,9 @@ func (c *Control) carryOnce(ctx context.Context, run *task.Run, s *compute.Serve
 			return err
 		}
 		there.Devices = state.Devices
+		if there.Hold, err = c.heldBy(ctx, &there, there.Host); err != nil {
+			return err
+		}
 		ask, cancel := context.WithTimeout(ctx, 2*time.Minute)
 		reply, err := compute.ExpectGuest.Do(ask, c.Bus, m.DestHost, compute.ExpectRequest{Server: there})
 		cancel()

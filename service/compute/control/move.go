@@ -260,6 +260,9 @@ func (c *Control) restore(ctx context.Context, run *task.Run, s *compute.Server,
 		if err := c.volumesBack(ctx, s, m.SourceHost); err != nil {
 			return nil, err
 		}
+		if err := c.holdOnly(ctx, m, true); err != nil {
+			return nil, err
+		}
 		back := *s
 		back.Host, back.Node, back.Flavor = m.SourceHost, m.SourceNode, m.OldFlavor
 		hold, err := c.heldBy(ctx, &back, back.Host)

@@ -23,6 +23,9 @@ func (c *Control) confirm(ctx context.Context, run *task.Run, s *compute.Server)
 	if err := c.Placement.Release(ctx, m.ID); err != nil {
 		return err
 	}
+	if err := c.holdOnly(ctx, m, false); err != nil {
+		return err
+	}
 	state := compute.Active
 	if s.Power == compute.PowerShutdown {
 		state = compute.Stopped

@@ -76,7 +76,7 @@ func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *comp
 		to := *m
 		to.DestHost, to.DestNode, to.DestIP = choice.Name, choice.Node, h.ip
 		err = c.moveStep(ctx, run, s, &to, kind.task, kind.status, kind.event, choice.Name, func(tx *db.Tx) error {
-			if err := c.hold(ctx, tx, there, choice.Name); err != nil {
+			if err := c.holdMove(ctx, tx, there, &to); err != nil {
 				return err
 			}
 			if err := c.tellDecision(ctx, tx, true, there); err != nil {

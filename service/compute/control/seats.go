@@ -22,8 +22,9 @@ func imageOf(s *compute.Server) schedule.Image {
 
 // holdHardware chooses in tx what of a host a server gets to itself: processors,
 // memory pages, devices. All who decide that for one host come here one after the
-// other, so that nothing is given away twice.
-func (c *Control) holdHardware(ctx context.Context, tx *db.Tx, s *compute.Server, host string) (compute.Hold, error) {
+// other, so that nothing is given away twice. before is what the server keeps of the
+// host besides; nil: nothing.
+func (c *Control) holdHardware(ctx context.Context, tx *db.Tx, s *compute.Server, host string, before *compute.Hold) (compute.Hold, error) {
 	var hold compute.Hold
 	if !c.asksForHardware(s) {
 		return hold, nil
@@ -41,6 +42,12 @@ func (c *Control) holdHardware(ctx context.Context, tx *db.Tx, s *compute.Server
 	}
 	others := holds[host]
 	delete(others, s.ID)
+	if !before.Empty() {
+		if others == nil {
+			others = map[string]compute.Hold{}
+		}
+		others[s.ID+"/before"] = *before
+	}
 	x := &schedule.Host{VCPUs: schedule.Resource{Ratio: c.Options.CPURatio}, MemoryMB: schedule.Resource{Ratio: c.Options.RAMRatio}, NUMA: cellsOf(h.Resources.NUMA, others)}
 	seats, emulator, ok, err := schedule.Seats(x, flavorOf(s), imageOf(s))
 	if err != nil {

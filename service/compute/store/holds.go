@@ -25,7 +25,7 @@ func (s *Store) PutHold(ctx context.Context, tx *db.Tx, serverID, host string, h
 	if err := s.DropHold(ctx, tx, serverID, host); err != nil {
 		return err
 	}
-	err := db.Insert(ctx, tx, "host_holds", holdRow{ServerID: serverID, Host: host, Exclusive: !h.Empty(), Hold: db.AsJSON(h)})
+	err := db.Insert(ctx, tx, "host_holds", holdRow{ServerID: serverID, Host: host, Exclusive: !h.Empty() || !h.Before.Empty(), Hold: db.AsJSON(h)})
 	return db.Raced(err)
 }
 
@@ -49,7 +49,7 @@ func (s *Store) Hold(ctx context.Context, q db.Querier, serverID, host string) (
 }
 
 // Holds returns what servers hold exclusively of a host, or of each for "", by
-// host and server.
+// host and server; what is kept for a way back stands beside, under a name of its own.
 func (s *Store) Holds(ctx context.Context, q db.Querier, host string) (map[string]map[string]compute.Hold, error) {
 	query, args := `SELECT h.* FROM host_holds AS h JOIN servers AS s ON s.id = h.server_id WHERE h.exclusive = ? AND `+holdCounts, []any{true}
 	if host != "" {
@@ -63,7 +63,12 @@ func (s *Store) Holds(ctx context.Context, q db.Querier, host string) (map[strin
 		if all[row.Host] == nil {
 			all[row.Host] = map[string]compute.Hold{}
 		}
-		all[row.Host][row.ServerID] = row.Hold.V
+		hold := row.Hold.V
+		if !hold.Before.Empty() {
+			all[row.Host][row.ServerID+"/before"] = *hold.Before
+		}
+		hold.Before = nil
+		all[row.Host][row.ServerID] = hold
 	}
 	return all, nil
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 )
 
@@ -27,6 +28,12 @@ func (c *carry) finish(abort bool) {
 	})
 }
 
+// expected is what of its new host a guest will have.
+type expected struct {
+	Volumes []hypervisor.Volume
+	Hold    *compute.Hold
+}
+
 // Expect implements hypervisor.LiveMigrator.
 func (d *Driver) Expect(ctx context.Context, g hypervisor.Guest) (ticket []byte, err error) {
 	if err := g.Check(); err != nil {
@@ -39,9 +46,10 @@ func (d *Driver) Expect(ctx context.Context, g hypervisor.Guest) (ticket []byte,
 			}
 		}
 		if d.state.Expected == nil {
-			d.state.Expected = map[string][]hypervisor.Volume{}
+			d.state.Expected = map[string]expected{}
 		}
-		d.state.Expected[g.ID] = keep(g).Volumes
+		kept := keep(g)
+		d.state.Expected[g.ID] = expected{kept.Volumes, kept.Hold}
 		d.dirty = true
 		return nil
 	})
@@ -128,15 +136,15 @@ func (d *Driver) copying(ctx context.Context, run *carry, wait time.Duration) er
 	}
 }
 
-// Arrive implements hypervisor.LiveMigrator: the guest goes on as it was, and
-// reaches its volumes as it was said to Expect.
+// Arrive implements hypervisor.LiveMigrator: the guest goes on as it was, and has
+// its volumes, processors and pages as it was said to Expect.
 func (d *Driver) Arrive(ctx context.Context, id string, load []byte) error {
 	return d.do(ctx, Arrive, id, func() error {
 		if err := d.receive(id, load, nil); err != nil {
 			return err
 		}
-		if volumes, ok := d.state.Expected[id]; ok {
-			d.state.Guests[id].Spec.Volumes = volumes
+		if e, ok := d.state.Expected[id]; ok {
+			d.state.Guests[id].Spec.Volumes, d.state.Guests[id].Spec.Hold = e.Volumes, e.Hold
 			delete(d.state.Expected, id)
 		}
 		return nil

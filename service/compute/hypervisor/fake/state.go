@@ -45,8 +45,8 @@ type state struct {
 	Guests map[string]*guest
 	Taps   taps
 	Parked map[string]*guest `json:",omitempty"` // put aside, to be carried elsewhere
-	// Expected are the volumes that guests will have here which come while they run.
-	Expected map[string][]hypervisor.Volume `json:",omitempty"`
+	// Expected is what guests will have here which come while they run.
+	Expected map[string]expected `json:",omitempty"`
 	// Mounts are the shares on the host: by guest, where each comes from.
 	Mounts map[string]map[string]string `json:",omitempty"`
 	// Off and Maintained are what the host has been told to be.
