@@ -151,3 +151,80 @@ func another(t *testing.T, c *cloud) {
 	}
 	t.Cleanup(st.Close)
 }
+
+// TestEvacuationsKeepGroups: many members that leave a host which is down, while
+// others are built, end where their groups' policies allow, or stay refused.
+func TestEvacuationsKeepGroups(t *testing.T) {
+	c := oneWith(t, func(c *stack.Config) { c.Fake.Hosts = 3 })
+	eventually(t, "hosts", func() string {
+		if n := len(hostNames(t, c)); n != 3 {
+			return fmt.Sprint(n, " hosts")
+		}
+		return ""
+	})
+	image, network := imageID(t, c.demo), networkID(t, c.demo, "private")
+	spread, pair := newGroup(t, c.demo, "anti-affinity", 0), newGroup(t, c.demo, "anti-affinity", 2)
+	together := newGroup(t, c.demo, "affinity", 0)
+	more := func(group string) error {
+		_, err := servers.Create(t.Context(), c.demo.compute, servers.CreateOpts{Name: "member", FlavorRef: "1", ImageRef: image, Networks: []servers.Network{{UUID: network}}},
+			servers.SchedulerHintOpts{Group: group}).Extract()
+		return err
+	}
+	for _, g := range []string{spread, spread, pair, pair, pair, together, together} {
+		if err := more(g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	settled(t, c.demo)
+	check := func(when string) {
+		t.Helper()
+		for group, most := range map[string]int{spread: 1, pair: 2, together: 0} {
+			got, err := servergroups.Get(t.Context(), c.demo.compute, group).Extract()
+			if err != nil {
+				t.Fatal(err)
+			}
+			on := map[string]int{}
+			for _, id := range got.Members {
+				if s, err := servers.Get(t.Context(), c.admin.compute, id).Extract(); err != nil {
+					t.Fatal(err)
+				} else if s.Host != "" && s.Status == "ACTIVE" {
+					on[s.Host]++
+				}
+			}
+			if most == 0 && len(on) > 1 {
+				t.Errorf("%s: the affinity group is on %v", when, on)
+			}
+			for host, n := range on {
+				if most > 0 && n > most {
+					t.Errorf("%s: %s has %d servers of a group that allows %d", when, host, n, most)
+				}
+			}
+		}
+	}
+	check("after the builds")
+	for _, down := range hostNames(t, c) {
+		c.forceDown(t, down, true)
+		var leave []string
+		for _, s := range allServers(t, c.admin) {
+			if s.Host == down && s.Status == "ACTIVE" {
+				leave = append(leave, s.ID)
+			}
+		}
+		next := 0
+		var mu sync.Mutex
+		atOnce(t, len(leave)+3, nil, func() error {
+			mu.Lock()
+			i := next
+			next++
+			mu.Unlock()
+			if i < len(leave) {
+				return ask(t, c.admin, leave[i], map[string]any{"evacuate": map[string]any{}})
+			}
+			return more([]string{spread, pair, together}[i-len(leave)])
+		})
+		settled(t, c.admin)
+		check("after the evacuation of " + down)
+		c.forceDown(t, down, false)
+	}
+	deleteAll(t, c, c.admin)
+}

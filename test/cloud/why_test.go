@@ -80,6 +80,90 @@ func TestDecisionsExplainThemselves(t *testing.T) {
 	})
 }
 
+// TestMovesExplainThemselves: each move leaves a record of the decision, and the
+// history says it in short.
+func TestMovesExplainThemselves(t *testing.T) {
+	c := one(t)
+	hostsUp(t, c)
+	id := boot(t, c, c.demo, "moved").ID
+	n := 1
+	decided := func(what, event string) {
+		t.Helper()
+		n++
+		got, err := why(t, c.admin, id)
+		if err != nil || len(got.Placements) != n {
+			t.Fatalf("%s: %+v, %v", what, got, err)
+		}
+		p := got.Placements[0]
+		if p.Host == nil || *p.Host != hostOf(t, c, id) || p.Driver != "filter" || p.Explanation.Hosts != 2 || len(p.Explanation.Filters) == 0 {
+			t.Errorf("the record of %s: %+v", what, p)
+		}
+		if event == "" {
+			return
+		}
+		compute := *c.admin.compute
+		compute.Microversion = "2.84"
+		var list struct {
+			Actions []struct {
+				Request string `json:"request_id"`
+				Action  string
+			} `json:"instanceActions"`
+		}
+		c.must(t, &compute, "GET", "servers/"+id+"/os-instance-actions", nil, &list)
+		var out struct {
+			Action struct {
+				Events []struct{ Event, Details string }
+			} `json:"instanceAction"`
+		}
+		c.must(t, &compute, "GET", "servers/"+id+"/os-instance-actions/"+list.Actions[0].Request, nil, &out)
+		for _, e := range out.Action.Events {
+			if e.Event == event && strings.Contains(e.Details, "2 hosts") {
+				return
+			}
+		}
+		t.Errorf("the history of %s: %+v", what, out.Action.Events)
+	}
+	do := func(u *user, body any, status string) {
+		t.Helper()
+		if err := ask(t, u, id, body); err != nil {
+			t.Fatal(err)
+		}
+		settledAs(t, u, id, status)
+	}
+	do(c.demo, map[string]any{"resize": map[string]string{"flavorRef": "5"}}, "VERIFY_RESIZE")
+	decided("a resize", "compute_prep_resize")
+	do(c.demo, map[string]any{"confirmResize": nil}, "ACTIVE")
+	do(c.admin, map[string]any{"migrate": nil}, "VERIFY_RESIZE")
+	decided("a migration", "compute_prep_resize")
+	do(c.demo, map[string]any{"confirmResize": nil}, "ACTIVE")
+	do(c.admin, map[string]any{"os-migrateLive": map[string]any{"host": nil, "block_migration": "auto"}}, "ACTIVE")
+	decided("a live migration", "conductor_live_migrate_instance")
+	at := hostOf(t, c, id)
+	c.forceDown(t, at, true)
+	do(c.admin, map[string]any{"evacuate": map[string]any{}}, "ACTIVE")
+	decided("an evacuation", "conductor_rebuild_instance")
+	c.forceDown(t, at, false)
+	do(c.demo, map[string]any{"shelve": nil}, "SHELVED_OFFLOADED")
+	do(c.demo, map[string]any{"unshelve": nil}, "ACTIVE")
+	decided("an unshelving", "")
+
+	// Nobody can take it: that is kept, too.
+	c.disable(t, c.other(t, hostOf(t, c, id)), true)
+	if err := ask(t, c.admin, id, map[string]any{"migrate": nil}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the refusal", func() string {
+		got, err := why(t, c.admin, id)
+		if err != nil || len(got.Placements) != n+1 {
+			return "is not kept"
+		}
+		if p := got.Placements[0]; p.Host != nil || p.Refusal == nil || !strings.Contains(*p.Refusal, "No valid host") {
+			t.Errorf("the record of a refusal: %+v", p)
+		}
+		return ""
+	})
+}
+
 func hostOf(t *testing.T, c *cloud, id string) string {
 	t.Helper()
 	s, err := servers.Get(t.Context(), c.admin.compute, id).Extract()

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"kilonova/internal/db"
+	"kilonova/internal/task"
 	"kilonova/service/compute"
 	"kilonova/service/compute/schedule"
 )
@@ -55,6 +57,36 @@ func (c *Control) recordOf(p *placing) compute.PlacementRecord {
 		r.Host, r.Refusal = "", clip(publicMessage(p.err), maxRefusal)
 	}
 	return r
+}
+
+// forcedDriver stands in a record for the scheduler, where an administrator has
+// named a host that it was not asked about.
+const forcedDriver = "forced"
+
+// keepDecision keeps what was decided about a server that goes elsewhere, or comes
+// back: host "" is nowhere, because of why. A move does not wait for its record.
+func (c *Control) keepDecision(ctx context.Context, run *task.Run, serverID, host string, began time.Time, e *schedule.Explanation, why error) {
+	r := compute.PlacementRecord{ServerID: serverID, RequestID: run.RequestID, Host: host, Driver: c.scheduler.Driver(), DecidedAt: began, Took: c.Now().Sub(began), Together: 1}
+	if e == nil {
+		e, r.Driver = &schedule.Explanation{}, forcedDriver
+	}
+	if r.Record = bounded(*e); why != nil {
+		if errors.Is(why, errAbandoned) || ctx.Err() != nil {
+			return
+		}
+		r.Host, r.Refusal = "", clip(publicMessage(why), maxRefusal)
+	}
+	if err := c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.InsertPlacements(ctx, tx, r) }); err != nil {
+		c.Log.Warn("a decision is not kept", "server", serverID, "error", err)
+	}
+}
+
+// summaryOf is what the history says of a decision; nil where there was none.
+func summaryOf(e *schedule.Explanation) *string {
+	if e == nil {
+		return nil
+	}
+	return ptr(e.Summary())
 }
 
 // bounded writes an explanation in at most maxRecord bytes: where there is more,

@@ -131,6 +131,11 @@ func (c *Control) moveOnce(ctx context.Context, run *task.Run, s *compute.Server
 // moveStep writes that a move has come further, with its event and what also
 // belongs to it; errAbandoned when the server shall not move any more.
 func (c *Control) moveStep(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration, next compute.Task, status compute.MigrationStatus, event, host string, also func(*db.Tx) error) error {
+	return c.moveStepSaying(ctx, run, s, m, next, status, event, host, nil, also)
+}
+
+// moveStepSaying is moveStep with details of the event, for operators.
+func (c *Control) moveStepSaying(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration, next compute.Task, status compute.MigrationStatus, event, host string, details *string, also func(*db.Tx) error) error {
 	now := c.Now()
 	return c.Store.Tx(ctx, func(tx *db.Tx) error {
 		ok, err := c.Store.UpdateServer(ctx, tx, s.ID, store.ServerPatch{Task: &next}, store.Expect{States: []compute.State{s.State}, Tasks: []compute.Task{s.Task}, Existing: true}, now)
@@ -149,7 +154,9 @@ func (c *Control) moveStep(ctx context.Context, run *task.Run, s *compute.Server
 				return err
 			}
 		}
-		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, eventOf(event, host, run.Created, now, nil), now); err != nil {
+		e := eventOf(event, host, run.Created, now, nil)
+		e.Details = details
+		if err := c.Store.AddEvent(ctx, tx, run.RequestID, s.ID, e, now); err != nil {
 			return err
 		}
 		if err := also(tx); err != nil {

@@ -41,14 +41,15 @@ func (c *Control) placeMove(ctx context.Context, run *task.Run, s *compute.Serve
 	if err != nil {
 		return err
 	}
+	began := c.Now()
 	for round := 1; ; round++ {
 		choices, err := c.moveChoices(ctx, &there, state, fleet)
-		if err != nil {
-			return err
+		if err == nil {
+			err = c.placeMoveOn(ctx, run, s, &there, m, state, kind, fleet, choices)
 		}
-		err = c.placeMoveOn(ctx, run, s, &there, m, state, kind, fleet, choices)
 		// Others were faster in what is held beyond the claim: choose anew.
 		if !errors.Is(err, errHeld) || round == placeRounds {
+			c.keepDecision(ctx, run, s.ID, m.DestHost, began, state.Place.Explanation, err)
 			return err
 		}
 	}
@@ -75,7 +76,7 @@ func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *comp
 		}
 		to := *m
 		to.DestHost, to.DestNode, to.DestIP = choice.Name, choice.Node, h.ip
-		err = c.moveStep(ctx, run, s, &to, kind.task, kind.status, kind.event, choice.Name, func(tx *db.Tx) error {
+		err = c.moveStepSaying(ctx, run, s, &to, kind.task, kind.status, kind.event, choice.Name, summaryOf(state.Place.Explanation), func(tx *db.Tx) error {
 			if err := c.holdMove(ctx, tx, there, &to); err != nil {
 				return err
 			}

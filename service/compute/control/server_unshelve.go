@@ -170,15 +170,16 @@ func (c *Control) unshelveOnce(ctx context.Context, run *task.Run, s *compute.Se
 func (c *Control) placeShelved(ctx context.Context, run *task.Run, s *compute.Server, state *buildState) error {
 	c.placing.Lock()
 	defer c.placing.Unlock()
+	began := c.Now()
 	for round := 1; ; round++ {
 		choices, explanation, err := c.choose(ctx, s, state)
-		if err != nil {
-			return err
-		}
 		state.Explanation = &explanation
-		err = c.placeShelvedOn(ctx, run, s, state, choices)
+		if err == nil {
+			err = c.placeShelvedOn(ctx, run, s, state, choices)
+		}
 		// Others were faster in what is held beyond the claim: choose anew.
 		if !errors.Is(err, errHeld) || round == placeRounds {
+			c.keepDecision(ctx, run, s.ID, s.Host, began, state.Explanation, err)
 			return err
 		}
 	}
