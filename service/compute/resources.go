@@ -47,6 +47,9 @@ func (r *Resources) CPUSets() (shared, dedicated int) {
 // NUMACell is one NUMA node of a host.
 type NUMACell struct {
 	ID int `json:"id"`
+	// Socket is where in the host the node's processors sit; nil: not known, or
+	// not in one.
+	Socket *int `json:"socket,omitempty"`
 	// Shared are the processors for guests that float, Dedicated those that are
 	// given away whole; Siblings lists the threads of each core that has several.
 	Shared    []int      `json:"shared,omitempty"`

@@ -151,6 +151,7 @@ func (c *Control) holdDevices(h *compute.Host, others map[string]compute.Hold, c
 		return 1
 	})
 	policy := either(s, "pci_numa_affinity_policy")
+	sockets := socketsOf(h.Resources, cells)
 	var held []compute.HeldDevice
 	for _, r := range requests {
 		strict := policy
@@ -159,6 +160,9 @@ func (c *Control) holdDevices(h *compute.Host, others map[string]compute.Hold, c
 		}
 		for range r.Count {
 			i := slices.IndexFunc(free, func(d compute.PCIDevice) bool {
+				if strict == "socket" && len(cells) > 0 && !sockets[d.Cell] {
+					return false
+				}
 				if len(cells) > 0 && !near(d) && (strict == "required" || (strict == "" || strict == "legacy") && d.Cell >= 0) {
 					return false
 				}
@@ -172,6 +176,20 @@ func (c *Control) holdDevices(h *compute.Host, others map[string]compute.Hold, c
 		}
 	}
 	return held, nil
+}
+
+// socketsOf are the NUMA nodes of a host that share a socket with one of a guest's.
+func socketsOf(r compute.Resources, cells []compute.GuestCell) map[int]bool {
+	sockets, nodes := map[int]bool{}, map[int]bool{}
+	for _, n := range r.NUMA {
+		if n.Socket != nil && slices.ContainsFunc(cells, func(g compute.GuestCell) bool { return g.HostCell == n.ID }) {
+			sockets[*n.Socket] = true
+		}
+	}
+	for _, n := range r.NUMA {
+		nodes[n.ID] = n.Socket != nil && sockets[*n.Socket]
+	}
+	return nodes
 }
 
 func matches(tags map[string]string, alternatives []map[string]string) bool {

@@ -125,6 +125,9 @@ func askFlavor(q *question, s *compute.Server, merged map[string]bool) {
 			q.Forbidden = append(q.Forbidden, "HW_CPU_HYPERTHREADING")
 		}
 	}
+	if either(s, "pci_numa_affinity_policy") == "socket" {
+		q.Required = append(q.Required, "COMPUTE_SOCKET_PCI_NUMA_AFFINITY")
+	}
 	set("MEMORY_MB", s.Flavor.MemoryMB)
 	set("DISK_GB", s.Claims().DiskGB())
 	if yes(either(s, "mem_encryption")) {

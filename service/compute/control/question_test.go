@@ -50,6 +50,7 @@ func TestQuestions(t *testing.T) {
 			wish{"hw_virtio_packed_ring": "yes", "hw_sound_model": "virtio", "hw_ephemeral_encryption": "true", "hw_ephemeral_encryption_format": "luks"},
 			question{Resources: plain, Forbidden: disabled, Required: []string{"COMPUTE_ACCELERATORS", "COMPUTE_EPHEMERAL_ENCRYPTION", "COMPUTE_EPHEMERAL_ENCRYPTION_LUKS",
 				"COMPUTE_NET_VIRTIO_PACKED", "COMPUTE_SECURITY_TPM_2_0", "COMPUTE_SECURITY_TPM_SECRET_SECURITY_HOST", "COMPUTE_SECURITY_UEFI_SECURE_BOOT", "COMPUTE_SOUND_MODEL_VIRTIO"}}},
+		"a socket":         {wish{"hw:pci_numa_affinity_policy": "socket"}, nil, question{Resources: plain, Required: []string{"COMPUTE_SOCKET_PCI_NUMA_AFFINITY"}, Forbidden: disabled}},
 		"encrypted memory": {wish{"hw:mem_encryption": "true"}, nil, question{Resources: but(map[string]int{"MEM_ENCRYPTION_CONTEXT": 1}), Forbidden: disabled}},
 	} {
 		c := &Control{Config: Config{Options: Defaults()}}
@@ -70,7 +71,8 @@ func TestRequestFilters(t *testing.T) {
 	c := &Control{Config: Config{Options: Defaults()}}
 	o := &c.Options.Scheduler.Scheduler
 	o.LimitTenants, o.QueryImageType, o.IsolateAggregates, o.ImageMetadata = true, true, true, true
-	s := serverOf(wish{"trait:CUSTOM_W": "required"}, wish{"hw_disk_bus": "virtio", "hw_video_model": "qxl"})
+	s := serverOf(wish{"trait:CUSTOM_W": "required"}, wish{"hw_disk_bus": "virtio", "hw_video_model": "qxl", "hw_viommu_model": "smmuv3",
+		"hw_vif_model": "of-tomorrow", "hw_architecture": "x86_64"})
 	s.AvailabilityZone = "north"
 	s.Wanted = []compute.NetworkRequest{{VNICType: "remote-managed"}}
 	q, err := c.questionOf(t.Context(), s, f)
@@ -83,7 +85,7 @@ func TestRequestFilters(t *testing.T) {
 	if !reflect.DeepEqual(q.NotMemberOf, []string{"c"}) {
 		t.Errorf("not member of %v", q.NotMemberOf)
 	}
-	want := "COMPUTE_GRAPHICS_MODEL_QXL COMPUTE_IMAGE_TYPE_QCOW2 COMPUTE_REMOTE_MANAGED_PORTS COMPUTE_STORAGE_BUS_VIRTIO CUSTOM_W"
+	want := "COMPUTE_GRAPHICS_MODEL_QXL COMPUTE_IMAGE_TYPE_QCOW2 COMPUTE_REMOTE_MANAGED_PORTS COMPUTE_STORAGE_BUS_VIRTIO COMPUTE_VIOMMU_MODEL_SMMUV3 CUSTOM_W HW_ARCH_X86_64"
 	if got := strings.Join(q.Required, " "); got != want {
 		t.Errorf("required %s, want %s", got, want)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
+	"kilonova/service/compute/hardware"
 )
 
 // requestFilters narrow what Placement is asked for, in upstream's order
@@ -113,22 +114,16 @@ func isolateAggregates(_ context.Context, c *Control, q *question, _ *compute.Se
 	return nil
 }
 
-// imageTraits are the image's properties that ask for a capability, with the
-// beginning of its trait.
-var imageTraits = []struct{ property, prefix string }{
-	{"hw_cdrom_bus", "COMPUTE_STORAGE_BUS"}, {"hw_disk_bus", "COMPUTE_STORAGE_BUS"}, {"hw_video_model", "COMPUTE_GRAPHICS_MODEL"},
-	{"hw_vif_model", "COMPUTE_NET_VIF_MODEL"}, {"hw_architecture", "HW_ARCH"}, {"hw_emulation_architecture", "COMPUTE_ARCH"}, {"hw_viommu_model", "COMPUTE_VIOMMU"},
-}
-
 // transformImageMetadata wants hosts that can do what the image asks for
 // (image_metadata_prefilter).
 func transformImageMetadata(_ context.Context, c *Control, q *question, s *compute.Server, _ *Fleet) error {
 	if !c.Options.Scheduler.Scheduler.ImageMetadata {
 		return nil
 	}
-	for _, t := range imageTraits {
-		if value := s.ImageMeta.Properties[t.property]; value != "" {
-			q.Required = append(q.Required, t.prefix+"_"+strings.ToUpper(strings.ReplaceAll(value, "-", "_")))
+	for _, property := range compute.ImageTraitProperties() {
+		trait := compute.ImageTrait(property, s.ImageMeta.Properties[property])
+		if hardware.IsStandardTrait(trait) { // Placement knows no other; the filters look at the property itself
+			q.Required = append(q.Required, trait)
 		}
 	}
 	return nil

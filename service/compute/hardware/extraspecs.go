@@ -120,6 +120,17 @@ var resourceClasses = []string{"VCPU", "MEMORY_MB", "DISK_GB", "PCI_DEVICE", "SR
 //go:embed traits.txt
 var standardTraits string
 
+var standard = sync.OnceValue(func() map[string]bool {
+	all := map[string]bool{}
+	for _, name := range strings.Fields(standardTraits) {
+		all[name] = true
+	}
+	return all
+})
+
+// IsStandardTrait reports whether a trait is one of os-traits'.
+func IsStandardTrait(name string) bool { return standard()[name] }
+
 func generatedSpecs() []spec {
 	var all []spec
 	for _, c := range capabilities {

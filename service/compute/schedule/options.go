@@ -66,6 +66,7 @@ type FilterOptions struct {
 	SoftAffinity      float64 `toml:"soft_affinity_weight_multiplier"`
 	SoftAntiAffinity  float64 `toml:"soft_anti_affinity_weight_multiplier"`
 	BuildFailure      float64 `toml:"build_failure_weight_multiplier"`
+	CrossCell         float64 `toml:"cross_cell_move_weight_multiplier"`
 	ImageProps        float64 `toml:"image_props_weight_multiplier"`
 	// ImagePropsSetting has elements "property=ratio"; empty: all count alike.
 	ImagePropsSetting []string `toml:"image_props_weight_setting"`
@@ -130,7 +131,7 @@ func Defaults() Options {
 			RestrictIsolated:    true,
 			PropertiesSeparator: ".",
 			RAM:                 1, CPU: 1, Disk: 1, HypervisorVersion: 1, IOOps: -1, PCI: 1,
-			SoftAffinity: 1, SoftAntiAffinity: 1, BuildFailure: 1e6,
+			SoftAffinity: 1, SoftAntiAffinity: 1, BuildFailure: 1e6, CrossCell: 1e6,
 		},
 		Metrics: MetricsOptions{Multiplier: 1, Required: true, Unavailable: -10000},
 	}

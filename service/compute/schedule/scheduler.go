@@ -69,6 +69,7 @@ func (s *Scheduler) checkNumbers() error {
 		{"num_instances_weight_multiplier", f.NumInstances, any},
 		{"io_ops_weight_multiplier", f.IOOps, any},
 		{"build_failure_weight_multiplier", f.BuildFailure, any},
+		{"cross_cell_move_weight_multiplier", f.CrossCell, any},
 		{"image_props_weight_multiplier", f.ImageProps, any},
 		{"[metrics] weight_multiplier", s.options.Metrics.Multiplier, any},
 		{"[metrics] weight_of_unavailable", s.options.Metrics.Unavailable, any},

@@ -27,7 +27,7 @@ type weigher struct {
 type makeWeigher func(o *Options, r *Request) (weigher, error)
 
 // weigherTable has all weighers by upstream's class names, in the order in which
-// weights are added up. CrossCellWeigher is not among them: there are no cells.
+// weights are added up.
 var weigherTable = []struct {
 	name string
 	make makeWeigher
@@ -44,6 +44,7 @@ var weigherTable = []struct {
 	{"ServerGroupSoftAffinityWeigher", softAffinityWeigher},
 	{"ServerGroupSoftAntiAffinityWeigher", softAntiAffinityWeigher},
 	{"BuildFailureWeigher", buildFailureWeigher},
+	{"CrossCellWeigher", crossCellWeigher},
 }
 
 // chooseWeighers takes those that the options name, in the order of the table.
@@ -201,6 +202,12 @@ func groupWeigher(name, option string, multiplier float64, policy string, sign f
 func buildFailureWeigher(o *Options, _ *Request) (weigher, error) {
 	return weigher{name: "BuildFailureWeigher", option: "build_failure_weight_multiplier", multiplier: o.Filter.BuildFailure, negated: true,
 		weigh: func(h *Host) float64 { return float64(h.FailedBuilds) }}, nil
+}
+
+// crossCellWeigher keeps moving servers in their cell: there is one, so that all hosts
+// are alike to it, and configurations that name it are understood.
+func crossCellWeigher(o *Options, _ *Request) (weigher, error) {
+	return weigher{name: "CrossCellWeigher", option: "cross_cell_move_weight_multiplier", multiplier: o.Filter.CrossCell}, nil
 }
 
 // multiplierOf is the weigher's multiplier for a host: the least of its

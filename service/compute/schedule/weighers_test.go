@@ -40,6 +40,7 @@ func TestWeighers(t *testing.T) {
 		"servers, off":  {"NumInstancesWeigher", edit(func(a, b, c *Host) { c.Servers = 3 }), Request{}, nil, []string{"a", "b", "c"}},
 		"version":       {"HypervisorVersionWeigher", edit(func(a, b, c *Host) { a.HypervisorVersion, b.HypervisorVersion = 7000000, 8000000 }), Request{}, nil, []string{"b", "a", "c"}},
 		"devices":       {"PCIWeigher", pci, Request{}, nil, []string{"c", "a", "b"}},
+		"cells":         {"CrossCellWeigher", three(), Request{}, nil, []string{"a", "b", "c"}}, // there is one
 		"failed builds": {"BuildFailureWeigher", failed, Request{}, nil, []string{"c", "a", "b"}},
 		"metrics":       {"MetricsWeigher", metrics, Request{}, func(o *Options) { o.Metrics.Setting = []string{"x=1", "y = -1.0"} }, []string{"b", "a", "c"}},
 		"metrics, none": {"MetricsWeigher", metrics, Request{}, nil, []string{"a", "b", "c"}},

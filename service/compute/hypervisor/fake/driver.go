@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 )
 
@@ -210,6 +211,14 @@ func (d *Driver) List(ctx context.Context) (all []hypervisor.Observed, err error
 	return all, err
 }
 
+// traits are what the host pretends to know of images' wishes.
+var traits = append(compute.ImageTraits(map[string][]string{
+	"hw_disk_bus":     {"virtio", "scsi", "sata", "ide", "usb", "fdc"},
+	"hw_vif_model":    {"virtio", "e1000", "e1000e", "rtl8139", "ne2k_pci", "pcnet", "vmxnet3"},
+	"hw_video_model":  {"virtio", "vga", "cirrus", "qxl", "bochs", "vmvga", "none"},
+	"hw_architecture": {"x86_64"},
+}), "COMPUTE_SOCKET_PCI_NUMA_AFFINITY")
+
 // Resources implements hypervisor.Driver: what the guests were promised counts
 // as used, on top of nothing.
 func (d *Driver) Resources(ctx context.Context) (r hypervisor.Resources, err error) {
@@ -221,6 +230,7 @@ func (d *Driver) Resources(ctx context.Context) (r hypervisor.Resources, err err
 			CPU: hypervisor.CPU{Arch: "x86_64", Model: "Nehalem", Vendor: "Intel", Features: []string{"pge", "clflush"},
 				Topology: hypervisor.CPUTopology{Sockets: 1, Cores: d.cfg.VCPUs, Threads: 1}},
 			Supported: [][3]string{{"x86_64", "fake", "hvm"}},
+			Traits:    traits,
 			NUMA:      d.cfg.cells(), PCI: d.cfg.PCI, Metrics: d.cfg.Metrics,
 		}
 		for _, g := range d.state.Guests {

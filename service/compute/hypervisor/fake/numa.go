@@ -17,7 +17,7 @@ func (c Config) cells() []compute.NUMACell {
 	each := c.VCPUs / c.NUMANodes
 	for i := range cells {
 		n := &cells[i]
-		n.ID, n.MemoryMB = i, c.MemoryMB/c.NUMANodes
+		n.ID, n.MemoryMB, n.Socket = i, c.MemoryMB/c.NUMANodes, new(i/2) // two nodes a socket
 		for cpu := i * each; cpu < (i+1)*each; cpu++ {
 			if slices.Contains(c.Dedicated, cpu) {
 				n.Dedicated = append(n.Dedicated, cpu)

@@ -19,6 +19,7 @@ type capCell struct {
 	Pages  []capPage `xml:"pages"`
 	CPUs   []struct {
 		ID       int    `xml:"id,attr"`
+		Socket   *int   `xml:"socket_id,attr"`
 		Siblings string `xml:"siblings,attr"`
 	} `xml:"cpus>cpu"`
 }
@@ -58,7 +59,12 @@ func (c capabilities) cells(s cpuSets) ([]compute.NUMACell, error) {
 	var cells []compute.NUMACell
 	for _, from := range c.Cells {
 		n := compute.NUMACell{ID: from.ID, MemoryMB: from.Memory.Value >> 10}
-		for _, cpu := range from.CPUs {
+		for i, cpu := range from.CPUs {
+			if i == 0 {
+				n.Socket = cpu.Socket
+			} else if n.Socket == nil || cpu.Socket == nil || *n.Socket != *cpu.Socket {
+				n.Socket = nil // in several
+			}
 			switch {
 			case s.all || slices.Contains(s.shared, cpu.ID):
 				n.Shared = append(n.Shared, cpu.ID)

@@ -27,10 +27,10 @@ func TestCells(t *testing.T) {
 		shared, dedicated string
 		want              []compute.NUMACell
 	}{
-		{"", "", []compute.NUMACell{{ID: 0, Shared: []int{0, 2}, Siblings: core, MemoryMB: 16384, Pages: pages}, {ID: 1, Shared: []int{1, 3}, MemoryMB: 8192}}},
-		{"0-1", "2-3", []compute.NUMACell{{ID: 0, Shared: []int{0}, Dedicated: []int{2}, Siblings: core, MemoryMB: 16384, Pages: pages},
-			{ID: 1, Shared: []int{1}, Dedicated: []int{3}, MemoryMB: 8192}}},
-		{"", "3", []compute.NUMACell{{ID: 0, Siblings: core, MemoryMB: 16384, Pages: pages}, {ID: 1, Dedicated: []int{3}, MemoryMB: 8192}}},
+		{"", "", []compute.NUMACell{{ID: 0, Socket: new(0), Shared: []int{0, 2}, Siblings: core, MemoryMB: 16384, Pages: pages}, {ID: 1, Socket: new(1), Shared: []int{1, 3}, MemoryMB: 8192}}},
+		{"0-1", "2-3", []compute.NUMACell{{ID: 0, Socket: new(0), Shared: []int{0}, Dedicated: []int{2}, Siblings: core, MemoryMB: 16384, Pages: pages},
+			{ID: 1, Socket: new(1), Shared: []int{1}, Dedicated: []int{3}, MemoryMB: 8192}}},
+		{"", "3", []compute.NUMACell{{ID: 0, Socket: new(0), Siblings: core, MemoryMB: 16384, Pages: pages}, {ID: 1, Socket: new(1), Dedicated: []int{3}, MemoryMB: 8192}}},
 	} {
 		sets, err := readCPUSets(Config{SharedSet: tt.shared, DedicatedSet: tt.dedicated})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +13,7 @@ import (
 	lv "github.com/digitalocean/go-libvirt"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 )
 
@@ -82,6 +84,13 @@ func (d *Driver) readStatic(ctx context.Context, v *verdict) (static, error) {
 		if s.Traits, err = readTraits("/proc/cpuinfo"); err != nil {
 			return s, err
 		}
+	}
+	s.Traits = append(s.Traits, compute.ImageTraits(choices)...)
+	if arch := compute.ImageTrait("hw_architecture", s.CPU.Arch); arch != "" {
+		s.Traits = append(s.Traits, arch)
+	}
+	if slices.ContainsFunc(s.NUMA, func(n compute.NUMACell) bool { return n.Socket != nil }) {
+		s.Traits = append(s.Traits, "COMPUTE_SOCKET_PCI_NUMA_AFFINITY")
 	}
 	return s, nil
 }
