@@ -67,7 +67,7 @@ func (b *Broker) Start() {
 	if err := b.node.Start(); err != nil {
 		b.t.Fatal(err)
 	}
-	deadline := time.Now().Add(4 * time.Minute)
+	late := time.After(4 * time.Minute)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -75,19 +75,21 @@ func (b *Broker) Start() {
 			// It says something only when it is ready: to what is no AMQP it answers
 			// with the version that it would like.
 			fmt.Fprint(conn, "HTTP/1.1")
-			conn.SetReadDeadline(time.Now().Add(time.Second))
+			silent := time.AfterFunc(time.Second, func() { conn.Close() })
 			hello := make([]byte, 4)
 			_, err := conn.Read(hello)
+			silent.Stop()
 			conn.Close()
 			if err == nil && string(hello) == "AMQP" {
 				return
 			}
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-tick.C:
+		case <-late:
 			text, _ := os.ReadFile(b.log)
 			b.t.Fatalf("RabbitMQ does not listen: %s", strings.TrimSpace(string(text)))
 		}
-		<-tick.C
 	}
 }
 
