@@ -98,7 +98,7 @@ func (s *Store) get(ctx context.Context, id string) (volume, error) {
 
 // become waits until a volume has one of these statuses. One that has run into an error will not.
 func (s *Store) become(ctx context.Context, id string, statuses ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.patience)
+	late, cancel := context.WithTimeout(ctx, s.patience) // not a question's: its end would hide the answer
 	defer cancel()
 	tick := time.NewTicker(s.poll)
 	defer tick.Stop()
@@ -114,7 +114,7 @@ func (s *Store) become(ctx context.Context, id string, statuses ...string) error
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-late.Done():
 			return fault.New(fault.Unavailable, "Volume %s is still %q and not %q.", id, v.Status, statuses[0])
 		}
 	}
