@@ -261,6 +261,16 @@ func TestNetworkLife(t *testing.T) {
 	c.fails(404, "NetworkNotFound", "alice", "GET", path("networks", id), nil)
 }
 
+// A range may be said by an address in it, as to Neutron.
+func TestSubnetsDropHostBits(t *testing.T) {
+	c := newCloud(t, nil)
+	n := c.network("alice", object{"name": "masked"})
+	s := c.want(201, "alice", "POST", path("subnets"), object{"subnet": object{"network_id": n["id"], "ip_version": 4, "cidr": "10.9.9.1/24"}}, "subnet").(object)
+	if s["cidr"] != "10.9.9.0/24" {
+		t.Errorf("a subnet with host bits has the range %v", s["cidr"])
+	}
+}
+
 func TestBadInputLeavesNothing(t *testing.T) {
 	c := newCloud(t, nil)
 	n := c.network("alice", object{})
@@ -286,7 +296,7 @@ func TestBadInputLeavesNothing(t *testing.T) {
 		{403, "PolicyNotAuthorized", "networks", object{"network": object{"tenant_id": "bob"}}},
 		{400, "HTTPBadRequest", "subnets", object{"subnet": object{"network_id": n["id"]}}},
 		{404, "NetworkNotFound", "subnets", object{"subnet": object{"network_id": "x", "ip_version": 4, "cidr": "10.1.0.0/24"}}},
-		{400, "HTTPBadRequest", "subnets", object{"subnet": object{"network_id": n["id"], "ip_version": 4, "cidr": "10.1.0.1/24"}}},
+		{400, "HTTPBadRequest", "subnets", object{"subnet": object{"network_id": n["id"], "ip_version": 4, "cidr": "10.1.0.1/33"}}},
 		{400, "HTTPBadRequest", "subnets", object{"subnet": object{"network_id": n["id"], "ip_version": 5, "cidr": "10.1.0.0/24"}}},
 		{400, "InvalidInput", "subnets", object{"subnet": object{"network_id": n["id"], "ip_version": 6, "cidr": "10.1.0.0/24"}}},
 		{400, "InvalidInput", "subnets", object{"subnet": object{"network_id": n["id"], "ip_version": 4, "cidr": "10.0.0.128/25"}}},
