@@ -90,7 +90,7 @@ type actionView struct {
 	StartTime rest.MicroTime `json:"start_time"`
 	UpdatedAt rest.MicroTime `json:"updated_at" mv:"2.58-"`
 	Message   *string        `json:"message"`
-	Events    []eventView    `json:"events,omitempty"`
+	Events    *[]eventView   `json:"events,omitempty"` // nil: not shown; an action of which nothing is done yet has none
 }
 
 type eventView struct {
@@ -185,7 +185,7 @@ func (a *api) showAction(ctx context.Context, r *rest.Request) (*rest.Response, 
 	}
 	v := viewAction(x)
 	if operator || r.Version.AtLeast("2.51") {
-		v.Events = []eventView{}
+		events := []eventView{}
 		for _, e := range x.Events {
 			ev := eventView{Event: e.Name, StartTime: rest.MicroTime{Time: e.StartedAt}, FinishTime: rest.MicroTime{Time: e.FinishedAt}, Result: e.Result,
 				HostID: hostID(x.ProjectID, e.Host)}
@@ -195,8 +195,9 @@ func (a *api) showAction(ctx context.Context, r *rest.Request) (*rest.Response, 
 			if details {
 				ev.Details = optPtr(e.Details)
 			}
-			v.Events = append(v.Events, ev)
+			events = append(events, ev)
 		}
+		v.Events = &events
 	}
 	return rest.OK(&struct {
 		Action *actionView `json:"instanceAction"`
