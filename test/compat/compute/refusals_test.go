@@ -289,6 +289,13 @@ func ofTwo(action string) func(*provoker, func() request) attempt {
 	}
 }
 
+// silent sends the right request while its host is said to be down.
+func silent(p *provoker, right func() request) attempt {
+	r := right()
+	p.down(strings.Split(r.path, "/")[2])
+	return attempt{request: r, after: func() { p.down("") }}
+}
+
 // provocations are those that none of the general ways makes.
 var provocations = map[string]func(*provoker, func() request) attempt{
 	"PUT /flavors/{flavor_id}/os-extra_specs/{id} 404": at("/flavors/"+unknown+"/os-extra_specs/a", obj{"a": "c"}),
@@ -348,18 +355,26 @@ var provocations = map[string]func(*provoker, func() request) attempt{
 		right()
 		return attempt{request: r}
 	},
+	"GET /os-hosts/{id}/reboot 400":          silent,
+	"GET /os-hosts/{id}/shutdown 400":        silent,
+	"GET /os-hosts/{id}/startup 400":         silent,
 	"PUT /servers/{server_id}/tags/{id} 400": with(func(path string) string { return path + strings.Repeat("x", 61) }),
 }
 
 const (
 	raced        = "upstream's answer to a lost race, which transactions here do not lose"
 	noTrace      = "nothing in upstream's code gives it any more"
+	sharesSeen   = "every role in a project may look at its servers' shares, and who has none does not see the server"
 	accelerators = "upstream's answer for servers with accelerators or encrypted memory, which cannot be asked for here"
 )
 
 // neverSo are documented statuses that there is no way to.
 var neverSo = map[string]string{
-	"GET /servers/{server_id}/shares 403":               "every role in a project may list its servers' shares, and who has none does not see the server",
+	"GET /servers/{server_id}/shares 403":               sharesSeen,
+	"GET /servers/{server_id}/shares/{id} 403":          sharesSeen,
+	"DELETE /servers/{server_id}/shares/{id} 400":       noTrace,
+	"DELETE /os-assisted-volume-snapshots/{id} 404":     "upstream says 400 of a volume that no server has, and the volume is all that is looked for",
+	"GET /os-baremetal-nodes 404":                       noTrace,
 	"GET / 404":                                         "the documents of versions share a handler, and this one is always there",
 	"POST /flavors/{flavor_id}/os-extra_specs 409":      raced,
 	"PUT /flavors/{flavor_id}/os-extra_specs/{id} 409":  raced,
