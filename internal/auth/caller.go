@@ -30,8 +30,8 @@ type Caller struct {
 	Expires  time.Time
 	Token    string
 
-	// AccessRules are all that the token may be used for; none: anything that its
-	// roles allow.
+	// AccessRules are all that the token may be used for, so nothing if there are
+	// none; nil: anything that its roles allow.
 	AccessRules []AccessRule
 	// Thumbprint is of the certificate that a client must show with the token; "" none.
 	Thumbprint string

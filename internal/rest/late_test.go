@@ -27,7 +27,7 @@ func TestServicesFinishWhatUsersBegan(t *testing.T) {
 	rule := []auth.AccessRule{{Service: "compute", Method: "GET", Path: "/v2.1/else"}}
 	s := testService()
 	s.Validator = clock{"user": {ProjectID: "p", Roles: []string{"admin"}}, "service": {Roles: []string{"service"}}, "plain": {Roles: []string{"admin"}},
-		"ruled": {ProjectID: "p", Roles: []string{"admin"}, AccessRules: rule}, "bound": {ProjectID: "p", Roles: []string{"admin"}, Thumbprint: "x"}}
+		"ruled": {ProjectID: "p", Roles: []string{"admin"}, AccessRules: rule}, "shut": {ProjectID: "p", Roles: []string{"admin"}, AccessRules: []auth.AccessRule{}}, "bound": {ProjectID: "p", Roles: []string{"admin"}, Thumbprint: "x"}}
 	h := s.Handler()
 	for _, x := range []struct {
 		token, service string
@@ -35,7 +35,7 @@ func TestServicesFinishWhatUsersBegan(t *testing.T) {
 	}{
 		{"user", "", 200}, {"user", "nobody's", 200}, {"over", "", 401}, {"over", "nobody's", 401}, {"over", "plain", 401}, {"over", "service", 200},
 		{"revoked", "service", 401}, {"", "service", 401}, {"ruled", "", 401}, {"ruled", "plain", 401}, {"ruled", "service", 200},
-		{"bound", "", 401}, {"bound", "service", 200},
+		{"shut", "", 401}, {"shut", "service", 200}, {"bound", "", 401}, {"bound", "service", 200},
 	} {
 		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/v2.1/servers/x", nil)
 		r.Header.Set("X-Auth-Token", x.token)

@@ -96,6 +96,10 @@ func TestAccessRules(t *testing.T) {
 		k.wants(k.do(restricted, "GET", path, nil), want, "GET %s", path)
 	}
 	k.wants(k.do(restricted, "DELETE", "/v3/auth/tokens", nil, "X-Subject-Token", restricted), 401, "another method")
+	k.wants(k.do(restricted, "GET", "/v3/auth/tokens", nil, "X-Subject-Token", restricted, "OpenStack-Identity-Access-Rules", "1.0"), 200, "its own token")
+	rescoped := k.do("", "POST", "/v3/auth/tokens", byToken(restricted, project("alice")))
+	k.wants(rescoped, 201, "a token made of it")
+	k.wants(k.do(rescoped.token, "GET", "/v3/users/"+u, nil), 401, "what a token made of it may do")
 	k.wants(k.do(k.admin, "GET", "/v3/auth/tokens", nil, "X-Subject-Token", restricted), 404, "shown to a service that knows no access rules")
 	if shown := k.do(k.admin, "GET", "/v3/auth/tokens", nil, "X-Subject-Token", restricted, "OpenStack-Identity-Access-Rules", "1.0"); len(shown.at("token", "application_credential", "access_rules").([]any)) != 2 {
 		t.Error(shown.body)
@@ -109,6 +113,25 @@ func TestAccessRules(t *testing.T) {
 		k.wants(k.do(token, "DELETE", "/v3/users/"+u+"/application_credentials/"+name.(doc)["id"].(string), nil), 204, "delete")
 	}
 	k.wants(k.do(token, "DELETE", "/v3/users/"+u+"/access_rules/"+id, nil), 204, "delete a rule")
+}
+
+// An empty list of rules is none, as upstream's: the token says nothing of rules, and does what its roles allow.
+func TestNoAccessRules(t *testing.T) {
+	k := newCloud(t)
+	u, _ := k.user("alice", "member")
+	token := k.login("alice", "alice's secret", project("alice")).token
+	for name, spec := range map[string]doc{"without": {}, "empty": {"access_rules": []doc{}}} {
+		spec["name"] = name
+		a := k.do(token, "POST", "/v3/users/"+u+"/application_credentials", doc{"application_credential": spec})
+		k.wants(a, 201, "make %s", name)
+		free := k.do("", "POST", "/v3/auth/tokens", appCredLogin(a.str("application_credential", "id"), a.str("application_credential", "secret"), nil)).token
+		k.wants(k.do(free, "GET", "/v3/users/"+u, nil), 200, "used %s rules", name)
+		shown := k.do(k.admin, "GET", "/v3/auth/tokens", nil, "X-Subject-Token", free)
+		k.wants(shown, 200, "shown to a service that knows no access rules")
+		if strings.Contains(a.body+shown.body, "access_rules") {
+			t.Errorf("%s rules are shown as a list: %s %s", name, a.body, shown.body)
+		}
+	}
 }
 
 func TestTrusts(t *testing.T) {
