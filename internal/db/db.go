@@ -24,7 +24,8 @@ type DB struct {
 	write, read *sql.DB
 	stmts       sync.Map // query text -> *sql.Stmt of the read pool
 	prepared    atomic.Int32
-	writes      *writeStmts // nil where the driver remembers statements
+	writes      *writeStmts  // nil where the driver remembers statements
+	checkpoints *checkpoints // nil where the database sees to that
 }
 
 // maxPrepared bounds the statements that are kept prepared: texts that depend on
@@ -44,7 +45,7 @@ func (d *DB) Close() error {
 	if d.writes != nil {
 		d.writes.close()
 	}
-	err := d.write.Close()
+	err := errors.Join(d.checkpoints.close(), d.write.Close())
 	if d.read != d.write {
 		err = errors.Join(err, d.read.Close())
 	}
@@ -211,6 +212,7 @@ func (d *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := sqlTx.Commit(); err != nil {
 		return err
 	}
+	d.checkpoints.committed()
 	for _, f := range tx.committed {
 		f()
 	}

@@ -9,3 +9,6 @@ func (d *DB) Prepared() int {
 	d.stmts.Range(func(any, any) bool { kept++; return true })
 	return kept
 }
+
+// CheckpointEvery is checkpointEvery, for the tests.
+const CheckpointEvery = checkpointEvery

@@ -86,7 +86,8 @@ func openSQLite(rest string) (*DB, error) {
 		}
 		return db, err
 	}
-	write, err := open("&_txlock=immediate&_pragma=journal_mode(wal)", 1)
+	log := fmt.Sprintf("&_pragma=wal_autocheckpoint(%d)&_pragma=journal_size_limit(%d)", logPages, logKept)
+	write, err := open("&_txlock=immediate&_pragma=journal_mode(wal)"+log, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +99,17 @@ func openSQLite(rest string) (*DB, error) {
 		return nil, err
 	}
 	read, err := open("&_pragma=query_only(1)", max(2, runtime.GOMAXPROCS(0)))
-	return &DB{Dialect: sqlite, write: write, read: read, writes: &writeStmts{}}, err
+	if err != nil {
+		write.Close()
+		return nil, err
+	}
+	beside, err := open("", 1)
+	if err != nil {
+		write.Close()
+		read.Close()
+		return nil, err
+	}
+	return &DB{Dialect: sqlite, write: write, read: read, writes: &writeStmts{}, checkpoints: newCheckpoints(beside)}, nil
 }
 
 // serverConnections bounds how many connections a service has to a server, where
