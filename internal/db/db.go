@@ -26,6 +26,7 @@ type DB struct {
 	prepared    atomic.Int32
 	writes      *writeStmts  // nil where the driver remembers statements
 	checkpoints *checkpoints // nil where the database sees to that
+	together    together
 }
 
 // maxPrepared bounds the statements that are kept prepared: texts that depend on

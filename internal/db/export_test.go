@@ -12,3 +12,13 @@ func (d *DB) Prepared() int {
 
 // CheckpointEvery is checkpointEvery, for the tests.
 const CheckpointEvery = checkpointEvery
+
+// ErrBeside is errBeside, for the tests.
+var ErrBeside = errBeside
+
+// WaitTogether counts who waits to share a transaction.
+func (d *DB) WaitTogether() int {
+	d.together.mu.Lock()
+	defer d.together.mu.Unlock()
+	return len(d.together.waiting)
+}

@@ -70,7 +70,7 @@ func (c *Control) build(ctx context.Context, run *task.Run, s *compute.Server) e
 				return c.built(ctx, run, s, state, progress)
 			case errors.Is(err, errAbandoned):
 				return nil
-			case ctx.Err() != nil || errors.Is(err, task.ErrLost):
+			case ctx.Err() != nil || errors.Is(err, task.ErrLost) || errors.Is(err, errBeside):
 				return err // taken up again by whoever comes next
 			}
 			c.Log.Warn("build failed", "server", s.ID, "host", state.Host, "error", err)
@@ -146,8 +146,10 @@ func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Serve
 	if err := c.ensureVolumes(ctx, s, state.Host, deadline); err != nil {
 		return progress, err
 	}
-	if err := c.advance(ctx, s, store.ServerPatch{Task: ptr(compute.Spawning), Networks: &s.Networks}); err != nil {
-		return progress, err
+	if firstTask(s) != compute.Spawning { // else that was noted with the host
+		if err := c.advance(ctx, s, store.ServerPatch{Task: ptr(compute.Spawning), Networks: &s.Networks}); err != nil {
+			return progress, err
+		}
 	}
 	check := func() error { return c.stillWanted(ctx, s) }
 	ctx, stop := context.WithCancelCause(ctx)
@@ -160,9 +162,17 @@ func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Serve
 	return work(ctx, c, compute.Build, state.Host, run.Subject+"/"+fmt.Sprint(len(state.Tried)), compute.BuildRequest{Server: *s}, deadline, check)
 }
 
+// firstTask is what comes first for a server that has got a host.
+func firstTask(s *compute.Server) compute.Task {
+	if len(s.Wanted)+len(s.Devices) == 0 { // nothing to prepare beside the host
+		return compute.Spawning
+	}
+	return compute.Networking
+}
+
 // advance writes progress of a build; errAbandoned when it shall not go on.
 func (c *Control) advance(ctx context.Context, s *compute.Server, p store.ServerPatch) error {
-	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+	return c.Store.Together(ctx, func(tx *db.Tx) error {
 		ok, err := c.Store.UpdateServer(ctx, tx, s.ID, p, store.Expect{States: []compute.State{compute.Building},
 			Tasks: []compute.Task{compute.Scheduling, compute.Networking, compute.BlockMapping, compute.Spawning}, Existing: true}, c.Now())
 		if err == nil && !ok {
@@ -173,14 +183,11 @@ func (c *Control) advance(ctx context.Context, s *compute.Server, p store.Server
 }
 
 func (c *Control) stillWanted(ctx context.Context, s *compute.Server) error {
-	now, err := c.Store.Server(ctx, c.Store.DB, s.ID)
-	if err != nil {
-		return err
+	state, task, err := c.Store.StateOf(ctx, c.Store.DB, s.ID)
+	if err == nil && (task == compute.Deleting || state != compute.Building) {
+		err = errAbandoned
 	}
-	if now.Task == compute.Deleting || now.State != compute.Building {
-		return errAbandoned
-	}
-	return nil
+	return err
 }
 
 // ensurePorts makes or binds what the server wants of networks on a host. When

@@ -81,6 +81,13 @@ func (c *Control) place(ctx context.Context, run *task.Run, s *compute.Server, s
 
 // placeBatch decides for a batch, together if that works out and else in turn.
 func (c *Control) placeBatch(batch []*placing) {
+	defer func() { // nobody waits for ever for one that panics
+		for _, p := range batch {
+			if !p.done {
+				p.done, p.err = true, errBeside
+			}
+		}
+	}()
 	began := c.Now()
 	together := len(batch) > 1 && c.placeTogether(batch, began)
 	for _, p := range batch {
@@ -93,6 +100,10 @@ func (c *Control) placeBatch(batch []*placing) {
 	}
 	c.keepRefusals(batch)
 }
+
+// errBeside is what is left for those who were being decided for when deciding
+// came to no end. Their tasks are tried again.
+var errBeside = errors.New("a decision beside this one has panicked")
 
 // keepRefusals keeps why builds found no host. That these wait no longer for it
 // is more important than that it is kept.
@@ -286,7 +297,7 @@ func (c *Control) placedIn(ctx context.Context, tx *db.Tx, p *placing, choice sc
 		return err
 	}
 	now := c.Now()
-	ok, err := c.Store.UpdateServer(ctx, tx, p.s.ID, store.ServerPatch{Host: &p.s.Host, Node: &p.s.Node, Task: ptr(compute.Networking)},
+	ok, err := c.Store.UpdateServer(ctx, tx, p.s.ID, store.ServerPatch{Host: &p.s.Host, Node: &p.s.Node, Task: ptr(firstTask(p.s))},
 		store.Expect{States: []compute.State{compute.Building}, Tasks: []compute.Task{compute.Scheduling, compute.Networking, compute.Spawning}, Existing: true}, now)
 	if err != nil {
 		return err

@@ -237,6 +237,37 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+// brittle is a Placement that cannot be asked.
+type brittle struct{ compute.Placement }
+
+func (brittle) Candidates(context.Context, compute.CandidateQuery) ([]compute.Candidate, error) {
+	panic("on purpose")
+}
+
+// TestPanicLetsOthersGo: when deciding panics, none of those who were decided for
+// waits for ever, and with them all who come later.
+func TestPanicLetsOthersGo(t *testing.T) {
+	c, _ := fleetOf(t, 2, 10, nil)
+	c.Placement = brittle{}
+	batch := make([]*placing, 3)
+	for i := range batch {
+		batch[i] = &placing{ctx: t.Context(), s: &compute.Server{ID: newID(), Flavor: compute.Flavor{VCPUs: 1, MemoryMB: 64}}, state: &buildState{}}
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("nothing has panicked")
+			}
+		}()
+		c.placeBatch(batch)
+	}()
+	for i, p := range batch {
+		if !p.done || p.err == nil {
+			t.Errorf("build %d: done %v, error %v", i, p.done, p.err)
+		}
+	}
+}
+
 // TestCachingReadsLess: a list that stands is not read again, but for a refusal.
 func TestCachingReadsLess(t *testing.T) {
 	c, r := fleetOf(t, 10, 100, func(o *Options) {

@@ -176,7 +176,7 @@ func work[Req any](ctx context.Context, c *Control, call bus.Call[compute.Work[R
 // and the task's own end, together.
 func (c *Control) finish(ctx context.Context, run *task.Run, s *compute.Server, p store.ServerPatch, event string, host string, cause error) error {
 	now := c.Now()
-	return c.Store.Tx(ctx, func(tx *db.Tx) error {
+	return c.Store.Together(ctx, func(tx *db.Tx) error {
 		if _, err := c.Store.UpdateServer(ctx, tx, s.ID, p, store.Expect{Existing: true}, now); err != nil {
 			return err
 		}

@@ -113,6 +113,20 @@ func (s *Store) Server(ctx context.Context, q db.Querier, id string) (*compute.S
 	return row.server(), nil
 }
 
+// StateOf returns what a server is and what is being done with it, also of a
+// deleted one; fault.NotFound if there never was.
+func (s *Store) StateOf(ctx context.Context, q db.Querier, id string) (compute.State, compute.Task, error) {
+	type states struct {
+		State compute.State `db:"vm_state"`
+		Task  compute.Task  `db:"task_state"`
+	}
+	row, err := db.Get[states](ctx, q, `SELECT vm_state, task_state FROM servers WHERE id = ?`, id)
+	if errors.Is(err, db.ErrNoRow) {
+		return "", "", fault.NotFoundf("Instance %s could not be found.", id)
+	}
+	return row.State, row.Task, err
+}
+
 // ServerPatch changes some of a server's columns; nil leaves one as it is.
 type ServerPatch struct {
 	State        *compute.State
@@ -177,11 +191,15 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	if p.Power != nil {
 		add("power_state", int(*p.Power))
 	}
-	for column, v := range map[string]*string{"host": p.Host, "node": p.Node, "availability_zone": p.Zone, "display_name": p.DisplayName,
-		"hostname": p.Hostname, "access_ip_v4": p.AccessIPv4, "access_ip_v6": p.AccessIPv6, "disk_config": p.DiskConfig, "admin_pass": p.AdminPass,
-		"locked_reason": p.LockedReason, "locked_by": p.LockedBy, "image_id": p.ImageID, "key_name": p.KeyName, "key_data": p.KeyData, "user_data": p.UserData} {
-		if v != nil {
-			add(column, *v)
+	for _, text := range []struct { // in one order: the same patch is the same statement
+		column string
+		v      *string
+	}{{"host", p.Host}, {"node", p.Node}, {"availability_zone", p.Zone}, {"display_name", p.DisplayName}, {"hostname", p.Hostname},
+		{"access_ip_v4", p.AccessIPv4}, {"access_ip_v6", p.AccessIPv6}, {"disk_config", p.DiskConfig}, {"admin_pass", p.AdminPass},
+		{"locked_reason", p.LockedReason}, {"locked_by", p.LockedBy}, {"image_id", p.ImageID}, {"key_name", p.KeyName}, {"key_data", p.KeyData},
+		{"user_data", p.UserData}} {
+		if text.v != nil {
+			add(text.column, *text.v)
 		}
 	}
 	if p.Description != nil {
@@ -228,9 +246,12 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	if p.Locked != nil {
 		add("locked", *p.Locked)
 	}
-	for column, v := range map[string]*time.Time{"launched_at": p.LaunchedAt, "terminated_at": p.TerminatedAt, "deleted_at": p.DeletedAt} {
-		if v != nil {
-			add(column, db.At(*v))
+	for _, at := range []struct {
+		column string
+		v      *time.Time
+	}{{"launched_at", p.LaunchedAt}, {"terminated_at", p.TerminatedAt}, {"deleted_at", p.DeletedAt}} {
+		if at.v != nil {
+			add(at.column, db.At(*at.v))
 		}
 	}
 	if !touch.IsZero() {

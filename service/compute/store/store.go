@@ -33,3 +33,8 @@ func New(ctx context.Context, d *db.DB) (*Store, error) {
 
 // Tx runs fn in a transaction; see db.DB.Tx.
 func (s *Store) Tx(ctx context.Context, fn func(tx *db.Tx) error) error { return s.DB.Tx(ctx, fn) }
+
+// Together runs fn in a transaction that others may share; see db.DB.Together.
+func (s *Store) Together(ctx context.Context, fn func(tx *db.Tx) error) error {
+	return s.DB.Together(ctx, fn)
+}
