@@ -3,6 +3,7 @@ package compute
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"kilonova/internal/bus"
@@ -24,6 +25,14 @@ type BlockDevice struct {
 	// said of how the volume is reached from there.
 	Host       string          `json:"host,omitempty"`
 	Connection json.RawMessage `json:"connection,omitempty"`
+}
+
+// DevicePath is a device's name with its folder, which users may leave out; "" stays "".
+func DevicePath(name string) string {
+	if name == "" || strings.HasPrefix(name, "/dev/") {
+		return name
+	}
+	return "/dev/" + name
 }
 
 // TraitRescueVolumes says of a host that it can rescue servers which boot from

@@ -1,10 +1,9 @@
 package api
 
 import (
-	"strings"
-
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
+	"kilonova/service/compute"
 	"kilonova/service/compute/control"
 )
 
@@ -61,10 +60,10 @@ func (b *createServer) takeDisks(v rest.Version, n *control.NewServer) error {
 	}
 	for _, d := range b.OldDisks {
 		if d.NoDevice != nil && d.NoDevice != false {
-			n.Disks = append(n.Disks, control.NewDisk{Absent: true, BootIndex: -1, Device: devicePath(d.DeviceName)})
+			n.Disks = append(n.Disks, control.NewDisk{Absent: true, BootIndex: -1, Device: compute.DevicePath(d.DeviceName)})
 			continue
 		}
-		disk := control.NewDisk{Source: "volume", ID: d.VolumeID, BootIndex: -1, SizeGB: sizeOf(d.VolumeSize), Device: devicePath(d.DeviceName), DeleteOnEnd: bool(d.DeleteOnEnd)}
+		disk := control.NewDisk{Source: "volume", ID: d.VolumeID, BootIndex: -1, SizeGB: sizeOf(d.VolumeSize), Device: compute.DevicePath(d.DeviceName), DeleteOnEnd: bool(d.DeleteOnEnd)}
 		if d.SnapshotID != "" {
 			disk.Source, disk.ID = "snapshot", d.SnapshotID
 		}
@@ -79,7 +78,7 @@ func (b *createServer) takeDisks(v rest.Version, n *control.NewServer) error {
 	}
 	for _, d := range b.Disks {
 		if d.NoDevice != nil && d.NoDevice != false {
-			n.Disks = append(n.Disks, control.NewDisk{Absent: true, BootIndex: -1, Device: devicePath(d.DeviceName)})
+			n.Disks = append(n.Disks, control.NewDisk{Absent: true, BootIndex: -1, Device: compute.DevicePath(d.DeviceName)})
 			continue
 		}
 		disk, err := d.disk(v, n.ImageID)
@@ -95,7 +94,7 @@ func (b *createServer) takeDisks(v rest.Version, n *control.NewServer) error {
 }
 
 func (d blockDevice) disk(v rest.Version, image string) (control.NewDisk, error) {
-	disk := control.NewDisk{Source: d.SourceType, ID: d.UUID, BootIndex: -1, SizeGB: sizeOf(d.VolumeSize), Device: devicePath(d.DeviceName), Tag: d.Tag,
+	disk := control.NewDisk{Source: d.SourceType, ID: d.UUID, BootIndex: -1, SizeGB: sizeOf(d.VolumeSize), Device: compute.DevicePath(d.DeviceName), Tag: d.Tag,
 		DeleteOnEnd: bool(d.DeleteOnEnd), Format: d.GuestFormat}
 	if d.Tag != "" && !taggedDisks(v) {
 		return disk, fault.Invalidf("Invalid input for field/attribute block_device_mapping_v2. Additional properties are not allowed ('tag' was unexpected)")
@@ -121,12 +120,4 @@ func (d blockDevice) disk(v rest.Version, image string) (control.NewDisk, error)
 	}
 	disk.Local = d.DestinationType == "local" || d.DestinationType == "" && (disk.Source == "blank" || disk.Source == "image")
 	return disk, nil
-}
-
-// devicePath is a device's name with its folder, which may be left out.
-func devicePath(name string) string {
-	if name == "" || strings.HasPrefix(name, "/dev/") {
-		return name
-	}
-	return "/dev/" + name
 }

@@ -47,7 +47,7 @@ func imageDisks(image compute.Image) ([]NewDisk, error) {
 		if x.NoDevice != nil && *x.NoDevice || x.DestinationType == "local" {
 			continue
 		}
-		d := NewDisk{Source: x.SourceType, ID: x.SnapshotID, BootIndex: -1, SizeGB: x.VolumeSize, Device: devicePath(x.DeviceName), DeleteOnEnd: x.DeleteOnEnd}
+		d := NewDisk{Source: x.SourceType, ID: x.SnapshotID, BootIndex: -1, SizeGB: x.VolumeSize, Device: compute.DevicePath(x.DeviceName), DeleteOnEnd: x.DeleteOnEnd}
 		for source, id := range map[string]*string{"volume": x.VolumeID, "image": x.ImageID} {
 			if id != nil && *id != "" && (x.SourceType == "" || x.SourceType == source) {
 				d.Source, d.ID = source, *id
@@ -61,7 +61,7 @@ func imageDisks(image compute.Image) ([]NewDisk, error) {
 			return nil, badMapping("image %s describes a disk without a source.", image.ID)
 		case x.BootIndex != nil && *x.BootIndex >= 0:
 			d.BootIndex = *x.BootIndex
-		case !v2 && d.Device != "" && d.Device == devicePath(image.Properties[imageRoot]):
+		case !v2 && d.Device != "" && d.Device == compute.DevicePath(image.Properties[imageRoot]):
 			d.BootIndex = 0
 		}
 		if x.Tag != nil {
@@ -73,12 +73,4 @@ func imageDisks(image compute.Image) ([]NewDisk, error) {
 		disks = append(disks, d)
 	}
 	return disks, nil
-}
-
-// devicePath is a device's name with its folder, which may be left out.
-func devicePath(name string) string {
-	if name == "" || strings.HasPrefix(name, "/dev/") {
-		return name
-	}
-	return "/dev/" + name
 }

@@ -59,7 +59,7 @@ func (c *Control) placeMove(ctx context.Context, run *task.Run, s *compute.Serve
 // which claim and hold succeed. there is the server as it will be.
 func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *compute.Server, m *compute.Migration, state *moveState, kind moveKind, fleet *Fleet, choices []schedule.Choice) error {
 	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(there)}
-	unable, lost := 0, error(nil)
+	unable, gone := 0, error(nil)
 	for _, choice := range choices {
 		h := fleet.byName[choice.Name]
 		if h == nil || !slices.Contains(h.machine.methods, kind.method) {
@@ -85,14 +85,14 @@ func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *comp
 			}
 			return run.SaveIn(ctx, tx, stepPlaced, *state)
 		})
-		if lost = err; errors.Is(err, errHeld) {
+		if gone = err; errors.Is(err, errHeld) {
 			continue
 		}
 		*m = to
 		return err
 	}
-	if lost != nil {
-		return fault.New(fault.Conflict, "No valid host was found: %w", lost)
+	if gone != nil {
+		return fault.New(fault.Conflict, "No valid host was found: %w", gone)
 	}
 	return fault.Conflictf("No valid host was found. Of the %d hosts that were chosen %d cannot %s, and on the others somebody else took the room first.", len(choices), unable, kind.what)
 }

@@ -10,6 +10,7 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
+	"kilonova/service/compute/hardware"
 	"kilonova/service/compute/schedule"
 )
 
@@ -130,7 +131,7 @@ func askFlavor(q *question, s *compute.Server, merged map[string]bool) {
 	}
 	set("MEMORY_MB", s.Flavor.MemoryMB)
 	set("DISK_GB", s.Claims().DiskGB())
-	if yes(either(s, "mem_encryption")) {
+	if hardware.Yes(either(s, "mem_encryption")) {
 		set("MEM_ENCRYPTION_CONTEXT", 1)
 	}
 	if version := either(s, "tpm_version"); version != "" {
@@ -147,14 +148,6 @@ func either(s *compute.Server, name string) string {
 		return v
 	}
 	return s.ImageMeta.Properties["hw_"+name]
-}
-
-func yes(text string) bool {
-	switch strings.ToLower(text) {
-	case "true", "1", "yes", "on", "t", "y":
-		return true
-	}
-	return false
 }
 
 func sortTraits(lists ...*[]string) {

@@ -137,7 +137,7 @@ func accelerators(_ context.Context, _ *Control, q *question, s *compute.Server,
 }
 
 func packedVirtqueue(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
-	if yes(either(s, "virtio_packed_ring")) {
+	if hardware.Yes(either(s, "virtio_packed_ring")) {
 		q.Required = append(q.Required, "COMPUTE_NET_VIRTIO_PACKED")
 	}
 	return nil
@@ -179,7 +179,7 @@ func remoteManagedPorts(_ context.Context, _ *Control, q *question, s *compute.S
 }
 
 func ephemeralEncryption(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
-	if !yes(either(s, "ephemeral_encryption")) {
+	if !hardware.Yes(either(s, "ephemeral_encryption")) {
 		return nil
 	}
 	q.Required = append(q.Required, "COMPUTE_EPHEMERAL_ENCRYPTION")

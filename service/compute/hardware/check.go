@@ -81,7 +81,7 @@ func (a *asked) truths(key string) (flavor, image *bool) {
 		if !ok {
 			return nil
 		}
-		v, _ := boolOf(text) // whatever is not true is false
+		v := Yes(text)
 		return &v
 	}
 	return read(a.flavor.ExtraSpecs, "hw:"+key), read(a.image.Properties, "hw_"+key)

@@ -164,7 +164,7 @@ func (a *asked) mask(where, text string) map[int]bool {
 
 // realtime returns the processors that run in real time, nil for none.
 func (a *asked) realtime(emulator string) map[int]bool {
-	if on, _ := boolOf(a.flavor.ExtraSpecs["hw:cpu_realtime"]); !on {
+	if !Yes(a.flavor.ExtraSpecs["hw:cpu_realtime"]) {
 		return nil
 	}
 	text, image := a.both("cpu_realtime_mask")

@@ -37,6 +37,13 @@ func truth(text string) string {
 	return fmt.Sprintf("'%.64s' is not a valid boolean-like value.", text)
 }
 
+// Yes reads a setting that stands for true or false: whatever is not true is false
+// (oslo_utils.strutils.bool_from_string).
+func Yes(text string) bool {
+	v, _ := boolOf(text)
+	return v
+}
+
 func boolOf(text string) (v, ok bool) {
 	switch strings.ToLower(strings.TrimSpace(text)) {
 	case "1", "t", "true", "on", "y", "yes":
