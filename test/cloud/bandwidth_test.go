@@ -78,34 +78,15 @@ func (c *cloud) portWith(t *testing.T, network, policy string) string {
 // EGR=5 ", and that the port's binding names the providers.
 func (c *cloud) wires(t *testing.T, id string, ports ...string) string {
 	t.Helper()
-	consumers := []string{id}
-	var list struct {
-		Migrations []struct {
-			UUID string `json:"uuid"`
-		} `json:"migrations"`
-	}
-	c.get(t, c.admin.compute, "/os-migrations?instance_uuid="+id, &list)
-	for _, m := range list.Migrations {
-		consumers = append(consumers, m.UUID)
-	}
-	var providers struct {
-		Providers []struct{ UUID, Name string } `json:"resource_providers"`
-	}
-	c.get(t, c.admin.placement, "/resource_providers", &providers)
 	text, of := "", map[string]bool{}
-	for i, consumer := range consumers {
-		var out struct {
-			Allocations map[string]struct{ Resources map[string]int } `json:"allocations"`
+	for _, a := range c.allocations(t, id) {
+		host, _, below := strings.Cut(a.provider.Name, ":")
+		if !below {
+			continue
 		}
-		c.get(t, c.admin.placement, "/allocations/"+consumer, &out)
-		for _, p := range providers.Providers {
-			host, _, below := strings.Cut(p.Name, ":")
-			if a, ok := out.Allocations[p.UUID]; ok && below {
-				of[p.UUID] = of[p.UUID] || i == 0
-				for _, class := range slices.Sorted(maps.Keys(a.Resources)) {
-					text += fmt.Sprintf("%s@%s %s=%d ", map[bool]string{true: "server", false: "migration"}[i == 0], host, class[4:len("NET_BW_EGR")], a.Resources[class])
-				}
-			}
+		of[a.provider.UUID] = of[a.provider.UUID] || a.who == "server"
+		for _, class := range slices.Sorted(maps.Keys(a.resources)) {
+			text += fmt.Sprintf("%s@%s %s=%d ", a.who, host, class[4:len("NET_BW_EGR")], a.resources[class])
 		}
 	}
 	assigned := map[string]bool{}

@@ -3,7 +3,6 @@ package cloud
 import (
 	"fmt"
 	"math/rand/v2"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -18,13 +17,7 @@ import (
 // snapshots of an image, and sees that there is the whole image afterwards or
 // nothing of it, and that the server can be asked for another one.
 func TestImagesOfVolumesKilledAtAnyMoment(t *testing.T) {
-	volumes := cinder.New()
-	served := httptest.NewServer(volumes)
-	t.Cleanup(served.Close)
-	p := newProcessWith(t, fmt.Sprintf("[peers]\nvolume = %q\n", served.URL+"/v3"))
-	p.start(t)
-	p.fillAndLogIn(t)
-	hostsUp(t, p.cloud)
+	p, volumes := processWithVolumes(t)
 	rnd := rand.New(rand.NewPCG(number("KILONOVA_SEED", 19), 2026))
 	id := bootWithVolumes(t, p.demo)
 	for range number("KILONOVA_KILLS", 2) {

@@ -35,25 +35,34 @@ func TestMovesKilledAtAnyMoment(t *testing.T) {
 
 func (k *killing) moveRound(t *testing.T) {
 	t.Helper()
-	acts := []struct {
-		name string
-		do   func(*testing.T)
-	}{{"resize", k.resize}, {"resize", k.resize}, {"migrate", k.migrate}, {"confirm", k.confirm}, {"confirm", k.confirm}, {"revert", k.revert}, {"revert", k.revert},
-		{"live", k.live}, {"live", k.live}, {"rebuild", k.rebuild}, {"delete while moving", k.moveAndDelete}, {"stop", k.stop}, {"start", k.startServer}}
-	act := acts[k.rnd.IntN(len(acts))]
-	k.rounds[act.name]++
-	act.do(t)
-	delay := time.Duration(k.rnd.IntN(120_000)) * time.Microsecond
-	<-time.After(delay)
-	k.kill(t)
-	k.start(t)
-	t.Logf("%s, killed after %s", act.name, delay)
-	k.settled(t)
+	k.strike(t, 120*time.Millisecond, []stroke{{"resize", k.resize}, {"resize", k.resize}, {"migrate", k.migrate}, {"confirm", k.confirm}, {"confirm", k.confirm}, {"revert", k.revert}, {"revert", k.revert},
+		{"live", k.live}, {"live", k.live}, {"rebuild", k.rebuild}, {"delete while moving", k.moveAndDelete}, {"stop", k.stop}, {"start", k.startServer}})
 	for id, status := range k.servers {
 		if status == "ACTIVE" || status == "SHUTOFF" || status == "VERIFY_RESIZE" {
 			k.inOnePlace(t, id, status)
 		}
 	}
+}
+
+// stroke is something that may be under way when the process is killed.
+type stroke struct {
+	name string
+	do   func(*testing.T)
+}
+
+// strike begins one of the acts, kills the process within a time, starts it again
+// and waits until all servers are settled.
+func (k *killing) strike(t *testing.T, within time.Duration, acts []stroke) {
+	t.Helper()
+	act := acts[k.rnd.IntN(len(acts))]
+	k.rounds[act.name]++
+	act.do(t)
+	delay := time.Duration(k.rnd.Int64N(int64(within)))
+	<-time.After(delay)
+	k.kill(t)
+	k.start(t)
+	t.Logf("%s, killed after %s", act.name, delay)
+	k.settled(t)
 }
 
 // inOnePlace sees that a server's guest, devices, ports and claim agree.

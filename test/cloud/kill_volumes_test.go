@@ -22,10 +22,10 @@ type volumeKilling struct {
 	spare   []string // volumes that come and go
 }
 
-// TestVolumesKilledAtAnyMoment kills the process while servers with volumes move
-// and volumes come and go, and sees that volume service, server and guest agree
-// afterwards, and that nothing is left over in the end.
-func TestVolumesKilledAtAnyMoment(t *testing.T) {
+// processWithVolumes is a process of its own, beside a volume service that is not
+// killed with it.
+func processWithVolumes(t *testing.T) (*process, *cinder.Service) {
+	t.Helper()
 	volumes := cinder.New()
 	served := httptest.NewServer(volumes)
 	t.Cleanup(served.Close)
@@ -33,6 +33,14 @@ func TestVolumesKilledAtAnyMoment(t *testing.T) {
 	p.start(t)
 	p.fillAndLogIn(t)
 	hostsUp(t, p.cloud)
+	return p, volumes
+}
+
+// TestVolumesKilledAtAnyMoment kills the process while servers with volumes move
+// and volumes come and go, and sees that volume service, server and guest agree
+// afterwards, and that nothing is left over in the end.
+func TestVolumesKilledAtAnyMoment(t *testing.T) {
+	p, volumes := processWithVolumes(t)
 	k := &volumeKilling{volumes: volumes, spare: []string{volumes.Add(1, false), volumes.Add(2, false)},
 		killing: &killing{process: p, rnd: rand.New(rand.NewPCG(number("KILONOVA_SEED", 17), 2026)), image: imageID(t, p.demo), private: networkID(t, p.demo, "private"),
 			servers: map[string]string{}, ports: map[string]bool{}, networks: map[string]bool{}, rounds: map[string]int{}}}
@@ -61,21 +69,9 @@ func (k *volumeKilling) volumeRound(t *testing.T) {
 	verb := func(from, to, body string) func(*testing.T) {
 		return func(t *testing.T) { k.asAdmin(t, from, to, body) }
 	}
-	acts := []struct {
-		name string
-		do   func(*testing.T)
-	}{{"resize", k.resize}, {"migrate", k.migrate}, {"confirm", k.confirm}, {"confirm", k.confirm}, {"revert", k.revert}, {"revert", k.revert}, {"live", k.live}, {"live", k.live},
+	k.strike(t, 160*time.Millisecond, []stroke{{"resize", k.resize}, {"migrate", k.migrate}, {"confirm", k.confirm}, {"confirm", k.confirm}, {"revert", k.revert}, {"revert", k.revert}, {"live", k.live}, {"live", k.live},
 		{"shelve", verb("ACTIVE", "SHELVED_OFFLOADED", `{"shelve":null}`)}, {"unshelve", verb("SHELVED_OFFLOADED", "ACTIVE", `{"unshelve":null}`)},
-		{"unshelve", verb("SHELVED_OFFLOADED", "ACTIVE", `{"unshelve":null}`)}, {"reboot", k.rebootHard}, {"attach", k.attachVolume}, {"detach", k.detachVolume}, {"boot", k.bootFromVolume}, {"delete", k.delete}}
-	act := acts[k.rnd.IntN(len(acts))]
-	k.rounds[act.name]++
-	act.do(t)
-	delay := time.Duration(k.rnd.IntN(160_000)) * time.Microsecond
-	<-time.After(delay)
-	k.kill(t)
-	k.start(t)
-	t.Logf("%s, killed after %s", act.name, delay)
-	k.settled(t)
+		{"unshelve", verb("SHELVED_OFFLOADED", "ACTIVE", `{"unshelve":null}`)}, {"reboot", k.rebootHard}, {"attach", k.attachVolume}, {"detach", k.detachVolume}, {"boot", k.bootFromVolume}, {"delete", k.delete}})
 	for id, status := range k.servers {
 		if status != "" {
 			k.volumesAgree(t, id)

@@ -105,6 +105,27 @@ func (c *cloud) where(t *testing.T, id string) placed {
 // migrations that hold anything.
 func (c *cloud) claims(t *testing.T, id string) string {
 	t.Helper()
+	text := ""
+	for _, a := range c.allocations(t, id) {
+		text += fmt.Sprintf("%s@%s=%d ", a.who, a.provider.Name, a.resources["VCPU"])
+	}
+	return text
+}
+
+// provider is a resource provider by both its names.
+type provider struct{ UUID, Name string }
+
+// allocation is what a "server" or one of its migrations, a "migration", has of a
+// provider.
+type allocation struct {
+	who       string
+	provider  provider
+	resources map[string]int
+}
+
+// allocations are a server's, and then those of its migrations.
+func (c *cloud) allocations(t *testing.T, id string) []allocation {
+	t.Helper()
 	consumers := []string{id}
 	var list struct {
 		Migrations []struct {
@@ -115,23 +136,23 @@ func (c *cloud) claims(t *testing.T, id string) string {
 	for _, m := range list.Migrations {
 		consumers = append(consumers, m.UUID)
 	}
-	var providers struct {
-		Providers []struct{ UUID, Name string } `json:"resource_providers"`
+	var all struct {
+		Providers []provider `json:"resource_providers"`
 	}
-	c.get(t, c.admin.placement, "/resource_providers", &providers)
-	text := ""
+	c.get(t, c.admin.placement, "/resource_providers", &all)
+	var found []allocation
 	for i, consumer := range consumers {
 		var out struct {
 			Allocations map[string]struct{ Resources map[string]int } `json:"allocations"`
 		}
 		c.get(t, c.admin.placement, "/allocations/"+consumer, &out)
-		for _, p := range providers.Providers {
+		for _, p := range all.Providers {
 			if a, ok := out.Allocations[p.UUID]; ok {
-				text += fmt.Sprintf("%s@%s=%d ", map[bool]string{true: "server", false: "migration"}[i == 0], p.Name, a.Resources["VCPU"])
+				found = append(found, allocation{map[bool]string{true: "server", false: "migration"}[i == 0], p, a.Resources})
 			}
 		}
 	}
-	return text
+	return found
 }
 
 func (c *cloud) get(t *testing.T, client *gophercloud.ServiceClient, path string, into any) {
