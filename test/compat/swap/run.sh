@@ -164,7 +164,8 @@ serve_region() {
 forget_region() {
     local clouds=$work/one.yaml e
     for e in $(as_admin endpoint list --region "$region" -f value -c ID); do as_admin endpoint delete "$e"; done
-    ! as_admin region show "$region" >/dev/null 2>&1 || as_admin region delete "$region"
+    # Not "region show", which answers with the only region there is, whatever its name.
+    ! as_admin region list -f value -c Region | grep -qx "$region" || as_admin region delete "$region"
 }
 
 for part in "${parts[@]}"; do "$part"; done
