@@ -16,7 +16,8 @@ type Image struct {
 	DiskFormat      string
 	ContainerFormat string
 	Checksum        string // MD5, hexadecimal
-	SHA512          string // if the image service knows it
+	HashAlgo        string // sha256, sha384, sha512 or what else the image service has; "" if it has none
+	HashValue       string // hexadecimal
 	Size            int64
 	MinDiskGB       int
 	MinRAMMB        int

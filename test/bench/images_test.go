@@ -30,7 +30,7 @@ func TestImagesComeBackAsTheyWent(t *testing.T) {
 	}
 	m := &Images{MiB: 2}
 	end := m.watch(only(os.Getpid()))
-	if err := m.rounds(t.Context(), c, dir, source); err != nil {
+	if err := m.rounds(t.Context(), c, c, dir, source); err != nil {
 		t.Fatal(err)
 	}
 	end()

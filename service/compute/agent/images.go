@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"crypto/md5"
+	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
@@ -137,10 +138,13 @@ func (c *ImageCache) fetch(ctx context.Context, id, format string, image hypervi
 	return os.Remove(part.Name())
 }
 
+// secureHashes are the algorithms of an image service's os_hash_algo that we know.
+var secureHashes = map[string]func() hash.Hash{"sha256": sha256.New, "sha384": sha512.New384, "sha512": sha512.New}
+
 // checksum picks the strongest sum that the image service has promised.
 func checksum(info compute.Image) (hash.Hash, string) {
-	if info.SHA512 != "" {
-		return sha512.New(), info.SHA512
+	if make := secureHashes[info.HashAlgo]; make != nil && info.HashValue != "" {
+		return make(), info.HashValue
 	}
 	return md5.New(), info.Checksum
 }

@@ -25,10 +25,14 @@ type shelf struct {
 	compute.Images // what the cache does not ask
 	mu             sync.Mutex
 	data           map[string][]byte
+	told           *compute.Image // what is said of each image; nil: its size and MD5 sum
 	opened         map[string]int
 }
 
 func (s *shelf) Image(_ context.Context, id string) (compute.Image, error) {
+	if s.told != nil {
+		return *s.told, nil
+	}
 	sum := md5.Sum(s.data[id])
 	return compute.Image{ID: id, Size: int64(len(s.data[id])), Checksum: hex.EncodeToString(sum[:])}, nil
 }
@@ -69,6 +73,30 @@ func TestImagesAreFetchedOnce(t *testing.T) {
 	}
 	if _, err := c.Get(t.Context(), "../etc/passwd", meta); !fault.Is(err, fault.Invalid) {
 		t.Error(err)
+	}
+}
+
+func TestImagesAreVerifiedByTheirStrongestHash(t *testing.T) {
+	data := []byte("disk")
+	weak := md5.Sum(data)
+	for algo, h := range secureHashes {
+		sum := h()
+		sum.Write(data)
+		right := hex.EncodeToString(sum.Sum(nil))
+		for value, want := range map[string]bool{right: true, strings.Repeat("0", len(right)): false} {
+			c, s, _ := newCache(t, map[string][]byte{"disk": data})
+			s.told = &compute.Image{ID: "disk", Size: 4, HashAlgo: algo, HashValue: value}
+			if _, err := c.Get(t.Context(), "disk", compute.ImageMeta{DiskFormat: "raw"}); (err == nil) != want {
+				t.Errorf("%s %s: %v", algo, value, err)
+			}
+		}
+	}
+	for checksum, want := range map[string]bool{hex.EncodeToString(weak[:]): true, strings.Repeat("0", 32): false} {
+		c, s, _ := newCache(t, map[string][]byte{"disk": data})
+		s.told = &compute.Image{ID: "disk", Size: 4, HashAlgo: "whirlpool", HashValue: "00", Checksum: checksum}
+		if _, err := c.Get(t.Context(), "disk", compute.ImageMeta{DiskFormat: "raw"}); (err == nil) != want {
+			t.Errorf("MD5 %s: %v", checksum, err)
+		}
 	}
 }
 

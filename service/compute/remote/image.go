@@ -38,16 +38,12 @@ func (i *Images) Image(ctx context.Context, id string) (compute.Image, error) {
 
 func imageOf(out map[string]json.RawMessage) (compute.Image, error) {
 	image := compute.Image{Properties: map[string]string{}}
-	var algo, value string
 	for member, into := range map[string]any{"id": &image.ID, "name": &image.Name, "status": &image.Status, "owner": &image.Owner, "disk_format": &image.DiskFormat,
 		"container_format": &image.ContainerFormat, "checksum": &image.Checksum, "size": &image.Size, "min_disk": &image.MinDiskGB, "min_ram": &image.MinRAMMB,
-		"os_hash_algo": &algo, "os_hash_value": &value, "created_at": &image.CreatedAt, "updated_at": &image.UpdatedAt} {
+		"os_hash_algo": &image.HashAlgo, "os_hash_value": &image.HashValue, "created_at": &image.CreatedAt, "updated_at": &image.UpdatedAt} {
 		if raw, ok := out[member]; ok && json.Unmarshal(raw, into) != nil {
 			return image, fault.New(fault.Unavailable, "The image service gave an image whose %s cannot be read.", member)
 		}
-	}
-	if algo == "sha512" {
-		image.SHA512 = value
 	}
 	for member, raw := range out {
 		if known[member] {

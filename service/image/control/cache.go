@@ -159,7 +159,7 @@ func (c *Control) fromCache(ctx context.Context, i *image.Image) blob.Reader {
 	}
 	// Files are as near as the cache.
 	far := !slices.ContainsFunc(i.Locations, func(l image.Location) bool { b := c.backend(l.Store); return b != nil && b.Type == "file" })
-	if err == nil && far && i.Checksum != "" {
+	if err == nil && far && i.HashValue+i.Checksum != "" {
 		err = c.enqueue(context.WithoutCancel(ctx), i.ID)
 	}
 	if err != nil {
@@ -232,13 +232,16 @@ func (c *Control) copyToCache(ctx context.Context, i *image.Image) error {
 		return err
 	}
 	defer func() { _ = w.Abort() }()
-	sum := md5.New()
+	sum, want := newHash(i.HashAlgo), i.HashValue
+	if sum == nil || want == "" {
+		sum, want = md5.New(), i.Checksum
+	}
 	n, err := io.Copy(io.MultiWriter(w, sum), source)
 	if err != nil {
 		return err
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); n != size || i.Checksum != "" && got != i.Checksum {
-		return fmt.Errorf("the data of image %s came with checksum %s, where %s was right", i.ID, got, i.Checksum)
+	if got := hex.EncodeToString(sum.Sum(nil)); n != size || want != "" && got != want {
+		return fmt.Errorf("the data of image %s came with checksum %s, where %s was right", i.ID, got, want)
 	}
 	if err := w.Commit(ctx); err != nil {
 		return err

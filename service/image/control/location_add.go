@@ -105,7 +105,7 @@ func (c *Control) runHash(ctx context.Context, run *task.Run) error {
 	if err := run.Payload(&p); err != nil {
 		return fmt.Errorf("hash: %w", err)
 	}
-	got, err := c.hashPlace(ctx, p.URL)
+	got, err := c.hashPlace(ctx, p.URL, c.o.LegacyChecksum || p.Validation.Checksum != "")
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -121,7 +121,7 @@ func (c *Control) runHash(ctx context.Context, run *task.Run) error {
 	return c.endHash(ctx, run, &p, got, err)
 }
 
-func (c *Control) hashPlace(ctx context.Context, address string) (*received, error) {
+func (c *Control) hashPlace(ctx context.Context, address string, checksum bool) (*received, error) {
 	_, f, err := c.foreign(address)
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (c *Control) hashPlace(ctx context.Context, address string) (*received, err
 		return nil, err
 	}
 	defer r.Close()
-	return c.receive(ctx, io.Discard, r, limit{c.o.ImageSizeCap, fault.Invalidf("The data at the location is too large.")}, func(*diskimage.Info) error { return nil }, nil)
+	return c.receive(ctx, io.Discard, r, limit{c.o.ImageSizeCap, fault.Invalidf("The data at the location is too large.")}, func(*diskimage.Info) error { return nil }, nil, checksum)
 }
 
 func (c *Control) endHash(ctx context.Context, run *task.Run, p *hashPayload, got *received, failed error) error {

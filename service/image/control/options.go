@@ -24,8 +24,11 @@ type Options struct {
 	ShowDirectURL      bool   `toml:"show_image_direct_url"`
 	ShowLocations      bool   `toml:"show_multiple_locations"`
 	HashingAlgorithm   string `toml:"hashing_algorithm"` // sha256, sha384 or sha512
-	DoSecureHash       bool   `toml:"do_secure_hash"`    // of what lies at new locations
-	HTTPRetries        int    `toml:"http_retries"`      // of that
+	// LegacyChecksum has images get an MD5 sum too, as upstream's always have. Without it their checksum is
+	// null, which the API's schema allows, and os_hash_value is what data is verified by. Not upstream's.
+	LegacyChecksum bool `toml:"legacy_checksum"`
+	DoSecureHash   bool `toml:"do_secure_hash"` // of what lies at new locations
+	HTTPRetries    int  `toml:"http_retries"`   // of that
 	// UploadStall is how long an upload may be silent; 0 for ever.
 	UploadStall  config.Duration `toml:"upload_stall_timeout"`
 	CacheMaxSize int64           `toml:"image_cache_max_size"` // bytes
@@ -95,6 +98,7 @@ func Defaults() Options {
 		ImageMemberQuota: 128, ImagePropertyQuota: 128, ImageTagQuota: 128, ImageLocationQuota: 10,
 		LimitParamDefault: 25, APILimitMax: 1000,
 		HashingAlgorithm:     "sha512",
+		LegacyChecksum:       true,
 		UploadStall:          config.Duration(5 * time.Minute),
 		CacheMaxSize:         10 << 30,
 		DoSecureHash:         true,

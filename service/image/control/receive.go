@@ -31,7 +31,7 @@ func newHash(algorithm string) hash.Hash {
 // received is what is known of data that has passed.
 type received struct {
 	size      int64
-	checksum  string // MD5
+	checksum  string // MD5; "" not wanted
 	hashValue string
 	info      *diskimage.Info
 }
@@ -53,10 +53,13 @@ type limit struct {
 // receive passes r on to w, hashes and inspects it. settled is called as soon as
 // it can be told what the data is; its error ends the passing. The hashes and
 // the writing go on side by side, since each of them is slower than a network.
-// When receive returns nobody writes to w any more.
-func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most limit, settled func(*diskimage.Info) error, signed *signature) (*received, error) {
+// When receive returns nobody writes to w any more. checksum: an MD5 sum is wanted.
+func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most limit, settled func(*diskimage.Info) error, signed *signature, checksum bool) (*received, error) {
 	in, sum, multi, out := &diskimage.Inspector{}, md5.New(), newHash(c.o.HashingAlgorithm), &sink{w: w}
-	workers := []io.Writer{out, sum, multi}
+	workers := []io.Writer{out, multi}
+	if checksum {
+		workers = append(workers, sum)
+	}
 	if signed != nil {
 		workers = append(workers, signed.sum)
 	}
@@ -105,7 +108,10 @@ func (c *Control) receive(ctx context.Context, w io.Writer, r io.Reader, most li
 	if err := out.failed(); err != nil {
 		return nil, err
 	}
-	got.checksum, got.hashValue, got.info = hex.EncodeToString(sum.Sum(nil)), hex.EncodeToString(multi.Sum(nil)), in.Info()
+	got.hashValue, got.info = hex.EncodeToString(multi.Sum(nil)), in.Info()
+	if checksum {
+		got.checksum = hex.EncodeToString(sum.Sum(nil))
+	}
 	if err := settled(got.info); err != nil {
 		return nil, err
 	}

@@ -159,7 +159,7 @@ func (c *Control) take(ctx context.Context, i *image.Image, blobs blob.Store, ke
 		return nil, err
 	}
 	defer func() { _ = w.Abort() }() // after Commit it does nothing; else a sweep finds what it leaves
-	got, err := c.receive(ctx, w, up.Data, most, settled, up.signature)
+	got, err := c.receive(ctx, w, up.Data, most, settled, up.signature, c.o.LegacyChecksum)
 	if err != nil {
 		return nil, err
 	}
