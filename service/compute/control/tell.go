@@ -70,21 +70,19 @@ func (c *Control) tellExisting(ctx context.Context, tx *db.Tx, host string, begi
 		return nil
 	}
 	const page = 1000
-	for marker := ""; ; {
-		servers, err := c.Store.UsedBetween(ctx, tx, begin, end, "", marker, page)
+	for after := int64(0); ; {
+		servers, err := c.Store.UsedOnHost(ctx, tx, host, begin, end, after, page)
 		if err != nil {
 			return err
 		}
 		var all []notify.Message
 		for _, s := range servers {
-			if s.Host == host {
-				all = append(all, notify.Exists(c.notifier.cause(ctx), c.notifier.formats, s, begin, end)...)
-			}
+			all = append(all, notify.Exists(c.notifier.cause(ctx), c.notifier.formats, s, begin, end)...)
 		}
 		if err := c.notifier.write(ctx, tx, all); err != nil || len(servers) < page {
 			return err
 		}
-		marker = servers[len(servers)-1].ID
+		after = servers[len(servers)-1].Seq
 	}
 }
 

@@ -84,14 +84,15 @@ func TestHotReadsUseIndexes(t *testing.T) {
 			return one(s.Migrations(ctx, d, compute.MigrationQuery{ServerID: id, Statuses: compute.OpenMigrations}))
 		},
 		"a page of what a project used": func() error { return one(s.UsedBetween(ctx, d, epoch, hour, "p1", id, 100)) },
+		"what a host was used for":      func() error { return one(s.UsedOnHost(ctx, d, host, epoch, hour, 1, 100)) },
 		"why a server is where it is":   func() error { return one(s.Placements(ctx, d, id, 10)) },
 		"a server's history":            func() error { return one(s.Actions(ctx, d, id)) },
 	}
 	// Of these the index must find what is asked for, not only its project.
 	finds := map[string]string{"a project's next page": "created_at<", "the next page of all": "created_at<", "all servers in error": "vm_state=?",
 		"servers left on their way": "task_state>", "what changed lately": "updated_at>", "moves to confirm": "status=?", "deleted servers": "deleted_at>",
-		"a page of what a project used": "id>",
-		"a host's servers":              "host=?", "what changed in a project": "updated_at>", "what a report is compared with": "host=?"}
+		"a page of what a project used": "id>", "what a host was used for": "host=?",
+		"a host's servers": "host=?", "what changed in a project": "updated_at>", "what a report is compared with": "host=?"}
 	for name, read := range reads {
 		seen = nil
 		if err := read(); err != nil {

@@ -93,6 +93,13 @@ func (s *Store) UsedOn(ctx context.Context, q db.Querier, begin, end time.Time) 
 	return counts, nil
 }
 
+// UsedOnHost lists the servers, also such as are gone, that ran on a host for some
+// time between begin and end: those numbered after, in their order, at most limit.
+func (s *Store) UsedOnHost(ctx context.Context, q db.Querier, host string, begin, end time.Time, after int64, limit int) ([]*compute.Server, error) {
+	return collect(db.Each[serverRow](ctx, q, `SELECT * FROM servers WHERE host = ? AND seq > ? AND launched_at < ? AND (terminated_at IS NULL OR terminated_at > ?)
+		ORDER BY seq LIMIT ?`, host, after, db.At(end), db.At(begin), limit))
+}
+
 // ServerWithVolume returns the server that has a volume; fault.NotFound if none
 // has. It reads all servers with volumes: it is for the few who do not know it.
 func (s *Store) ServerWithVolume(ctx context.Context, q db.Querier, volumeID string) (*compute.Server, error) {

@@ -61,6 +61,54 @@ func TestUsageIsOfServersThatRan(t *testing.T) {
 				t.Errorf("%+v: %s", x, got)
 			}
 		}
+		onHost := func(host string, begin, end time.Duration, after int64, limit int) string {
+			t.Helper()
+			servers, err := s.UsedOnHost(ctx, s.DB, host, epoch.Add(begin), epoch.Add(end), after, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := ""
+			for _, v := range servers {
+				text += v.ID[7:8]
+			}
+			return text
+		}
+		h1, h2 := "h1", "h2"
+		in(t, s, func(tx *db.Tx) error {
+			for i, v := range all {
+				host := &h1
+				if i > 4 {
+					host = &h2
+				}
+				if _, err := s.UpdateServer(ctx, tx, v.ID, ServerPatch{Host: host}, Expect{}, time.Time{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		third, err := s.Server(ctx, s.DB, all[3].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, x := range []struct {
+			host       string
+			begin, end time.Duration
+			after      int64
+			limit      int
+			want       string
+		}{
+			{h1, 0, time.Hour, 0, 100, "123"},
+			{h1, 0, time.Hour, 0, 2, "12"},
+			{h1, 0, time.Hour, third.Seq, 100, ""},
+			{h2, 0, time.Hour, 0, 100, "567"},
+			{h2, 5 * time.Minute, time.Hour, 0, 100, "56"}, // 7 was gone by then
+			{h2, 0, 90 * time.Second, 0, 100, "7"},
+			{"h3", 0, time.Hour, 0, 100, ""},
+		} {
+			if got := onHost(x.host, x.begin, x.end, x.after, x.limit); got != x.want {
+				t.Errorf("%+v: %s", x, got)
+			}
+		}
 		if _, err := s.UsedBetween(ctx, s.DB, epoch, gone, "", "nobody", 1); err == nil {
 			t.Error("a marker that is no server's is taken")
 		}
@@ -82,7 +130,7 @@ func TestUsageIsOfServersThatRan(t *testing.T) {
 		if got, err := s.Audits(ctx, s.DB, epoch, gone); err != nil || len(got) != 1 || got[0] != a {
 			t.Error(got, err)
 		}
-		if got, err := s.UsedOn(ctx, s.DB, epoch, epoch.Add(4*time.Minute)); err != nil || got[""] != 3 {
+		if got, err := s.UsedOn(ctx, s.DB, epoch, epoch.Add(4*time.Minute)); err != nil || len(got) != 1 || got[h2] != 3 {
 			t.Error(got, err)
 		}
 	})
