@@ -73,7 +73,8 @@ func asksForProcessor(r *schedule.Request) bool {
 }
 
 // countsServers reports whether a decision has to know how many servers each host
-// has. By default none has: that is a count of all servers there are.
+// has. By default none has. Counted they are already, but in a row of every host
+// with servers, and a decision that needs none of these reads none.
 func (c *Control) countsServers(f *Fleet, s *compute.Server) bool {
 	o := &c.Options.Scheduler.Filter
 	if o.NumInstances != 0 || f.weighsServers || len(o.CELFilters)+len(o.CELWeighers) > 0 ||

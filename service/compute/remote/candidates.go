@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
@@ -16,8 +15,11 @@ import (
 // Candidates implements compute.Placement. Of several ways to be on one host the
 // first counts.
 func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery) ([]compute.Candidate, error) {
-	text := answers.Get().(*bytes.Buffer)
-	defer answers.Put(text)
+	text, _ := p.answers.Get().(*bytes.Buffer)
+	if text == nil {
+		text = new(bytes.Buffer)
+	}
+	defer p.answers.Put(text)
 	text.Reset()
 	if err := p.do(ctx, "GET", "/allocation_candidates?"+candidatesQuery(q).Encode(), nil, text); err != nil {
 		return nil, err
@@ -28,9 +30,6 @@ func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery) ([
 	}
 	return reply.candidates(), nil
 }
-
-// answers are half a megabyte each, and there is one for every decision.
-var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // candidatesReply is what Placement answers.
 type candidatesReply struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"sync"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/peer"
@@ -12,7 +13,13 @@ import (
 )
 
 // Placement is the Placement service.
-type Placement struct{ Client *peer.Client }
+type Placement struct {
+	Client *peer.Client
+
+	// answers are what candidates are read from: *bytes.Buffer of half a megabyte
+	// each, and there is one for every decision.
+	answers sync.Pool
+}
 
 var _ compute.Placement = (*Placement)(nil)
 
