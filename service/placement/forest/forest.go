@@ -12,13 +12,13 @@ type Forest struct {
 	mu    sync.RWMutex
 	nodes map[string]*placement.ProviderState // by UUID
 	root  map[string]string                   // UUID of a provider -> of its root
-	place map[string]int                      // UUID of a root -> index in trees
+	place map[string]int                      // UUID of a root -> place in trees
 	view  View
 }
 
 // View is the picture at one moment. It does not change.
 type View struct {
-	trees   []*tree
+	trees   grove
 	sharing map[string][]*node // by aggregate: who shares with it
 	nested  bool               // some tree has more than one provider
 }
@@ -87,8 +87,8 @@ func (f *Forest) apply(changed []*placement.ProviderState, deleted []string) {
 		if _, marked := members[root]; !marked && root != "" {
 			members[root] = nil
 			roots = append(roots, root)
-			if i, ok := f.place[root]; ok && f.view.trees[i] != nil {
-				for _, n := range f.view.trees[i].nodes {
+			if i, ok := f.place[root]; ok {
+				for _, n := range f.view.trees.at(i).nodes {
 					members[root] = append(members[root], n.ProviderState)
 				}
 			}
@@ -108,31 +108,32 @@ func (f *Forest) apply(changed []*placement.ProviderState, deleted []string) {
 		f.nodes[p.UUID], f.root[p.UUID] = p, p.RootUUID
 	}
 	sharingBefore := f.sharingIn(roots)
-	trees := slices.Clone(f.view.trees)
+	trees, holes := f.view.trees.change(), false
 	for _, root := range roots {
-		trees = f.plant(trees, root, members[root])
+		holes = !f.plant(trees, root, members[root]) || holes
 	}
-	f.view.trees = trees
-	f.compact()
+	f.view.trees = trees.grove
+	if holes {
+		f.compact()
+	}
 	if sharingBefore || f.sharingIn(roots) {
 		f.collectSharing()
 	}
-	f.view.nested = len(f.nodes) > len(f.view.trees)
+	f.view.nested = len(f.nodes) > f.view.trees.n
 }
 
 // plant puts the tree of root into trees, where its old one was, or at the end.
-// A root without members leaves a hole.
-func (f *Forest) plant(trees []*tree, root string, list []*placement.ProviderState) []*tree {
+// A root without members leaves a hole; false says so.
+func (f *Forest) plant(trees *planting, root string, list []*placement.ProviderState) bool {
 	t := f.build(root, list)
 	i, had := f.place[root]
 	switch {
 	case had:
-		trees[i] = t
+		trees.set(i, t)
 	case t != nil:
-		f.place[root] = len(trees)
-		trees = append(trees, t)
+		f.place[root] = trees.add(t)
 	}
-	return trees
+	return t != nil || !had
 }
 
 // build makes a tree of those in list that still belong to root.
@@ -168,23 +169,23 @@ func (t *tree) add(p *placement.ProviderState, parent *node) {
 	}
 }
 
-// compact removes holes.
+// compact removes holes. It goes through all trees: roots are hardly ever removed.
 func (f *Forest) compact() {
-	if !slices.Contains(f.view.trees, nil) {
-		return
-	}
-	f.view.trees = slices.DeleteFunc(f.view.trees, func(t *tree) bool { return t == nil })
+	trees := grove{}.change()
 	clear(f.place)
-	for i, t := range f.view.trees {
-		f.place[t.nodes[0].UUID] = i
+	for t := range f.view.trees.all() {
+		if t != nil {
+			f.place[t.nodes[0].UUID] = trees.add(t)
+		}
 	}
+	f.view.trees = trees.grove
 }
 
 // sharingIn reports whether any of the trees has a provider that shares.
 func (f *Forest) sharingIn(roots []string) bool {
 	for _, root := range roots {
-		if i, ok := f.place[root]; ok && f.view.trees[i] != nil {
-			for _, n := range f.view.trees[i].nodes {
+		if i, ok := f.place[root]; ok {
+			for _, n := range f.view.trees.at(i).nodes {
 				if n.shares {
 					return true
 				}
@@ -196,7 +197,7 @@ func (f *Forest) sharingIn(roots []string) bool {
 
 func (f *Forest) collectSharing() {
 	sharing := map[string][]*node{}
-	for _, t := range f.view.trees {
+	for t := range f.view.trees.all() {
 		for _, n := range t.nodes {
 			if !n.shares {
 				continue

@@ -227,7 +227,7 @@ func below(truth map[string]*placement.ProviderState, s *placement.ProviderState
 func same(f *Forest, truth map[string]*placement.ProviderState) error {
 	v := f.View()
 	sharing, members, trees := map[string]int{}, 0, 0
-	for _, t := range v.trees {
+	for t := range v.trees.all() {
 		for i, n := range t.nodes {
 			want := truth[n.UUID]
 			switch {
@@ -249,8 +249,8 @@ func same(f *Forest, truth map[string]*placement.ProviderState) error {
 			sharing[a]++
 		}
 	}
-	if members != len(truth) || trees != len(v.trees) || v.nested != (members > trees) {
-		return fmt.Errorf("%d providers in %d trees, want %d in %d", members, len(v.trees), len(truth), trees)
+	if members != len(truth) || trees != v.trees.n || v.nested != (members > trees) {
+		return fmt.Errorf("%d providers in %d trees, want %d in %d", members, v.trees.n, len(truth), trees)
 	}
 	for a, nodes := range v.sharing {
 		for _, n := range nodes {

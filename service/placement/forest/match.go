@@ -71,7 +71,7 @@ func (f *Forest) List(filter placement.ProviderFilter) []*placement.ProviderStat
 		return matching(nil, p, filter)
 	}
 	var list []*placement.ProviderState
-	for _, t := range f.View().trees {
+	for t := range f.View().trees.all() {
 		if root != "" && t.nodes[0].UUID != root {
 			continue
 		}

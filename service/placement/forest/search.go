@@ -89,18 +89,25 @@ type search struct {
 // anybody can wait for, and those not tried are like those that were.
 const mostFruitless = 50_000
 
-func (s *search) order(m Manners) []*tree {
+func (s *search) order(m Manners) iter.Seq[*tree] {
 	if m.Random == nil {
-		return s.view.trees
+		return s.view.trees.all()
 	}
-	trees := slices.Clone(s.view.trees)
-	m.Random.Shuffle(len(trees), func(i, j int) { trees[i], trees[j] = trees[j], trees[i] })
-	return trees
+	trees := s.view.trees.list()
+	return func(yield func(*tree) bool) { // each is drawn when it is wanted: most searches want few
+		for i := range trees {
+			j := i + m.Random.IntN(len(trees)-i)
+			trees[i], trees[j] = trees[j], trees[i]
+			if !yield(trees[i]) {
+				return
+			}
+		}
+	}
 }
 
-func (s *search) run(trees []*tree, breadthFirst bool) {
+func (s *search) run(trees iter.Seq[*tree], breadthFirst bool) {
 	if !breadthFirst {
-		for _, t := range trees {
+		for t := range trees {
 			for c := range s.candidates(t) {
 				if !s.keep(c) {
 					return
@@ -111,7 +118,7 @@ func (s *search) run(trees []*tree, breadthFirst bool) {
 		return
 	}
 	var open []func() (*choice, bool)
-	for _, t := range trees { // the first round
+	for t := range trees { // the first round
 		next, stop := iter.Pull(s.candidates(t))
 		defer stop()
 		c, ok := next()
@@ -163,12 +170,12 @@ func (s *search) keep(c *choice) bool {
 		s.seen[key] = true
 	}
 	if s.found == nil && s.limit > 0 {
-		s.found = make([]placement.Candidate, 0, min(s.limit, max(len(s.view.trees), leastPieces)))
+		s.found = make([]placement.Candidate, 0, min(s.limit, max(s.view.trees.n, leastPieces)))
 	}
 	s.found = append(s.found, candidate)
 	if s.known == nil {
 		if s.limit > 0 {
-			s.roots = make([]*tree, 0, min(s.limit, len(s.view.trees)))
+			s.roots = make([]*tree, 0, min(s.limit, s.view.trees.n))
 		}
 		s.known, s.used = map[*tree]bool{}, map[*placement.ProviderState]bool{}
 	}

@@ -1,0 +1,71 @@
+package forest
+
+import "iter"
+
+// grove is a list of trees, in pieces. It does not change: a change makes another
+// one, which shares all pieces but those it changes. So what a claim costs does not
+// depend on how many trees there are.
+type grove struct {
+	pieces [][]*tree // each of pieceSize but the last one
+	n      int
+}
+
+const pieceSize = 512
+
+// all yields the trees in their order.
+func (g grove) all() iter.Seq[*tree] {
+	return func(yield func(*tree) bool) {
+		for _, piece := range g.pieces {
+			for _, t := range piece {
+				if !yield(t) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (g grove) at(i int) *tree { return g.pieces[i/pieceSize][i%pieceSize] }
+
+// list returns the trees in a slice of the caller's.
+func (g grove) list() []*tree {
+	list := make([]*tree, 0, g.n)
+	for _, piece := range g.pieces {
+		list = append(list, piece...)
+	}
+	return list
+}
+
+// planting is a grove in the making.
+type planting struct {
+	grove
+	own map[int]bool // pieces that are no other grove's
+}
+
+// change returns a planting that begins as g.
+func (g grove) change() *planting {
+	g.pieces = append(make([][]*tree, 0, len(g.pieces)+1), g.pieces...)
+	return &planting{grove: g, own: map[int]bool{}}
+}
+
+// set puts a tree in the place of another one.
+func (p *planting) set(i int, t *tree) { p.piece(i / pieceSize)[i%pieceSize] = t }
+
+// add puts a tree at the end and returns its place.
+func (p *planting) add(t *tree) int {
+	at := p.n / pieceSize
+	if at == len(p.pieces) {
+		p.pieces, p.own[at] = append(p.pieces, make([]*tree, 0, min(pieceSize, max(8, p.n)))), true
+	}
+	p.pieces[at] = append(p.piece(at), t)
+	p.n++
+	return p.n - 1
+}
+
+// piece returns one that may be changed.
+func (p *planting) piece(i int) []*tree {
+	if !p.own[i] {
+		p.pieces[i], p.own[i] = append(make([]*tree, 0, pieceSize), p.pieces[i]...), true
+	}
+	return p.pieces[i]
+}
