@@ -32,7 +32,7 @@ func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildSta
 	if d.question, err = c.questionOf(ctx, s, f); err != nil {
 		return d, err
 	}
-	hosts, fresh, err := v.hosts(ctx, c, d.question, c.countsServers(f, s))
+	hosts, fresh, err := v.hosts(ctx, c, d.question, c.needsOf(f, s))
 	if err != nil {
 		return d, err
 	}
@@ -107,24 +107,22 @@ func furthermore(q question) string {
 }
 
 // scheduleHosts puts what is known of the candidates' hosts together, in their
-// order; candidates that are no compute hosts are left out. Their servers are
-// counted only where that is asked for.
-func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []compute.Candidate, counted bool) ([]*schedule.Host, error) {
+// order; candidates that are no compute hosts are left out. What would be dear for
+// all of them is read only where that is asked for.
+func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []compute.Candidate, n needs) ([]*schedule.Host, error) {
 	busy, err := c.Store.BusyByHost(ctx, c.Store.DB)
 	if err != nil {
 		return nil, err
 	}
 	var loads map[string]store.HostLoad
-	if counted {
+	if n.servers {
 		if loads, err = c.Store.HostLoads(ctx, c.Store.DB); err != nil {
 			return nil, err
 		}
 	}
-	var holds map[string]map[string]compute.Hold
-	if f.holding {
-		if holds, err = c.Store.Holds(ctx, c.Store.DB, ""); err != nil {
-			return nil, err
-		}
+	holds, err := c.holdsOf(ctx, f, candidates, n)
+	if err != nil {
+		return nil, err
 	}
 	now, free := c.Now(), freeSeats{}
 	hosts := make([]schedule.Host, 0, len(candidates)) // in one piece: there may be ten thousand
@@ -152,6 +150,25 @@ func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []comp
 		all = append(all, x)
 	}
 	return all, nil
+}
+
+// holdsOf returns what is held of the candidates' hosts, as far as it is of
+// importance: of the nodes for servers that ask for seats, of devices for all,
+// since those that want none are kept away from hosts that have many left.
+func (c *Control) holdsOf(ctx context.Context, f *Fleet, candidates []compute.Candidate, n needs) (map[string]map[string]compute.Hold, error) {
+	if !f.holding {
+		return nil, nil
+	}
+	var hosts []string
+	for i := range candidates {
+		if h := f.byNode[candidates[i].ProviderID]; h != nil && (len(h.machine.pci) > 0 || n.seats && len(h.machine.numa) > 0) {
+			hosts = append(hosts, h.name)
+		}
+	}
+	if len(hosts) == 0 {
+		return nil, nil
+	}
+	return c.Store.Holds(ctx, c.Store.DB, hosts...)
 }
 
 // freeSeats are nodes and devices of which nothing is held. Hosts of one make share

@@ -72,6 +72,17 @@ func asksForProcessor(r *schedule.Request) bool {
 	return false
 }
 
+// needs is what a decision has to know of hosts that would be dear to read for
+// each.
+type needs struct {
+	servers bool // how many they have
+	seats   bool // what of their nodes is held
+}
+
+func (c *Control) needsOf(f *Fleet, s *compute.Server) needs {
+	return needs{servers: c.countsServers(f, s), seats: c.asksForHardware(s)}
+}
+
 // countsServers reports whether a decision has to know how many servers each host
 // has. By default none has. Counted they are already, but in a row of every host
 // with servers, and a decision that needs none of these reads none.

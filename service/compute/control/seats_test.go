@@ -138,7 +138,7 @@ func TestHardwareIsGivenOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		all, err := c.Store.Holds(t.Context(), c.Store.DB, "")
+		all, err := c.Store.Holds(t.Context(), c.Store.DB)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,7 @@ import (
 // less what they have given away since. It belongs to one goroutine at a time. A
 // batch has one of its own; with the caching scheduler it outlives the batches.
 type view struct {
-	lists map[string]*hostList // by what was asked
+	lists map[listKey]*hostList
 	// given is what this batch has given away and Placement may not know yet;
 	// located says where.
 	given   []gift
@@ -22,12 +22,18 @@ type view struct {
 	age     time.Duration     // how long what Placement said is used; 0: for one batch
 }
 
+// listKey is by what lists are told apart.
+type listKey struct {
+	question string // as JSON
+	needs    needs
+}
+
 // hostList is the answer to one question.
 type hostList struct {
 	question
 	read       time.Time
 	fleet      *Fleet
-	counted    bool // the hosts' servers
+	needs      needs
 	candidates []compute.Candidate
 	hosts      []*schedule.Host
 	room       []compute.Capacity // beside hosts
@@ -49,7 +55,7 @@ const maxLists = 32
 const fleetPatience = 10 * time.Second
 
 func newView(age time.Duration) *view {
-	return &view{lists: map[string]*hostList{}, located: map[string]string{}, age: age}
+	return &view{lists: map[listKey]*hostList{}, located: map[string]string{}, age: age}
 }
 
 // begin makes the view ready for the next batch.
@@ -59,20 +65,16 @@ func (v *view) begin() { v.given, v.located = nil, map[string]string{} }
 func (v *view) forget() { clear(v.lists) }
 
 // hosts returns the hosts that Placement has room on, and whether that is what it
-// says now: not so when it was asked before this batch. counted: with how many
-// servers they have.
-func (v *view) hosts(ctx context.Context, c *Control, q question, counted bool) (hosts []*schedule.Host, fresh bool, err error) {
+// says now: not so when it was asked before this batch.
+func (v *view) hosts(ctx context.Context, c *Control, q question, n needs) (hosts []*schedule.Host, fresh bool, err error) {
 	text, err := json.Marshal(q)
 	if err != nil {
 		return nil, false, err
 	}
-	key := string(text)
-	if counted {
-		key += " counted"
-	}
+	key := listKey{string(text), n}
 	l := v.lists[key]
 	if l == nil || v.age > 0 && c.Now().Sub(l.read) > v.age {
-		l = &hostList{question: q, read: c.Now(), counted: counted}
+		l = &hostList{question: q, read: c.Now(), needs: n}
 		if l.candidates, err = c.Placement.Candidates(ctx, q); err != nil {
 			return nil, false, err
 		}
@@ -108,7 +110,7 @@ func (l *hostList) fill(ctx context.Context, c *Control, age time.Duration) erro
 			candidates[i] = compute.Candidate{ProviderID: h.ProviderID, Capacity: l.room[i], Allocations: h.Allocations}
 		}
 	}
-	all, err := c.scheduleHosts(ctx, f, candidates, l.counted)
+	all, err := c.scheduleHosts(ctx, f, candidates, l.needs)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func TestHolds(t *testing.T) {
 		}
 		counted := func(when string, want ...string) {
 			t.Helper()
-			all, err := s.Holds(ctx, s.DB, "")
+			all, err := s.Holds(ctx, s.DB)
 			if err != nil {
 				t.Fatal(err)
 			}

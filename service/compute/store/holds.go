@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"iter"
+	"slices"
 
 	"kilonova/internal/db"
 	"kilonova/service/compute"
@@ -48,17 +50,40 @@ func (s *Store) Hold(ctx context.Context, q db.Querier, serverID, host string) (
 	return row.Hold.V, err
 }
 
-// Holds returns what servers hold exclusively of a host, or of each for "", by
+// Holds returns what servers hold exclusively of hosts, or of all if none is named, by
 // host and server; what is kept for a way back stands beside, under a name of its own.
-func (s *Store) Holds(ctx context.Context, q db.Querier, host string) (map[string]map[string]compute.Hold, error) {
-	query, args := `SELECT h.* FROM host_holds AS h JOIN servers AS s ON s.id = h.server_id WHERE h.exclusive = ? AND `+holdCounts, []any{true}
-	if host != "" {
-		query, args = query+` AND h.host = ?`, append(args, host)
-	}
+func (s *Store) Holds(ctx context.Context, q db.Querier, hosts ...string) (map[string]map[string]compute.Hold, error) {
+	const query = `SELECT h.* FROM host_holds AS h JOIN servers AS s ON s.id = h.server_id WHERE h.exclusive = ? AND ` + holdCounts
 	all := map[string]map[string]compute.Hold{}
-	for row, err := range db.Each[holdRow](ctx, q, query, args...) {
-		if err != nil {
+	if len(hosts) == 0 {
+		return all, readHolds(all, db.Each[holdRow](ctx, q, query, true))
+	}
+	for some := range slices.Chunk(hosts, hostsAtOnce) {
+		in, args := db.In(padded(some))
+		if err := readHolds(all, db.Each[holdRow](ctx, q, query+` AND h.host IN `+in, append([]any{true}, args...)...)); err != nil {
 			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// hostsAtOnce bounds the hosts that one query names.
+const hostsAtOnce = 512
+
+// padded repeats the last of some hosts until their number is a power of two, so
+// that there are few different queries to prepare.
+func padded(hosts []string) []string {
+	hosts = slices.Clip(hosts)
+	for len(hosts)&(len(hosts)-1) != 0 {
+		hosts = append(hosts, hosts[len(hosts)-1])
+	}
+	return hosts
+}
+
+func readHolds(all map[string]map[string]compute.Hold, rows iter.Seq2[*holdRow, error]) error {
+	for row, err := range rows {
+		if err != nil {
+			return err
 		}
 		if all[row.Host] == nil {
 			all[row.Host] = map[string]compute.Hold{}
@@ -70,7 +95,7 @@ func (s *Store) Holds(ctx context.Context, q db.Querier, host string) (map[strin
 		hold.Before = nil
 		all[row.Host][row.ServerID] = hold
 	}
-	return all, nil
+	return nil
 }
 
 // PlacesOf says on which hosts the members of a group are, or have a hold: two

@@ -68,8 +68,9 @@ func TestHotReadsUseIndexes(t *testing.T) {
 		"a user's use":                   func() error { return one(s.UserUsage(ctx, d, "p1", "u")) },
 		"loads of all hosts":             func() error { return one(s.HostLoads(ctx, d)) },
 		"load of a host":                 func() error { return one(s.HostLoad(ctx, d, host)) },
-		"holds":                          func() error { return one(s.Holds(ctx, d, "")) },
+		"holds":                          func() error { return one(s.Holds(ctx, d)) },
 		"holds on a host":                func() error { return one(s.Holds(ctx, d, host)) },
+		"holds on some hosts":            func() error { return one(s.Holds(ctx, d, host, "another", "third")) },
 		"places of a group":              func() error { return one(s.PlacesOf(ctx, d, "g")) },
 		"moves to confirm": func() error {
 			return one(s.Migrations(ctx, d, compute.MigrationQuery{Statuses: []compute.MigrationStatus{compute.MigrationFinished}, ChangesBefore: hour}))
