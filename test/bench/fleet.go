@@ -84,9 +84,13 @@ func (f *fleet) begin(ctx context.Context, address string, log *slog.Logger) (er
 	return nil
 }
 
-// report says that hosts are there.
-func report(ctx context.Context, b *bus.Bus, hosts int) error {
-	next, errs := make(chan int), make([]error, 8)
+// reporters is how many hosts report at a time.
+const reporters = 8
+
+// report says that hosts are there, and returns how long each had to wait until it
+// was heard, in milliseconds.
+func report(ctx context.Context, b *bus.Bus, hosts int) ([]float64, error) {
+	next, errs, took := make(chan int), make([]error, reporters), make([]float64, hosts)
 	var group sync.WaitGroup
 	for w := range errs {
 		group.Go(func() {
@@ -96,7 +100,9 @@ func report(ctx context.Context, b *bus.Bus, hosts int) error {
 				}
 				r := compute.HostReport{Host: fmt.Sprintf("host-%06d", i), Methods: []string{compute.Build.Name}, Resources: compute.Resources{VCPUs: 64, MemoryMB: 256 << 10,
 					DiskGB: 4000, DiskFreeGB: 4000, HypervisorType: "QEMU", HypervisorVersion: 7002000, HypervisorName: fmt.Sprintf("host-%06d", i), HostIP: "127.0.0.1"}}
+				began := time.Now()
 				_, errs[w] = compute.Report.Do(ctx, b, compute.ControlName, r)
+				took[i] = milliseconds(time.Since(began))
 			}
 		})
 	}
@@ -105,7 +111,7 @@ func report(ctx context.Context, b *bus.Bus, hosts int) error {
 	}
 	close(next)
 	group.Wait()
-	return errors.Join(errs...)
+	return took, errors.Join(errs...)
 }
 
 // build is what all agents do.

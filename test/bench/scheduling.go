@@ -43,7 +43,12 @@ func (found *Scheduling) size(ctx context.Context, hosts, servers int, profile s
 	}
 	defer os.RemoveAll(folder)
 	filled := filepath.Join(folder, "filled")
-	empty, err := fillFleet(ctx, filled, hosts)
+	var empty uint64
+	name := fmt.Sprintf("fill_%d_hosts", hosts)
+	found.Calls[name], err = profiled(profile, name, func() (d Distribution, err error) {
+		d, empty, err = fillFleet(ctx, filled, hosts)
+		return d, err
+	})
 	if err != nil {
 		return err
 	}
@@ -62,24 +67,28 @@ func (found *Scheduling) size(ctx context.Context, hosts, servers int, profile s
 	return nil
 }
 
-// fillFleet makes a cloud with so many hosts in a folder, and returns how many
-// bytes one without any keeps.
-func fillFleet(ctx context.Context, folder string, hosts int) (empty uint64, err error) {
+// fillFleet makes a cloud with so many hosts in a folder, and returns how long
+// their first reports took and how many bytes a cloud without any host keeps.
+func fillFleet(ctx context.Context, folder string, hosts int) (d Distribution, empty uint64, err error) {
 	f, err := newFleet(ctx, folder, nil)
 	if err != nil {
-		return 0, err
+		return d, 0, err
 	}
 	defer f.close()
 	if err := f.bench.prepare(ctx); err != nil {
-		return 0, err
+		return d, 0, err
 	}
 	empty = heap()
-	began := time.Now()
-	if err := report(ctx, f.agents, hosts); err != nil {
-		return 0, err
+	self := only(os.Getpid())
+	began, before := time.Now(), self.cpu()
+	took, err := report(ctx, f.agents, hosts)
+	if err != nil {
+		return d, 0, err
 	}
-	say("fleet: %d hosts reported in %.1f s", hosts, time.Since(began).Seconds())
-	return empty, nil
+	d = distribution(took, reporters, time.Since(began))
+	d.CPU = rounded(milliseconds(self.cpu()-before) / float64(hosts))
+	say("fleet: %d hosts reported in %.1f s, cpu %.3f ms each", hosts, d.Wall, d.CPU)
+	return d, empty, nil
 }
 
 // driver measures one scheduler. Each measurement has a profile of its own.
