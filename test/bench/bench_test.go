@@ -68,7 +68,7 @@ func TestEverythingIsMeasured(t *testing.T) {
 	if err := out.measure(t.Context(), env, nil, s, "test"); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"token_issue", "token_validate", "boot_alone", "boot_40_at_8", "port_create", "server_get", "server_get_at_8", "servers_page",
+	for _, name := range []string{"token_issue", "token_validate", "token_validate_at_8", "boot_alone", "boot_40_at_8", "port_create", "server_get", "server_get_at_8", "servers_page",
 		"servers_detail_page", "candidates_limit_10", "candidates_limit_1000", "candidates_conditions_limit_10", "candidates_conditions_limit_1000", "candidates_nested_limit_10", "candidates_nested_limit_1000"} {
 		if d := out.Calls[name]; d.N == 0 || d.Errors > 0 || d.P50 <= 0 || d.P50 > d.P99 {
 			t.Errorf("%s: %+v", name, d)

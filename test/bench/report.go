@@ -84,6 +84,9 @@ func goals(c *Cloud) []Goal {
 			add(g.what, "ms", g.limit, d.P50)
 		}
 	}
+	if d, ok := c.Calls["token_validate_at_8"]; ok {
+		all = append(all, Goal{"tokens checked a second over HTTP, with their catalog, at 8", "1/s, at least", 5000, d.PerSecond, d.PerSecond >= 5000})
+	}
 	return all
 }
 

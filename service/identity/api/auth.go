@@ -266,7 +266,7 @@ type tokenBody struct {
 	Domain   *namedView      `json:"domain,omitempty"`
 	System   map[string]bool `json:"system,omitempty"`
 	Roles    []*namedView    `json:"roles,omitempty"`
-	Catalog  []any           `json:"catalog,omitzero"`
+	Catalog  []catalogEntry  `json:"catalog,omitzero"`
 	Trust    any             `json:"OS-TRUST:trust,omitempty"`
 	AppCred  map[string]any  `json:"application_credential,omitempty"`
 	SPs      []any           `json:"service_providers,omitempty"`
@@ -328,14 +328,35 @@ func tokenView(t *identity.Token) *tokenBody {
 	return b
 }
 
-func catalogView(catalog []identity.CatalogEntry) []any {
-	list := make([]any, len(catalog))
+type catalogEntry struct {
+	ID        string            `json:"id"`
+	Type      string            `json:"type"`
+	Name      string            `json:"name"`
+	Endpoints []catalogEndpoint `json:"endpoints"`
+}
+
+type catalogEndpoint struct {
+	ID        string  `json:"id"`
+	Interface string  `json:"interface"`
+	Region    *string `json:"region"` // the older name of the next one
+	RegionID  *string `json:"region_id"`
+	URL       string  `json:"url"`
+}
+
+// catalogView is of structs and not of maps, which would cost more than all else of
+// a token's check.
+func catalogView(catalog []identity.CatalogEntry) []catalogEntry {
+	list := make([]catalogEntry, len(catalog))
 	for i, entry := range catalog {
-		endpoints := make([]any, len(entry.Endpoints))
-		for j, e := range entry.Endpoints {
-			endpoints[j] = map[string]any{"id": e.ID, "interface": e.Interface, "region": orNull(e.RegionID), "region_id": orNull(e.RegionID), "url": e.URL}
+		endpoints := make([]catalogEndpoint, len(entry.Endpoints))
+		for j := range entry.Endpoints {
+			e := &entry.Endpoints[j]
+			endpoints[j] = catalogEndpoint{ID: e.ID, Interface: e.Interface, URL: e.URL}
+			if e.RegionID != "" {
+				endpoints[j].Region, endpoints[j].RegionID = &e.RegionID, &e.RegionID
+			}
 		}
-		list[i] = map[string]any{"id": entry.Service.ID, "type": entry.Service.Type, "name": entry.Service.Name, "endpoints": endpoints}
+		list[i] = catalogEntry{entry.Service.ID, entry.Service.Type, entry.Service.Name, endpoints}
 	}
 	return list
 }
