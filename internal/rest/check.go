@@ -21,6 +21,8 @@ import (
 // list of words separated by spaces:
 //
 //	required      the field must be there and not null (strings: not absent)
+//	null          the field may be null; null=2.91- at these versions (exact services)
+//	empty         "" passes the other words (exact services)
 //	len=1..255    length: characters of a string, elements of a list, keys of a map
 //	range=0..65535   of a number
 //	uuid          32 hexadecimal digits, with or without hyphens
@@ -86,6 +88,7 @@ func checkValue(ver Version, path string, v reflect.Value) error {
 type fieldCheck struct {
 	index    []int
 	name     string
+	typ      reflect.Type
 	embedded bool
 	window   Window
 	rules    []checkRule
@@ -113,7 +116,7 @@ func checksOf(t reflect.Type) []fieldCheck {
 		if err != nil {
 			panic(fmt.Sprintf("rest: %s.%s: %v", t, f.Name, err))
 		}
-		fc := fieldCheck{index: f.Index, name: name, embedded: f.Anonymous && name == "", window: window}
+		fc := fieldCheck{index: f.Index, name: name, typ: f.Type, embedded: f.Anonymous && name == "", window: window}
 		for _, word := range strings.Fields(f.Tag.Get("check")) {
 			w, arg, _ := strings.Cut(word, "=")
 			if checkers[w] == nil {
@@ -159,9 +162,6 @@ func (r checkRule) test(path string, v reflect.Value) error {
 	}
 	if (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.IsNil() {
 		return nil // an absent list is not one that is too short
-	}
-	if (v.Kind() == reflect.Slice || v.Kind() == reflect.Map) && v.IsNil() {
-		return nil // absent, not empty
 	}
 	if v.Kind() == reflect.Slice && r.word != "len" {
 		for i := range v.Len() {
@@ -215,6 +215,8 @@ func IsUUID(s string) bool { return uuidPattern.MatchString(s) }
 // checkers return what is wrong with a value, "" if nothing is.
 var checkers = map[string]func(v reflect.Value, arg string) string{
 	"required": func(reflect.Value, string) string { return "" },
+	"null":     func(reflect.Value, string) string { return "" },
+	"empty":    func(reflect.Value, string) string { return "" },
 	"len": func(v reflect.Value, arg string) string {
 		n := 0
 		switch v.Kind() {

@@ -41,6 +41,13 @@ func Encode(buf *bytes.Buffer, ver Version, v any) error {
 // checks the fields' constraints (the tag `check`, see check.go). Unknown fields
 // are refused when strict. Errors are fault.Invalid and name the field.
 func Decode(data []byte, ver Version, strict bool, v any) error {
+	if err := decode(data, ver, strict, v); err != nil {
+		return err
+	}
+	return Check(ver, v)
+}
+
+func decode(data []byte, ver Version, strict bool, v any) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return fault.Invalidf("Malformed request body: it is empty, and a JSON object is needed.")
 	}
@@ -54,7 +61,7 @@ func Decode(data []byte, ver Version, strict bool, v any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return fault.Invalidf("Malformed request body: there is more after the JSON text.")
 	}
-	return Check(ver, v)
+	return nil
 }
 
 // malformed tells a decoding error in the words that clients of OpenStack know.
@@ -63,12 +70,16 @@ func malformed(err error) error {
 		return fault.Invalidf("Invalid input for field/attribute %s. A JSON %s is not of type %s.", fieldName(wrong.Field), wrong.Value, jsonType(wrong.Type))
 	}
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return fault.Invalidf("Additional properties are not allowed (%s was unexpected).", strings.Trim(name, `"`))
+		return unexpected(strings.Trim(name, `"`))
 	}
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return f
 	}
 	return fault.Invalidf("Malformed request body: it is not valid JSON (%v).", err)
+}
+
+func unexpected(name string) error {
+	return fault.Invalidf("Additional properties are not allowed ('%.255s' was unexpected).", name)
 }
 
 func fieldName(path string) string {

@@ -91,6 +91,10 @@ func FuzzDecode(f *testing.F) {
 		if err != nil && !fault.Is(err, fault.Invalid) {
 			t.Fatalf("%q: %v", data, err)
 		}
+		var exact bodyAt
+		if wrong := DecodeExact(data, Version{2, minor & 127}, true, &exact); wrong == nil && err != nil || wrong != nil && !fault.Is(wrong, fault.Invalid) {
+			t.Fatalf("%q: exactly %v, and else %v", data, wrong, err)
+		}
 	})
 }
 

@@ -73,7 +73,11 @@ func (r *Request) Decode(v any) error {
 	if err != nil {
 		return err
 	}
-	return Decode(data, r.Version, !r.service.Lenient && !r.Legacy, v)
+	strict := !r.service.Lenient && !r.Legacy
+	if r.service.Exact {
+		return DecodeExact(data, r.Version, strict, v)
+	}
+	return Decode(data, r.Version, strict, v)
 }
 
 // Path returns the value of a wildcard of the route's path.

@@ -66,6 +66,9 @@ type Service struct {
 	MaxBody int64
 	// Lenient services ignore unknown fields of bodies.
 	Lenient bool
+	// Exact services tell null and "" in a body from what is missing, and names of
+	// members by their case: see DecodeExact.
+	Exact bool
 	// StrictSlash services take a path that ends with a slash, below a version's
 	// root, as one whose last part is empty: DELETE /v2/images/ is about an image
 	// without a name, and not about the list.

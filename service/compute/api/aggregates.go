@@ -106,7 +106,7 @@ func (a *api) createAggregate(ctx context.Context, r *rest.Request) (*rest.Respo
 	var body struct {
 		Aggregate struct {
 			Name string  `json:"name" check:"required len=1..255 name"`
-			Zone *string `json:"availability_zone" check:"len=1..255 name"`
+			Zone *string `json:"availability_zone" check:"null len=1..255 name"`
 		} `json:"aggregate" check:"required"`
 	}
 	if err := r.Decode(&body); err != nil {
@@ -130,7 +130,7 @@ func (a *api) updateAggregate(ctx context.Context, r *rest.Request) (*rest.Respo
 	var body struct {
 		Aggregate struct {
 			Name *string          `json:"name" check:"len=1..255 printable"`
-			Zone rest.Opt[string] `json:"availability_zone" check:"len=1..255 name"`
+			Zone rest.Opt[string] `json:"availability_zone" check:"null len=1..255 name"`
 		} `json:"aggregate"`
 	}
 	if err := r.Decode(&body); err != nil {

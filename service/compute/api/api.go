@@ -39,6 +39,6 @@ func New(c *control.Control, o Options) *rest.Service {
 		a.most = 1000
 	}
 	return &rest.Service{Name: "compute", Routes: a.routes(), Versions: versions(), LegacyHeader: "X-OpenStack-Nova-API-Version",
-		Roots: []string{"/v2.1", "/v2"}, LegacyRoot: "/v2", Elsewhere: a.choices, Query: mayQuery, StrictSlash: true, CutProject: true, Envelope: rest.ComputeEnvelope, Validator: o.Validator, AuthURL: o.AuthURL,
+		Roots: []string{"/v2.1", "/v2"}, LegacyRoot: "/v2", Elsewhere: a.choices, Query: mayQuery, StrictSlash: true, Exact: true, CutProject: true, Envelope: rest.ComputeEnvelope, Validator: o.Validator, AuthURL: o.AuthURL,
 		Log: o.Log, Now: o.Now, Observe: o.Observe}
 }

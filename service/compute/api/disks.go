@@ -12,7 +12,7 @@ type blockDevice struct {
 	UUID            string    `json:"uuid" check:"len=0..255"`
 	SourceType      string    `json:"source_type" check:"enum=volume|image|snapshot|blank"`
 	DestinationType string    `json:"destination_type" check:"enum=local|volume"`
-	BootIndex       *rest.Int `json:"boot_index"`
+	BootIndex       *rest.Int `json:"boot_index" check:"null"`
 	DeleteOnEnd     rest.Bool `json:"delete_on_termination"`
 	DeviceName      string    `json:"device_name" check:"match=device len=0..255"`
 	DeviceType      string    `json:"device_type" check:"len=0..255"`
@@ -21,7 +21,7 @@ type blockDevice struct {
 	NoDevice        any       `json:"no_device"`
 	VolumeSize      *rest.Int `json:"volume_size" check:"range=1..2147483647"`
 	Tag             string    `json:"tag" check:"match=devicetag len=0..60"`
-	VolumeType      *string   `json:"volume_type" mv:"2.67-" check:"len=0..255"`
+	VolumeType      *string   `json:"volume_type" mv:"2.67-" check:"null len=0..255"`
 	VolumeID        string    `json:"volume_id" check:"uuid"`
 	SnapshotID      string    `json:"snapshot_id" check:"uuid"`
 	ImageID         string    `json:"image_id" check:"uuid"`

@@ -122,7 +122,7 @@ func (a *api) showFlavor(ctx context.Context, r *rest.Request) (*rest.Response, 
 type createFlavorBody struct {
 	Flavor struct {
 		Name        string     `json:"name" check:"required len=1..255 name"`
-		ID          *flavorID  `json:"id" check:"len=1..255 match=flavorid"`
+		ID          *flavorID  `json:"id" check:"null len=1..255 match=flavorid"`
 		RAM         *rest.Int  `json:"ram" check:"required range=1..2147483647"`
 		VCPUs       *rest.Int  `json:"vcpus" check:"required range=1..2147483647"`
 		Disk        *rest.Int  `json:"disk" check:"required range=0..2147483647"`
@@ -130,7 +130,7 @@ type createFlavorBody struct {
 		Ephemeral   *rest.Int  `json:"OS-FLV-EXT-DATA:ephemeral" check:"range=0..2147483647"`
 		RxTxFactor  *flexFloat `json:"rxtx_factor" mv:"-2.101"`
 		Public      *rest.Bool `json:"os-flavor-access:is_public"`
-		Description *string    `json:"description" mv:"2.55-" check:"len=0..65535"`
+		Description *string    `json:"description" mv:"2.55-" check:"null len=0..65535 printable"`
 	} `json:"flavor" check:"required"`
 }
 
@@ -211,7 +211,7 @@ func (a *api) createFlavor(ctx context.Context, r *rest.Request) (*rest.Response
 func (a *api) updateFlavor(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	var body struct {
 		Flavor struct {
-			Description rest.Opt[string] `json:"description" check:"len=0..65535"`
+			Description rest.Opt[string] `json:"description" check:"null len=0..65535 printable"`
 		} `json:"flavor" check:"required"`
 	}
 	if err := r.Decode(&body); err != nil {
@@ -303,8 +303,8 @@ func readSpecs(v rest.Version, raw map[string]json.RawMessage) (map[string]strin
 		}
 		var text string
 		var number json.Number
-		if json.Unmarshal(value, &text) != nil {
-			if json.Unmarshal(value, &number) != nil {
+		if string(value) == "null" || json.Unmarshal(value, &text) != nil {
+			if string(value) == "null" || json.Unmarshal(value, &number) != nil {
 				return nil, fault.Invalidf("Invalid input for field/attribute %s. Value: %.64s. It is not of type 'string', 'number'", k, value)
 			}
 			text = number.String()

@@ -32,7 +32,7 @@ type groupView struct {
 }
 
 type groupRules struct {
-	MaxServerPerHost *rest.Int `json:"max_server_per_host,omitempty" check:"range=1..2147483647"`
+	MaxServerPerHost *rest.Int `json:"max_server_per_host,omitempty" check:"range=1.."`
 }
 
 type groupBody struct {

@@ -102,7 +102,7 @@ func (a *api) updateService(ctx context.Context, r *rest.Request) (*rest.Respons
 		return a.updateServiceByID(ctx, r)
 	}
 	var body struct {
-		Host       string     `json:"host" check:"required len=1..255"`
+		Host       string     `json:"host" check:"required len=1..255 match=hostname"`
 		Binary     string     `json:"binary" check:"required len=1..255"`
 		Reason     *string    `json:"disabled_reason" check:"len=1..255"`
 		ForcedDown *rest.Bool `json:"forced_down" mv:"2.11-"`

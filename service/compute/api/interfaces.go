@@ -68,20 +68,20 @@ func (a *api) showInterface(ctx context.Context, r *rest.Request) (*rest.Respons
 
 func (a *api) attachInterface(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	var body struct {
-		Interface *struct {
+		Interface struct { // may be missing: a port on the one network that there is
 			NetworkID string `json:"net_id" check:"uuid"`
 			PortID    string `json:"port_id" check:"uuid"`
 			FixedIPs  []struct {
 				Address string `json:"ip_address" check:"required ip"`
 			} `json:"fixed_ips" check:"len=1..1"`
-			Tag string `json:"tag" mv:"2.49-" check:"len=0..60"`
-		} `json:"interfaceAttachment" check:"required"`
+			Tag *string `json:"tag" mv:"2.49-" check:"match=devicetag len=1..60"`
+		} `json:"interfaceAttachment"`
 	}
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
 	b := body.Interface
-	want := compute.NetworkRequest{NetworkID: b.NetworkID, PortID: b.PortID, Tag: b.Tag}
+	want := compute.NetworkRequest{NetworkID: b.NetworkID, PortID: b.PortID, Tag: given(b.Tag)}
 	switch {
 	case b.NetworkID != "" && b.PortID != "":
 		return nil, fault.Invalidf("Must not input both network_id and port_id")

@@ -80,7 +80,7 @@ func (a *api) createKeypair(ctx context.Context, r *rest.Request) (*rest.Respons
 		Keypair struct {
 			Name      string  `json:"name" check:"required len=1..255 name"`
 			Type      string  `json:"type" mv:"2.2-" check:"enum=ssh|x509"`
-			PublicKey *string `json:"public_key" check:"len=1..16384"`
+			PublicKey *string `json:"public_key" check:"len=0..16384"`
 			UserID    string  `json:"user_id" mv:"2.10-" check:"len=0..255"`
 		} `json:"keypair" check:"required"`
 	}
@@ -93,7 +93,9 @@ func (a *api) createKeypair(ctx context.Context, r *rest.Request) (*rest.Respons
 	}
 	public := ""
 	if b.PublicKey != nil {
-		public = *b.PublicKey
+		if public = *b.PublicKey; public == "" {
+			return nil, fault.Invalidf("Keypair data is invalid: an empty text is no public key.")
+		}
 	}
 	if b.PublicKey == nil && r.Version.AtLeast("2.92") {
 		return nil, fault.Invalidf("Invalid input for field/attribute keypair. 'public_key' is a required property.")

@@ -28,7 +28,7 @@ func (b *blockMigration) UnmarshalJSON(data []byte) error {
 func (a *api) migrateLive(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	var body struct {
 		Live struct {
-			Host       rest.Opt[string] `json:"host" check:"match=hostname len=0..255"`
+			Host       rest.Opt[string] `json:"host" check:"null match=hostname len=0..255"`
 			Block      blockMigration   `json:"block_migration"`
 			OverCommit *rest.Bool       `json:"disk_over_commit" mv:"-2.24"`
 			Force      rest.Bool        `json:"force" mv:"2.30-2.67"`
@@ -69,6 +69,15 @@ func (a *api) abortMigration(ctx context.Context, r *rest.Request) (*rest.Respon
 }
 
 func (a *api) completeMigration(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+	var body struct {
+		None *struct{} `json:"force_complete" check:"null"`
+	}
+	if err := r.Decode(&body); err != nil {
+		return nil, err
+	}
+	if body.None != nil {
+		return nil, notNull("force_complete")
+	}
 	number, err := migrationNumber(r)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "%w", err) // as every migration that is not found here

@@ -56,7 +56,7 @@ func (a *api) migrateServer(ctx context.Context, r *rest.Request) (*rest.Respons
 	host := ""
 	if r.Version.AtLeast("2.56") {
 		var body struct {
-			Migrate rest.Opt[migrateTo] `json:"migrate"`
+			Migrate rest.Opt[migrateTo] `json:"migrate" check:"null"`
 		}
 		if err := r.Decode(&body); err != nil {
 			return nil, err
@@ -69,7 +69,7 @@ func (a *api) migrateServer(ctx context.Context, r *rest.Request) (*rest.Respons
 }
 
 type migrateTo struct {
-	Host rest.Opt[string] `json:"host" check:"match=hostname len=0..255"`
+	Host rest.Opt[string] `json:"host" check:"null match=hostname len=0..255"`
 }
 
 // migrationView is a row of os-migrations.

@@ -150,6 +150,10 @@ var classShown = []quotaResource{
 	{"fixed_ips", "-2.49"}, {"floating_ips", "-2.49"}, {"security_groups", "-2.49"}, {"security_group_rules", "-2.49"},
 }
 
+// classTaken are the resources whose limits may be set, two of them before they are
+// shown.
+var classTaken = append([]quotaResource{{"server_groups", "-2.49"}, {"server_group_members", "-2.49"}}, classShown...)
+
 // classSet shows the limits of a class. It keeps those of what is the network
 // service's, too, though nobody heeds them.
 func classSet(v rest.Version, q map[string]control.QuotaUse) map[string]any {
@@ -182,7 +186,7 @@ func (a *api) updateQuotaClass(ctx context.Context, r *rest.Request) (*rest.Resp
 	if class := r.Path("class"); len(class) > 255 {
 		return nil, fault.Invalidf("quota_class_name has %d characters, more than 255.", len(class))
 	}
-	limits, err := readLimits(r.Version, "quota_class_set", body.Set, classShown)
+	limits, err := readLimits(r.Version, "quota_class_set", body.Set, classTaken)
 	if err != nil {
 		return nil, err
 	}

@@ -12,17 +12,17 @@ import (
 type rebuildServer struct {
 	ImageRef          string             `json:"imageRef" check:"required uuid"`
 	Name              *string            `json:"name" check:"len=1..255 name"`
-	Description       rest.Opt[string]   `json:"description" mv:"2.19-" check:"len=0..255"`
-	AdminPass         *string            `json:"adminPass"`
+	Description       rest.Opt[string]   `json:"description" mv:"2.19-" check:"null len=0..255 printable"`
+	AdminPass         *string            `json:"adminPass" check:"len=0..255"`
 	Metadata          *map[string]string `json:"metadata"`
 	DiskConfig        *string            `json:"OS-DCF:diskConfig" check:"enum=AUTO|MANUAL"`
 	AccessIPv4        *string            `json:"accessIPv4" check:"ipv4"`
 	AccessIPv6        *string            `json:"accessIPv6" check:"ipv6"`
 	PreserveEphemeral rest.Bool          `json:"preserve_ephemeral"`
 	Personality       []file             `json:"personality" mv:"-2.56"`
-	KeyName           rest.Opt[string]   `json:"key_name" mv:"2.54-" check:"len=1..255"`
-	UserData          rest.Opt[string]   `json:"user_data" mv:"2.57-" check:"len=0..65535 base64"`
-	Certificates      rest.Opt[[]string] `json:"trusted_image_certificates" mv:"2.63-"`
+	KeyName           rest.Opt[string]   `json:"key_name" mv:"2.54-" check:"null len=1..255"`
+	UserData          rest.Opt[string]   `json:"user_data" mv:"2.57-" check:"null len=0..65535 base64"`
+	Certificates      rest.Opt[[]string] `json:"trusted_image_certificates" mv:"2.63-" check:"null"`
 	Hostname          *string            `json:"hostname" mv:"2.90-" check:"match=hostname len=1..255"`
 }
 
@@ -62,9 +62,7 @@ func (a *api) rebuildServer(ctx context.Context, r *rest.Request) (*rest.Respons
 func (b *rebuildServer) request(v rest.Version) (control.Rebuild, error) {
 	ask := control.Rebuild{ImageID: b.ImageRef, Reimage: v.AtLeast("2.93"), Name: b.Name, Hostname: b.Hostname, Metadata: b.Metadata, DiskConfig: b.DiskConfig}
 	if b.AdminPass != nil {
-		if ask.AdminPass = *b.AdminPass; len(ask.AdminPass) > 255 {
-			return ask, fault.Invalidf("Invalid input for field/attribute adminPass. It is too long: at most 255 characters are allowed.")
-		}
+		ask.AdminPass = *b.AdminPass
 	}
 	if b.Metadata != nil {
 		if err := checkMetadata(*b.Metadata); err != nil {

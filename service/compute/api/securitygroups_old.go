@@ -31,7 +31,7 @@ func decodeLoose(r *rest.Request, into any) error {
 	if err != nil {
 		return err
 	}
-	return rest.Decode(data, r.Version, false, into)
+	return rest.DecodeExact(data, r.Version, false, into)
 }
 
 type securityGroupBody struct {
@@ -88,7 +88,7 @@ func (a *api) createSecurityGroupRule(ctx context.Context, r *rest.Request) (*re
 	var body struct {
 		Rule *struct {
 			Parent   string          `json:"parent_group_id" check:"required uuid"`
-			Source   *string         `json:"group_id" check:"uuid"`
+			Source   *string         `json:"group_id" check:"null uuid"`
 			Protocol json.RawMessage `json:"ip_protocol"`
 			From     json.RawMessage `json:"from_port"`
 			To       json.RawMessage `json:"to_port"`

@@ -31,7 +31,7 @@ func (a *api) rebootServer(ctx context.Context, r *rest.Request) (*rest.Response
 func (a *api) consoleOutput(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	var body struct {
 		Action struct {
-			Length *rest.Int `json:"length" check:"range=-1.."`
+			Length *rest.Int `json:"length" check:"null range=-1.."`
 		} `json:"os-getConsoleOutput"`
 	}
 	if err := r.Decode(&body); err != nil {
@@ -48,9 +48,14 @@ func (a *api) consoleOutput(ctx context.Context, r *rest.Request) (*rest.Respons
 	return rest.OK(map[string]string{"output": text}), nil
 }
 
+// memberGroup is a security group by its name or id, whatever they look like.
+type memberGroup struct {
+	Name string `json:"name" check:"required"`
+}
+
 func (a *api) addSecurityGroup(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	var body struct {
-		Group groupRef `json:"addSecurityGroup" check:"required"`
+		Group memberGroup `json:"addSecurityGroup" check:"required"`
 	}
 	if err := r.Decode(&body); err != nil {
 		return nil, err
@@ -60,7 +65,7 @@ func (a *api) addSecurityGroup(ctx context.Context, r *rest.Request) (*rest.Resp
 
 func (a *api) removeSecurityGroup(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	var body struct {
-		Group groupRef `json:"removeSecurityGroup" check:"required"`
+		Group memberGroup `json:"removeSecurityGroup" check:"required"`
 	}
 	if err := r.Decode(&body); err != nil {
 		return nil, err

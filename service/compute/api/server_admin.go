@@ -26,7 +26,7 @@ func (a *api) lockServer(ctx context.Context, r *rest.Request) (*rest.Response, 
 	var body struct {
 		Lock *struct {
 			Reason *string `json:"locked_reason" check:"len=1..255"`
-		} `json:"lock"`
+		} `json:"lock" check:"null"`
 	}
 	if r.Version.AtLeast("2.73") { // before, anything was taken
 		if err := r.Decode(&body); err != nil {

@@ -30,9 +30,9 @@ func (a *api) unshelveServer(ctx context.Context, r *rest.Request) (*rest.Respon
 	if r.Version.AtLeast("2.77") { // before, anything was taken
 		var body struct {
 			Unshelve *struct {
-				Zone rest.Opt[string] `json:"availability_zone" check:"len=0..255"`
+				Zone rest.Opt[string] `json:"availability_zone" check:"null=2.91- len=0..255"`
 				Host string           `json:"host" mv:"2.91-" check:"len=0..255"`
-			} `json:"unshelve"`
+			} `json:"unshelve" check:"null"`
 		}
 		if err := r.Decode(&body); err != nil {
 			return nil, err

@@ -37,7 +37,7 @@ func (a *api) createBackup(ctx context.Context, r *rest.Request) (*rest.Response
 	var body struct {
 		Create struct {
 			Name     string            `json:"name" check:"required len=1..255 name"`
-			Type     *string           `json:"backup_type" check:"required len=0..255"`
+			Type     *string           `json:"backup_type" check:"required"`
 			Rotation *rest.Int         `json:"rotation" check:"required range=0.."`
 			Metadata map[string]string `json:"metadata"`
 		} `json:"createBackup" check:"required"`

@@ -29,7 +29,7 @@ func (a *api) toggle(verb compute.Verb) rest.Handler {
 
 func (a *api) crashDump(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	var body struct {
-		None *struct{} `json:"trigger_crash_dump"`
+		None *struct{} `json:"trigger_crash_dump" check:"null"`
 	}
 	if err := r.Decode(&body); err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (a *api) rescueServer(ctx context.Context, r *rest.Request) (*rest.Response
 		Rescue *struct {
 			AdminPass string `json:"adminPass" check:"len=0..255"`
 			Image     string `json:"rescue_image_ref" check:"uuid"`
-		} `json:"rescue"`
+		} `json:"rescue" check:"null"`
 	}
 	if err := r.Decode(&body); err != nil {
 		return nil, err

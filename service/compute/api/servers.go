@@ -21,9 +21,9 @@ type createServerBody struct {
 
 type createServer struct {
 	Name         string            `json:"name" check:"required len=1..255 name"`
-	Description  *string           `json:"description" mv:"2.19-" check:"len=0..255"`
+	Description  *string           `json:"description" mv:"2.19-" check:"null len=0..255 printable"`
 	FlavorRef    flavorRef         `json:"flavorRef" check:"required"`
-	ImageRef     string            `json:"imageRef" check:"uuid"`
+	ImageRef     string            `json:"imageRef" check:"empty uuid"`
 	AdminPass    string            `json:"adminPass" check:"len=0..255"`
 	Metadata     map[string]string `json:"metadata"`
 	Networks     networksField     `json:"networks"`
@@ -31,9 +31,9 @@ type createServer struct {
 	AccessIPv4   string            `json:"accessIPv4" check:"ipv4"`
 	AccessIPv6   string            `json:"accessIPv6" check:"ipv6"`
 	Zone         *string           `json:"availability_zone" check:"len=1..255 name"`
-	Host         string            `json:"host" mv:"2.74-" check:"match=hostname len=0..255"`
-	Node         string            `json:"hypervisor_hostname" mv:"2.74-" check:"match=hostname len=0..255"`
-	Hostname     string            `json:"hostname" mv:"2.90-" check:"match=hostname len=0..255"`
+	Host         *string           `json:"host" mv:"2.74-" check:"match=hostname len=1..255"`
+	Node         *string           `json:"hypervisor_hostname" mv:"2.74-" check:"match=hostname len=1..255"`
+	Hostname     *string           `json:"hostname" mv:"2.90-" check:"match=hostname len=1..255"`
 	ConfigDrive  rest.Bool         `json:"config_drive"`
 	KeyName      *string           `json:"key_name" check:"len=1..255 name"`
 	MinCount     *rest.Int         `json:"min_count" check:"range=1.."`
@@ -45,7 +45,7 @@ type createServer struct {
 	Disks        []blockDevice     `json:"block_device_mapping_v2"`
 	OldDisks     []oldBlockDevice  `json:"block_device_mapping"`
 	Files        []file            `json:"personality" mv:"-2.56"`
-	Certificates []string          `json:"trusted_image_certificates" mv:"2.63-" check:"len=1..50"`
+	Certificates []string          `json:"trusted_image_certificates" mv:"2.63-" check:"null len=1..50"`
 }
 
 // file is one element of personality.
@@ -70,20 +70,22 @@ func (f *flavorRef) UnmarshalJSON(data []byte) error {
 
 // networksField is "networks": a list, or since 2.37 one of two words.
 type networksField struct {
-	Word string
-	List []networkRef
+	isWord bool
+	Word   string
+	List   []networkRef
 }
 
 type networkRef struct {
-	UUID    string  `json:"uuid"`
-	Port    *string `json:"port"`
-	FixedIP string  `json:"fixed_ip"`
-	Tag     string  `json:"tag"`
+	UUID    *string `json:"uuid"`
+	Port    *string `json:"port" check:"null"`
+	FixedIP *string `json:"fixed_ip"`
+	Tag     *string `json:"tag"`
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (n *networksField) UnmarshalJSON(data []byte) error {
 	if len(data) > 0 && data[0] == '"' {
+		n.isWord = true
 		return json.Unmarshal(data, &n.Word)
 	}
 	if string(data) == "null" {
@@ -94,11 +96,14 @@ func (n *networksField) UnmarshalJSON(data []byte) error {
 		return fault.Invalidf("Invalid input for field/attribute networks. It is not a list of objects.")
 	}
 	for _, member := range list {
-		for key := range member {
+		for key, value := range member {
 			switch key {
 			case "uuid", "port", "fixed_ip", "tag":
 			default:
 				return fault.Invalidf("Invalid input for field/attribute networks. Additional properties are not allowed ('%.64s' was unexpected)", key)
+			}
+			if string(value) == "null" && key != "port" {
+				return fault.Invalidf("Invalid input for field/attribute %s. Value: None. None is not of type 'string'", key)
 			}
 		}
 	}
@@ -110,30 +115,38 @@ func (n *networksField) UnmarshalJSON(data []byte) error {
 
 func (n *networksField) check(v rest.Version) error {
 	switch {
-	case n.Word != "" && !v.AtLeast("2.37"):
+	case n.isWord && !v.AtLeast("2.37"):
 		return fault.Invalidf("Invalid input for field/attribute networks. Value: %.64s. It is not of type 'array'", n.Word)
-	case n.Word != "" && n.Word != "auto" && n.Word != "none":
+	case n.isWord && n.Word != "auto" && n.Word != "none":
 		return fault.Invalidf("Invalid input for field/attribute networks. Value: %.64s. It is not one of ['none', 'auto']", n.Word)
-	case n.Word == "" && n.List == nil && v.AtLeast("2.37"):
+	case !n.isWord && n.List == nil && v.AtLeast("2.37"):
 		return fault.Invalidf("Invalid input for field/attribute server. 'networks' is a required property")
 	}
-	tags := v.AtLeast("2.42") || v.AtLeast("2.32") && !v.AtLeast("2.37")
 	for _, ref := range n.List {
-		port := ref.Port != nil && *ref.Port != ""
-		switch {
-		case ref.UUID == "" && !port:
-			return fault.Invalidf("Invalid input for field/attribute networks. An element needs a uuid or a port.")
-		case ref.UUID != "" && !rest.IsUUID(ref.UUID):
-			return fault.Invalidf("Bad networks format: network uuid is not in proper format (%.64s)", ref.UUID)
-		case port && !rest.IsUUID(*ref.Port):
-			return fault.Invalidf("Bad port format: port uuid is not in proper format (%.64s)", *ref.Port)
-		case port && ref.FixedIP != "":
-			return fault.Invalidf("Specified Fixed IP '%.64s' cannot be used with port '%s': the two cannot be specified together.", ref.FixedIP, *ref.Port)
-		case ref.Tag != "" && !tags:
-			return fault.Invalidf("Invalid input for field/attribute networks. Additional properties are not allowed ('tag' was unexpected)")
-		case len(ref.Tag) > 60:
-			return fault.Invalidf("Invalid input for field/attribute networks. The tag %.60s… is too long.", ref.Tag)
+		if err := ref.check(v); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (ref networkRef) check(v rest.Version) error {
+	tags := v.AtLeast("2.42") || v.AtLeast("2.32") && !v.AtLeast("2.37")
+	switch {
+	case ref.Tag != nil && !tags:
+		return fault.Invalidf("Invalid input for field/attribute networks. Additional properties are not allowed ('tag' was unexpected)")
+	case ref.Tag != nil && !tagFits(*ref.Tag):
+		return fault.Invalidf("Invalid input for field/attribute tag. Value: %.64s. A tag has 1 to 60 characters, none of them '/' or ','.", *ref.Tag)
+	case ref.Port != nil && !rest.IsUUID(*ref.Port):
+		return fault.Invalidf("Invalid input for field/attribute port. Value: %.64s. '%.64s' is not a 'uuid'", *ref.Port, *ref.Port)
+	case ref.FixedIP != nil && *ref.FixedIP == "":
+		return fault.Invalidf("Invalid input for field/attribute fixed_ip. Value: . '' is not a valid IP address")
+	case ref.Port != nil && ref.FixedIP != nil:
+		return fault.Invalidf("Specified Fixed IP '%.64s' cannot be used with port '%s': the two cannot be specified together.", *ref.FixedIP, *ref.Port)
+	case ref.Port == nil && ref.UUID == nil:
+		return fault.Invalidf("Bad network format: missing 'uuid'. A network request has a uuid or a port.")
+	case ref.UUID != nil && !rest.IsUUID(*ref.UUID):
+		return fault.Invalidf("Bad networks format: network uuid is not in proper format (%.64s)", *ref.UUID)
 	}
 	return nil
 }
@@ -141,13 +154,17 @@ func (n *networksField) check(v rest.Version) error {
 func (n *networksField) requests() []compute.NetworkRequest {
 	var all []compute.NetworkRequest
 	for _, ref := range n.List {
-		q := compute.NetworkRequest{NetworkID: ref.UUID, FixedIP: ref.FixedIP, Tag: ref.Tag}
-		if ref.Port != nil {
-			q.PortID = *ref.Port
-		}
-		all = append(all, q)
+		all = append(all, compute.NetworkRequest{NetworkID: given(ref.UUID), PortID: given(ref.Port), FixedIP: given(ref.FixedIP), Tag: given(ref.Tag)})
 	}
 	return all
+}
+
+// given is an optional text, "" where there is none.
+func given(text *string) string {
+	if text == nil {
+		return ""
+	}
+	return *text
 }
 
 type createdServer struct {
@@ -192,8 +209,8 @@ func (a *api) createServer(ctx context.Context, r *rest.Request) (*rest.Response
 
 // request checks what no tag can say and puts the body into control's words.
 func (b *createServer) request(v rest.Version) (control.NewServer, error) {
-	n := control.NewServer{Name: b.Name, Description: b.Description, Hostname: b.Hostname, FlavorID: string(b.FlavorRef), ImageID: b.ImageRef,
-		AdminPass: b.AdminPass, Metadata: b.Metadata, Tags: b.Tags, Host: b.Host, Node: b.Node, ConfigDrive: bool(b.ConfigDrive), DiskConfig: b.DiskConfig,
+	n := control.NewServer{Name: b.Name, Description: b.Description, Hostname: given(b.Hostname), FlavorID: string(b.FlavorRef), ImageID: b.ImageRef,
+		AdminPass: b.AdminPass, Metadata: b.Metadata, Tags: b.Tags, Host: given(b.Host), Node: given(b.Node), ConfigDrive: bool(b.ConfigDrive), DiskConfig: b.DiskConfig,
 		AccessIPv4: canonical(b.AccessIPv4), AccessIPv6: canonical(b.AccessIPv6), MinCount: 1}
 	if err := b.Networks.check(v); err != nil {
 		return n, err
@@ -230,7 +247,7 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 	if n.MaxCount > maxCount {
 		return n, fault.Invalidf("Invalid input for field/attribute max_count. Value: %d. At most %d servers can be made by one request.", n.MaxCount, maxCount)
 	}
-	if err := checkHostname(v, b.Hostname); err != nil {
+	if err := checkHostname(v, given(b.Hostname)); err != nil {
 		return n, err
 	}
 	if err := b.alone(n); err != nil {
@@ -349,9 +366,9 @@ type updateServerBody struct {
 		DiskConfig  *string          `json:"OS-DCF:diskConfig" check:"enum=AUTO|MANUAL"`
 		AccessIPv4  *string          `json:"accessIPv4" check:"ipv4"`
 		AccessIPv6  *string          `json:"accessIPv6" check:"ipv6"`
-		Description rest.Opt[string] `json:"description" mv:"2.19-" check:"len=0..255"`
+		Description rest.Opt[string] `json:"description" mv:"2.19-" check:"null len=0..255 printable"`
 		Hostname    *string          `json:"hostname" mv:"2.90-" check:"match=hostname len=1..255"`
-		PinnedZone  rest.Opt[string] `json:"pinned_availability_zone" mv:"2.104-" check:"len=1..255"`
+		PinnedZone  rest.Opt[string] `json:"pinned_availability_zone" mv:"2.104-" check:"null len=1..255"`
 	} `json:"server" check:"required"`
 }
 

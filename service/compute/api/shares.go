@@ -91,7 +91,7 @@ func (a *api) createAssistedSnapshot(ctx context.Context, r *rest.Request) (*res
 		Snapshot *struct {
 			VolumeID string `json:"volume_id" check:"required"`
 			Info     *struct {
-				ID         *string `json:"id"`
+				ID         *string `json:"id" check:"len=1.."`
 				SnapshotID string  `json:"snapshot_id" check:"required"`
 				Type       string  `json:"type" check:"required enum=qcow2"`
 				NewFile    string  `json:"new_file" check:"required"`

@@ -81,7 +81,7 @@ func (a *api) attachVolume(ctx context.Context, r *rest.Request) (*rest.Response
 	var body struct {
 		Attachment *struct {
 			VolumeID    string    `json:"volumeId" check:"required uuid"`
-			Device      *string   `json:"device" check:"match=devpath"`
+			Device      *string   `json:"device" check:"null match=devpath"`
 			Tag         *string   `json:"tag" mv:"2.49-" check:"match=devicetag len=1..60"`
 			DeleteOnEnd rest.Bool `json:"delete_on_termination" mv:"2.79-"`
 		} `json:"volumeAttachment" check:"required"`
@@ -129,7 +129,7 @@ func (a *api) updateAttachment(ctx context.Context, r *rest.Request) (*rest.Resp
 			VolumeID    string     `json:"volumeId" check:"required uuid"`
 			ID          *string    `json:"id" mv:"2.85-" check:"uuid"`
 			ServerID    *string    `json:"serverId" mv:"2.85-" check:"uuid"`
-			Device      *string    `json:"device" mv:"2.85-" check:"match=devpath"`
+			Device      *string    `json:"device" mv:"2.85-" check:"null match=devpath"`
 			Tag         *string    `json:"tag" mv:"2.85-" check:"match=devicetag len=1..60"`
 			DeleteOnEnd *rest.Bool `json:"delete_on_termination" mv:"2.85-"`
 		} `json:"volumeAttachment" check:"required"`

@@ -195,7 +195,7 @@ func (a *api) showSnapshot(ctx context.Context, r *rest.Request) (*rest.Response
 func (a *api) createSnapshot(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	var body struct {
 		Snapshot *struct {
-			VolumeID    string    `json:"volume_id" check:"required"`
+			VolumeID    *string   `json:"volume_id" check:"required"`
 			Name        string    `json:"display_name"`
 			Description string    `json:"display_description"`
 			Force       rest.Bool `json:"force"`
@@ -208,7 +208,7 @@ func (a *api) createSnapshot(ctx context.Context, r *rest.Request) (*rest.Respon
 		return nil, err
 	}
 	b := body.Snapshot
-	s, err := a.control.OldVolumes.CreateSnapshot(ctx, b.VolumeID, b.Name, b.Description, bool(b.Force))
+	s, err := a.control.OldVolumes.CreateSnapshot(ctx, *b.VolumeID, b.Name, b.Description, bool(b.Force))
 	if fault.Is(err, fault.NotFound) {
 		return nil, fault.New(fault.Invalid, "%w", err)
 	}

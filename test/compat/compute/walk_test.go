@@ -224,7 +224,7 @@ func (w *walker) awaitAt(v, path string, ok func(obj) bool) {
 // server boots a server and returns its id when it is ACTIVE.
 func (w *walker) server() string {
 	w.t.Helper()
-	out := w.must("POST", "/servers", "2.1", obj{"server": obj{"name": w.name("server"), "flavorRef": "1", "imageRef": w.ids["image"], "key_name": nil,
+	out := w.must("POST", "/servers", "2.1", obj{"server": obj{"name": w.name("server"), "flavorRef": "1", "imageRef": w.ids["image"],
 		"networks": []obj{{"uuid": w.ids["network"]}}, "metadata": obj{"a": "b"}}})
 	id := out["server"].(obj)["id"].(string)
 	w.status(id, "ACTIVE")
