@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"encoding/base64"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -29,7 +28,7 @@ import (
 //	name          as upstream's names: printable, no white space at either end
 //	printable     no control characters
 //	cidr, ip, ipv4, ipv6, mac, url   as it says
-//	base64        standard encoding, with padding
+//	base64        see Base64
 //	enum=a|b|c    one of these
 //	match=NAME    a pattern from the table Patterns
 //
@@ -267,7 +266,7 @@ var checkers = map[string]func(v reflect.Value, arg string) string{
 		u, err := url.Parse(s)
 		return err == nil && u.Scheme != "" && u.Host != ""
 	}, "is not a 'uri'"),
-	"base64": text(func(s string) bool { _, err := base64.StdEncoding.DecodeString(s); return err == nil }, "is not a 'base64'"),
+	"base64": text(func(s string) bool { _, err := Base64(s); return err == nil }, "is not a 'base64'"),
 	"enum": func(v reflect.Value, arg string) string {
 		if v.Kind() == reflect.String {
 			for option := range strings.SplitSeq(arg, "|") {

@@ -69,6 +69,16 @@ func TestDecodeExact(t *testing.T) {
 	}
 }
 
+func TestBase64(t *testing.T) {
+	for text, want := range map[string]string{"": "", "aGFsbG8=": "hallo", "aGFs bG8=\n": "hallo", "aGFsbG8=aGFs": "hallo", "aGE=": "ha", "aA==": "h", "aG-Fs": "hal",
+		"aA=": "-", "aGFsb": "-", "a": "-", "===": ""} {
+		data, err := Base64(text)
+		if got := string(data); err == nil && got != want || err != nil && want != "-" {
+			t.Errorf("%q: %q, %v", text, got, err)
+		}
+	}
+}
+
 func BenchmarkDecodeExact(b *testing.B) {
 	body := []byte(`{"server": {"name": "n", "about": "some", "metadata": {"a": "b", "c": "d"}, "disks": [{"size": 1}, {"size": 2}], "hints": {"group": "x"}}}`)
 	for name, decode := range map[string]func([]byte, Version, bool, any) error{"exact": DecodeExact, "plain": Decode} {

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -91,6 +92,22 @@ func ParseBool(text string) (bool, error) {
 		return false, nil
 	}
 	return false, fmt.Errorf("%q is not a boolean", text)
+}
+
+// Base64 decodes standard encoding as upstream does: with padding, and passing over
+// what does not belong to the alphabet, line breaks for example. Nothing counts
+// after the padding.
+func Base64(text string) ([]byte, error) {
+	digits := make([]byte, 0, len(text))
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/':
+			digits = append(digits, c)
+		case c == '=' && len(digits)%4 >= 2 && len(digits)%4+strings.Count(text[i:], "=") >= 4:
+			return base64.RawStdEncoding.DecodeString(string(digits))
+		}
+	}
+	return base64.StdEncoding.DecodeString(string(digits)) // without padding it is of whole groups
 }
 
 // Time is an instant as the compute API writes it: 2026-11-20T18:45:00Z; null

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"net/netip"
 	"regexp"
@@ -269,7 +268,7 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 func injected(files []file) ([]compute.InjectedFile, error) {
 	var all []compute.InjectedFile
 	for _, f := range files {
-		data, err := base64.StdEncoding.DecodeString(f.Contents)
+		data, err := rest.Base64(f.Contents)
 		if err != nil {
 			return nil, fault.Invalidf("Personality content for %.64s cannot be decoded", f.Path)
 		}

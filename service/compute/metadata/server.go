@@ -1,11 +1,11 @@
 package metadata
 
 import (
-	"encoding/base64"
 	"net/netip"
 	"strings"
 
 	"kilonova/internal/fault"
+	"kilonova/internal/rest"
 	"kilonova/service/compute"
 )
 
@@ -20,7 +20,7 @@ func Of(s *compute.Server, zone, domain string) (*Instance, error) {
 		inst.Keys = []Key{{Name: s.KeyName, Type: keyType(s.KeyData), Data: s.KeyData}}
 	}
 	if s.UserData != "" {
-		data, err := base64.StdEncoding.DecodeString(s.UserData)
+		data, err := rest.Base64(s.UserData)
 		if err != nil {
 			return nil, fault.Invalidf("The user data of server %s are not base64.", s.ID)
 		}
