@@ -181,11 +181,7 @@ func (w *walker) unlimited() {
 	w.t.Helper()
 	quotas := obj{"instances": -1, "cores": -1, "ram": -1, "key_pairs": -1, "server_groups": -1, "metadata_items": -1}
 	w.must("PUT", w.fill("/os-quota-sets/<project>"), "2.1", obj{"quota_set": quotas})
-	root, _, _ := strings.Cut(w.url, "/compute/")
-	networks := obj{"security_group": -1, "security_group_rule": -1, "port": -1, "floatingip": -1, "network": -1, "subnet": -1}
-	if status, said := w.call("PUT", root+"/network/v2.0/quotas/"+w.project, rest.V(lowest), obj{"quota": networks}); status != 200 {
-		w.t.Fatalf("%d %s", status, said)
-	}
+	w.network("PUT", "/quotas/"+w.project, obj{"quota": obj{"security_group": -1, "security_group_rule": -1, "port": -1, "floatingip": -1, "network": -1, "subnet": -1}})
 }
 
 // sweep removes the servers that nobody asks for again, since hosts are no larger
@@ -193,6 +189,9 @@ func (w *walker) unlimited() {
 func (w *walker) sweep() {
 	w.t.Helper()
 	kept := slices.Collect(maps.Values(w.ids))
+	if w.user != nil {
+		kept = append(kept, w.user.ids["server"])
+	}
 	w.await("/servers?all_tenants=1", func(out obj) bool {
 		gone := true
 		for _, s := range out["servers"].([]any) {

@@ -188,10 +188,7 @@ func (w *walker) first(path, list, member string) string {
 // when it does.
 func (w *walker) otherHost() string {
 	w.t.Helper()
-	if w.must("GET", w.fill("/servers/<server>"), "2.1", nil)["server"].(obj)["OS-EXT-SRV-ATTR:host"] == "dev-1" {
-		return "dev-2"
-	}
-	return "dev-1"
+	return w.elsewhere(w.ids["server"])
 }
 
 // refused are operations that upstream has only to say where else to ask: their

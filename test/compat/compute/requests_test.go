@@ -137,7 +137,7 @@ var requests = map[string]func(*walker, rest.Version) request{
 		return request{path: "/flavors/" + id}
 	},
 	"POST /flavors/{id}/action addTenantAccess": func(w *walker, _ rest.Version) request {
-		return request{"/flavors/f-private/action", obj{"addTenantAccess": obj{"tenant": w.project[:31] + string(rune('a'+w.next()%6))}}}
+		return request{"/flavors/f-private/action", obj{"addTenantAccess": obj{"tenant": fmt.Sprintf("%s%08x", w.project[:24], w.next())}}}
 	},
 	"POST /flavors/{id}/action removeTenantAccess": func(w *walker, _ rest.Version) request {
 		tenant := w.name("tenant")

@@ -3,9 +3,7 @@ package compute
 import (
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,33 +33,7 @@ type sample struct {
 // samples reads upstream's answers; what is sent is no answer.
 func (c *contract) samples(t *testing.T) []sample {
 	t.Helper()
-	root := filepath.Join(filepath.Dir(c.dir), "api_samples")
-	var all []sample
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".json") || strings.HasSuffix(path, "-req.json") {
-			return err
-		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		s := sample{version: rest.V(lowest)}
-		s.file, _ = filepath.Rel(root, path)
-		if v, ok := strings.CutPrefix(filepath.Base(filepath.Dir(path)), "v"); ok {
-			if s.version, err = rest.ParseVersion(v); err != nil {
-				s.version = rest.V(lowest)
-			}
-		}
-		if json.Unmarshal(data, &s.body) != nil || c.asks(s) {
-			return nil // a few are templates
-		}
-		all = append(all, s)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
+	return slices.DeleteFunc(c.allSamples(t), func(s sample) bool { return s.body == nil || c.isSent(s) })
 }
 
 // isGone reports samples of what is gone.
@@ -232,11 +204,42 @@ func (w *walker) varied(user *walker) []answer {
 			ask(w, "POST", "/os-keypairs", v, obj{"keypair": obj{"name": w.name("made")}})
 		}
 	}
+	w.seldom(user, ask)
 	root := *w
 	root.url = strings.TrimSuffix(w.url, "/v2.1")
 	ask(&root, "GET", "/", "2.1", nil)
 	ask(w, "POST", "/servers", "2.1", obj{"server": obj{"name": "many", "flavorRef": "1", "imageRef": w.ids["image"], "networks": []obj{{"uuid": w.ids["network"]}}, "return_reservation_id": true}})
 	return all
+}
+
+// seldom asks what is shown of things in states that the walk passes over.
+func (w *walker) seldom(user *walker, ask func(as *walker, method, path, v string, body any)) {
+	w.t.Helper()
+	own := "/servers/" + user.ids["server"]
+	user.must("POST", own+"/action", "2.1", obj{"rescue": nil})
+	user.status(user.ids["server"], "RESCUE")
+	ask(user, "GET", own, "2.1", nil)
+	ask(user, "GET", own, "2.87", nil)
+	user.must("POST", own+"/action", "2.1", obj{"unrescue": nil})
+	user.status(user.ids["server"], "ACTIVE")
+	user.bring(user.ids["server"], "SHUTOFF")
+	share := w.manila.Add("NFS", "192.0.2.1:/data")
+	ask(user, "POST", own+"/shares", "2.97", obj{"share": obj{"share_id": share}})
+	ask(user, "GET", own+"/shares/"+share, "2.97", nil)
+
+	w.carried("MIGRATING")
+	for _, v := range []string{"2.23", "2.59", "2.66", "2.80"} {
+		ask(w, "GET", "/os-migrations?migration_type=live-migration", v, nil)
+	}
+	ask(w, "GET", w.makers["GET /os-console-auth-tokens/{}"](w, rest.V("2.31")).path, "2.31", nil)
+	w.must("POST", "/os-server-groups", "2.64", obj{"server_group": obj{"name": w.name("group"), "policy": "anti-affinity", "rules": obj{"max_server_per_host": 3}}})
+	ask(w, "GET", "/os-server-groups", "2.64", nil)
+	w.must("POST", "/flavors/f-private/os-extra_specs", "2.1", obj{"extra_specs": obj{"hw:numa_nodes": "1"}})
+	ask(w, "GET", "/flavors/f-private/os-extra_specs/hw:numa_nodes", "2.1", nil)
+	ask(w, "PUT", "/flavors/f-private/os-extra_specs/hw:numa_nodes", "2.1", obj{"hw:numa_nodes": "2"})
+	image := w.emptyImage()
+	w.must("PUT", "/images/"+image+"/metadata/auto_disk_config", "2.1", obj{"meta": obj{"auto_disk_config": "True"}})
+	ask(w, "GET", "/images/"+image, "2.1", nil)
 }
 
 // holder is the id of a hypervisor that has servers.
@@ -254,21 +257,8 @@ func (w *walker) holder() string {
 // unlike are the samples that no answer of this cloud is like, and why. What
 // begins alike has one reason.
 var unlike = map[string]string{
-	"flavor-extra-specs/flavor-extra-specs-get-resp.json":                 "the member has the name of the user's extra spec",
-	"flavor-extra-specs/flavor-extra-specs-update-resp.json":              "the member has the name of the user's extra spec",
-	"images/image-get-resp.json":                                          "OS-DCF:diskConfig is shown of images with auto_disk_config",
-	"os-console-auth-tokens/v2.31/get-console-connect-info-get-resp.json": "then these were RDP's only, which is gone",
-	"os-migrations/v2.23/migrations-get.json":                             "links are of live migrations under way",
-	"os-migrations/v2.59/migrations-get-with-marker.json":                 "links are of live migrations under way",
-	"os-migrations/v2.66/migrations-get-with-":                            "links are of live migrations under way",
-	"os-migrations/v2.80/migrations-get-with-":                            "links are of live migrations under way",
-	"os-rescue/server-get-resp-rescue.json":                               "the walk looks at no server in RESCUE",
-	"os-rescue/v2.87/server-get-resp-rescue.json":                         "the walk looks at no server in RESCUE",
-	"os-server-diagnostics/server-diagnostics-get-resp.json":              "the members have the names of the guest's devices",
-	"os-server-groups/v2.64/server-groups-list-resp.json":                 "rules are shown where there are some",
-	"os-server-shares/v2.97/server-shares-create-resp.json":               "the walk asks as an administrator, who is shown more",
-	"os-server-shares/v2.97/server-shares-show-resp.json":                 "the walk asks as an administrator, who is shown more",
-	"os-services/v2.69/services-list-get-resp.json":                       "there are no cells that could be down",
+	"os-server-diagnostics/server-diagnostics-get-resp.json": "the members have the names of the guest's devices",
+	"os-services/v2.69/services-list-get-resp.json":          "there are no cells that could be down",
 	"servers/v2.69/": "there are no cells that could be down",
 	"servers/v2.71/server-get-down-cell-resp.json": "there are no cells that could be down",
 }
@@ -283,50 +273,84 @@ func reason(file string) (string, bool) {
 	return "", false
 }
 
-// likeSamples holds the walk's answers to upstream's samples: for each there is an
-// answer, at the sample's version or the last before it that was called, with the
-// same members all the way down.
-func likeSamples(t *testing.T, c *contract, answers []answer) {
+// likeSamples holds the answers to upstream's samples: for each there is an answer,
+// at the sample's version or the last before it that was asked, with the same members
+// all the way down. It returns what became of each sample by its file.
+func likeSamples(t *testing.T, c *contract, answers []answer) map[string]string {
 	t.Helper()
-	alike, total, apartFrom := 0, 0, 0
+	verdicts, unused := map[string]string{}, maps.Clone(unlike)
 	for _, s := range c.samples(t) {
 		if c.isGone(s.file) {
+			verdicts[s.file] = "not had: the operation is gone, as upstream (410)"
 			continue
 		}
-		total++
-		var near []answer
-		for _, a := range answers {
-			if shown(a.body) != shown(s.body) || s.version.Less(a.version) {
-				continue
-			}
-			near = append(near, a)
-		}
-		slices.SortStableFunc(near, func(a, b answer) int { return b.version.Minor - a.version.Minor })
-		latest := map[string]rest.Version{}
-		why, least := "no answer has "+shown(s.body), -1
-		for _, a := range near {
-			if v, seen := latest[a.key]; seen && v != a.version {
-				continue
-			}
-			latest[a.key] = a.version
-			differs := apart("", s.body, a.body, false)
-			if differs == "" {
-				why = ""
-				break
-			}
-			if n := between(s.body, a.body); least < 0 || n < least {
-				why, least = differs+" ("+a.key+" at "+a.version.String()+")", n
+		differs, excuse := nearest(s, answers), ""
+		for start, why := range unlike {
+			if strings.HasPrefix(filepath.ToSlash(s.file), start) {
+				excuse = why
 			}
 		}
-		_, excused := reason(s.file)
 		switch {
-		case why == "":
-			alike++
-		case excused:
-			apartFrom++
+		case differs == "":
+			verdicts[s.file] = "ours has the same shape"
+		case excuse != "":
+			maps.DeleteFunc(unused, func(_, why string) bool { return why == excuse })
+			verdicts[s.file] = "not had: " + excuse
 		default:
-			t.Errorf("%s: %s", s.file, why)
+			verdicts[s.file] = "FAILS"
+			t.Errorf("%s: %s", s.file, differs)
 		}
 	}
-	t.Logf("%d of upstream's %d sample answers have one of ours with the same members, %d have a reason why not", alike, total, apartFrom)
+	for start := range unused {
+		t.Errorf("%s: there are answers like it, and its reason is to be struck out", start)
+	}
+	return verdicts
+}
+
+// nearest says how the answer that is most like a sample differs from it; "" if not.
+func nearest(s sample, answers []answer) (why string) {
+	var near []answer
+	for _, a := range answers {
+		if shown(a.body) == shown(s.body) && !s.version.Less(a.version) {
+			near = append(near, a)
+		}
+	}
+	slices.SortStableFunc(near, func(a, b answer) int { return b.version.Minor - a.version.Minor })
+	latest := map[string]rest.Version{}
+	why, least := "no answer has "+shown(s.body), -1
+	for _, a := range near {
+		if v, seen := latest[a.key]; seen && v != a.version {
+			continue
+		}
+		latest[a.key] = a.version
+		differs := apart("", s.body, a.body, false)
+		if differs == "" {
+			return ""
+		}
+		if n := between(s.body, a.body); least < 0 || n < least {
+			why, least = differs+" ("+a.key+" at "+a.version.String()+")", n
+		}
+	}
+	return why
+}
+
+// logSamples prints one table of all samples, each of which has a verdict.
+func logSamples(t *testing.T, c *contract, verdicts map[string]string) {
+	t.Helper()
+	var table strings.Builder
+	counts := map[string]int{}
+	all := c.allSamples(t)
+	for _, s := range all {
+		verdict := verdicts[s.file]
+		if verdict == "" {
+			verdict = "FAILS"
+			t.Errorf("%s: neither a request nor an answer", s.file)
+		}
+		counts[verdict]++
+		fmt.Fprintf(&table, "%-80s %s\n", s.file, verdict)
+	}
+	for _, verdict := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Fprintf(&table, "%5d %s\n", counts[verdict], verdict)
+	}
+	t.Logf("upstream's %d samples:\n%s", len(all), table.String())
 }
