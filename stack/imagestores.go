@@ -79,6 +79,12 @@ func (s *Stack) otherImages() (image.OtherImages, error) {
 	return &imageremote.Images{Identity: identity, HTTP: &http.Client{Transport: peer.Network(nil)}}, nil
 }
 
+// imageLimits are those that the identity service has for images here.
+func (s *Stack) imageLimits(own peer.Tokens) (image.Limits, error) {
+	identity, err := s.peers.Client("identity", own)
+	return &imageremote.Limits{Identity: identity, Region: s.Config.Region}, err
+}
+
 // imageCertificates are what images may be signed with, nil: none.
 func (s *Stack) imageCertificates() image.Certificates {
 	switch k := s.Config.Image.KeyManager; {

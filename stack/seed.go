@@ -19,6 +19,7 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/internal/peer"
+	"kilonova/service/image"
 )
 
 // Seed says what a new cloud is filled with. It is done through the public APIs,
@@ -168,6 +169,9 @@ func (s *Seeder) images(ctx context.Context) error {
 	if err != nil || id != "" {
 		return err
 	}
+	if err := s.imageLimits(ctx); err != nil {
+		return err
+	}
 	data, format := io.Reader(bytes.NewReader(make([]byte, 65536))), "raw"
 	if s.ImageFile != "" {
 		f, err := os.Open(s.ImageFile)
@@ -177,12 +181,37 @@ func (s *Seeder) images(ctx context.Context) error {
 		defer f.Close()
 		data, format = f, "qcow2"
 	}
-	var image struct{ ID string }
+	var made struct{ ID string }
 	body := object{"name": s.ImageName, "disk_format": format, "container_format": "bare", "visibility": "public"}
-	if err := s.image.Do(ctx, peer.Call{Method: "POST", Path: "/v2/images", In: body, Out: &image}); err != nil {
+	if err := s.image.Do(ctx, peer.Call{Method: "POST", Path: "/v2/images", In: body, Out: &made}); err != nil {
 		return err
 	}
-	return s.image.Do(ctx, peer.Call{Method: "PUT", Path: "/v2/images/" + image.ID + "/file", In: data})
+	return s.image.Do(ctx, peer.Call{Method: "PUT", Path: "/v2/images/" + made.ID + "/file", In: data})
+}
+
+// imageLimits registers limits of images, those of upstream's installation guide,
+// where the image service goes by the identity service's and there are none: then
+// nobody may have an image.
+func (s *Seeder) imageLimits(ctx context.Context) error {
+	var used struct {
+		Usage map[string]struct{ Limit int64 }
+	}
+	if err := s.image.Do(ctx, peer.Call{Method: "GET", Path: "/v2/info/usage", Out: &used}); err != nil || used.Usage[image.CountTotal].Limit != 0 {
+		return err
+	}
+	service, err := find(ctx, s.identity, "/v3/services?type=image", "services")
+	if err != nil {
+		return err
+	}
+	var list []object
+	for resource, most := range map[string]int{image.SizeTotal: 1000, image.StageTotal: 1000, image.CountTotal: 100, image.CountUploading: 100} {
+		list = append(list, object{"service_id": service, "resource_name": resource, "default_limit": most})
+	}
+	err = s.identity.Do(ctx, peer.Call{Method: "POST", Path: "/v3/registered_limits", In: object{"registered_limits": list}})
+	if fault.Is(err, fault.Conflict) { // they are there, and the operator wants no images
+		err = nil
+	}
+	return err
 }
 
 func (s *Seeder) networks(ctx context.Context) error {

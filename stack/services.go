@@ -137,11 +137,15 @@ func (s *Stack) startImage() error {
 	if err := os.MkdirAll(work, 0o700); err != nil {
 		return err
 	}
-	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Backends: backends, Cache: cache, Staging: staging, Others: others, Certificates: s.imageCertificates(), Run: host.Local{}, WorkDir: work, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
+	own, v, err := s.user(s.Config.Image.AuthToken)
 	if err != nil {
 		return err
 	}
-	_, v, err := s.user(s.Config.Image.AuthToken)
+	limits, err := s.imageLimits(own)
+	if err != nil {
+		return err
+	}
+	c, err := imagecontrol.New(imagecontrol.Config{Store: st, Limits: limits, Backends: backends, Cache: cache, Staging: staging, Others: others, Certificates: s.imageCertificates(), Run: host.Local{}, WorkDir: work, Options: s.Config.Image.Options, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return err
 	}

@@ -60,19 +60,13 @@ func (a *api) infoStoresDetail(ctx context.Context, _ *rest.Request) (*rest.Resp
 
 // infoUsage tells what a project's images take, in MiB and pieces; -1: no limit.
 func (a *api) infoUsage(ctx context.Context, _ *rest.Request) (*rest.Response, error) {
-	u, limit, err := a.c.Usage(ctx)
+	all, err := a.c.Usage(ctx)
 	if err != nil {
 		return nil, err
 	}
-	type usage struct {
-		Limit int64 `json:"limit"`
-		Usage int64 `json:"usage"`
+	usage := map[string]any{}
+	for _, u := range all {
+		usage[u.Resource] = map[string]int64{"limit": u.Limit, "usage": u.Used}
 	}
-	total := limit >> 20
-	if limit == 0 {
-		total = -1
-	}
-	return rest.OK(map[string]any{"usage": map[string]usage{
-		"image_size_total": {total, u.Bytes >> 20}, "image_count_total": {-1, u.Count},
-		"image_count_uploading": {-1, u.Uploading}, "image_stage_total": {-1, u.Staged >> 20}}}), nil
+	return rest.OK(map[string]any{"usage": usage}), nil
 }

@@ -51,6 +51,8 @@ type Config struct {
 	Cache blob.Store
 	// Others are the image services of other regions; nil: there are none.
 	Others image.OtherImages
+	// Limits are the identity service's; nil: none are asked for.
+	Limits image.Limits
 	// Certificates are what images may be signed with; nil: none can be.
 	Certificates image.Certificates
 	// Run runs qemu-img, for conversions in WorkDir, which is this process's own.
@@ -73,6 +75,7 @@ type Control struct {
 	staging      blob.Store
 	cache        blob.Store
 	others       image.OtherImages
+	limits       image.Limits
 	certificates image.Certificates
 	run          host.Runner
 	workDir      string
@@ -97,7 +100,13 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, others: cfg.Others, certificates: cfg.Certificates, run: cfg.Run, workDir: cfg.WorkDir, node: cfg.Place, toCache: make(chan struct{}, 1), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: cfg.Place + "/" + uuid.NewString()}
+	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, others: cfg.Others, limits: cfg.Limits, certificates: cfg.Certificates, run: cfg.Run, workDir: cfg.WorkDir, node: cfg.Place, toCache: make(chan struct{}, 1), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: cfg.Place + "/" + uuid.NewString()}
+	if cfg.Options.UseKeystoneLimits {
+		c.quota = 0 // as upstream: these limits take its place
+		if cfg.Limits == nil {
+			return nil, errors.New("image: use_keystone_limits needs an identity service")
+		}
+	}
 	if c.newID == nil {
 		c.newID = uuid.NewString
 	}

@@ -48,7 +48,16 @@ func (c *Control) Create(ctx context.Context, fields map[string]any) (*image.Ima
 		i.ID = c.newID()
 	}
 	i.Status = image.Queued
-	err := c.store.Tx(ctx, func(tx *db.Tx) error { return c.store.Insert(ctx, tx, i) })
+	limits, err := c.unified(ctx, i.Owner)
+	if err != nil {
+		return nil, err
+	}
+	err = c.store.Tx(ctx, func(tx *db.Tx) error {
+		if err := c.within(ctx, tx, i.Owner, limits, wish{image.CountTotal: 1}); err != nil {
+			return err
+		}
+		return c.store.Insert(ctx, tx, i)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -53,14 +53,3 @@ func (c *Control) List(ctx context.Context, l List) ([]image.Image, error) {
 	}
 	return c.store.List(ctx, q)
 }
-
-// Usage returns what the images of the caller's project take, and the limit in
-// bytes; 0: none.
-func (c *Control) Usage(ctx context.Context) (store.Usage, int64, error) {
-	caller := auth.From(ctx)
-	if caller == nil {
-		return store.Usage{}, 0, fault.Forbiddenf("Nobody has no images.")
-	}
-	u, err := c.store.Usage(ctx, c.store.DB, caller.ProjectID)
-	return u, c.quota, err
-}

@@ -92,8 +92,12 @@ func (c *Control) Import(ctx context.Context, id string, im Import) error {
 			return err
 		}
 	}
+	limits, err := c.unified(ctx, s.Owner)
+	if err != nil {
+		return err
+	}
 	return c.store.Tx(ctx, func(tx *db.Tx) error {
-		_, err := c.beginImport(ctx, tx, id, im, stores)
+		_, err := c.beginImport(ctx, tx, id, im, stores, limits)
 		return err
 	})
 }
@@ -156,7 +160,20 @@ func (c *Control) importStores(i *image.Image, im Import) ([]string, error) {
 	return stores, nil
 }
 
-func (c *Control) beginImport(ctx context.Context, tx *db.Tx, id string, im Import, stores []string) (*image.Task, error) {
+// asksOf is what an import takes of a project's limits when it begins. What is
+// staged counts as on its way already.
+func asksOf(i *image.Image, method string) wish {
+	size := int64(-1)
+	if i.Size != nil {
+		size = *i.Size
+	}
+	if method == "glance-direct" {
+		return wish{image.SizeTotal: mib(size)}
+	}
+	return wish{image.SizeTotal: 0, image.StageTotal: mib(size), image.CountUploading: 1}
+}
+
+func (c *Control) beginImport(ctx context.Context, tx *db.Tx, id string, im Import, stores []string, limits map[string]int64) (*image.Task, error) {
 	was, err := c.store.Lock(ctx, tx, id)
 	if err != nil {
 		return nil, err
@@ -168,6 +185,9 @@ func (c *Control) beginImport(ctx context.Context, tx *db.Tx, id string, im Impo
 		return nil, err
 	} else if pending {
 		return nil, fault.Conflictf("Image has active task")
+	}
+	if err := c.within(ctx, tx, was.Owner, limits, asksOf(was, im.Method)); err != nil {
+		return nil, err
 	}
 	p := importPayload{TaskID: c.newID(), Method: im.Method, URI: im.URI, Stores: stores, MustSucceed: im.MustSucceed, Certificate: im.certificate}
 	switch im.Method {

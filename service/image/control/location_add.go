@@ -53,6 +53,10 @@ func (c *Control) AddLocation(ctx context.Context, id string, body map[string]an
 	}
 	verify := p.validation.HashValue != "" && c.o.DoSecureHash
 	var next *image.Image
+	limits, err := c.unified(ctx, s.Owner)
+	if err != nil {
+		return nil, err
+	}
 	err = c.store.Tx(ctx, func(tx *db.Tx) error {
 		was, err := c.store.Lock(ctx, tx, id)
 		if err != nil {
@@ -62,6 +66,9 @@ func (c *Control) AddLocation(ctx context.Context, id string, body map[string]an
 			return fault.Conflictf("It's not allowed to add locations if image status is %s.", was.Status)
 		}
 		if _, err := c.allowance(ctx, tx, was.Owner, p.size); err != nil {
+			return err
+		}
+		if err := c.within(ctx, tx, was.Owner, limits, wish{image.SizeTotal: mib(p.size)}); err != nil {
 			return err
 		}
 		copied := *was

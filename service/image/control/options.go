@@ -13,8 +13,10 @@ import (
 
 // Options are the image service's, by upstream's names and in its sections.
 type Options struct {
-	ImageSizeCap       int64  `toml:"image_size_cap"`       // bytes that one image may have
-	UserStorageQuota   string `toml:"user_storage_quota"`   // of one project's images: "500 GB"; "0" none
+	ImageSizeCap     int64  `toml:"image_size_cap"`     // bytes that one image may have
+	UserStorageQuota string `toml:"user_storage_quota"` // of one project's images: "500 GB"; "0" none
+	// UseKeystoneLimits has the identity service's limits of each project count, in place of UserStorageQuota.
+	UseKeystoneLimits  bool   `toml:"use_keystone_limits"`
 	ImageMemberQuota   int    `toml:"image_member_quota"`   // per image; negative: none. So the next three.
 	ImagePropertyQuota int    `toml:"image_property_quota"` //
 	ImageTagQuota      int    `toml:"image_tag_quota"`      //

@@ -78,9 +78,13 @@ func (c *Control) CreateTask(ctx context.Context, kind string, input map[string]
 		return nil, err
 	}
 	var t *image.Task
+	limits, err := c.unified(ctx, i.Owner)
+	if err != nil {
+		return nil, errors.Join(err, c.Delete(context.WithoutCancel(ctx), i.ID))
+	}
 	err = c.store.Tx(ctx, func(tx *db.Tx) (err error) {
 		im := Import{Method: "web-download", URI: uri, MustSucceed: true, AsRequested: input, asTask: true}
-		t, err = c.beginImport(ctx, tx, i.ID, im, []string{c.defaultBackend().ID})
+		t, err = c.beginImport(ctx, tx, i.ID, im, []string{c.defaultBackend().ID}, limits)
 		return err
 	})
 	if err != nil {

@@ -98,6 +98,14 @@ func (c *Control) inspection(i *image.Image) func(*diskimage.Info) error {
 // and returns how much may come.
 func (c *Control) begin(ctx context.Context, i *image.Image, next image.Status, u store.Upload, size int64) (limit, error) {
 	var most limit
+	limits, err := c.unified(ctx, i.Owner)
+	if err != nil {
+		return most, err
+	}
+	into := image.SizeTotal
+	if next == image.Uploading {
+		into = image.StageTotal
+	}
 	return most, c.store.Tx(ctx, func(tx *db.Tx) error {
 		was, err := c.store.Lock(ctx, tx, i.ID)
 		if err != nil {
@@ -107,6 +115,9 @@ func (c *Control) begin(ctx context.Context, i *image.Image, next image.Status, 
 			return err
 		}
 		if most, err = c.allowance(ctx, tx, was.Owner, size); err != nil {
+			return err
+		}
+		if err := c.within(ctx, tx, was.Owner, limits, wish{into: mib(size), image.CountUploading: 1}); err != nil {
 			return err
 		}
 		*i = *was

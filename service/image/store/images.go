@@ -184,13 +184,17 @@ func (s *Store) QuotaTurn(ctx context.Context, tx *db.Tx, owner string) error {
 	return db.Raced(err)
 }
 
-// Usage adds up a project's images.
+// Usage adds up a project's images. One that lies in several stores takes as many
+// times its size, and one that is being copied into more is on its way, as
+// upstream counts.
 func (s *Store) Usage(ctx context.Context, q db.Querier, owner string) (Usage, error) {
 	return db.Get[Usage](ctx, q, `SELECT COUNT(*) AS images,
-		CAST(COALESCE(SUM(CASE WHEN status IN ('active', 'deactivated') THEN size ELSE 0 END), 0) AS DECIMAL(20)) AS bytes,
-		CAST(COALESCE(SUM(CASE WHEN status IN ('saving', 'uploading', 'importing') THEN 1 ELSE 0 END), 0) AS DECIMAL(20)) AS uploading,
-		CAST(COALESCE(SUM(CASE WHEN status IN ('uploading', 'importing') THEN size ELSE 0 END), 0) AS DECIMAL(20)) AS staged
-		FROM images WHERE owner = ?`, owner)
+		CAST(COALESCE(SUM(CASE WHEN status IN ('active', 'deactivated') THEN CASE WHEN places > 1 THEN size * places ELSE size END ELSE 0 END), 0) AS DECIMAL(20)) AS bytes,
+		CAST(COALESCE(SUM(CASE WHEN copying > 0 OR status IN ('saving', 'uploading', 'importing') THEN 1 ELSE 0 END), 0) AS DECIMAL(20)) AS uploading,
+		CAST(COALESCE(SUM(CASE WHEN copying > 0 OR status IN ('uploading', 'importing') THEN size ELSE 0 END), 0) AS DECIMAL(20)) AS staged
+		FROM (SELECT status, size, (SELECT COUNT(*) FROM image_locations l WHERE l.image_id = i.id) AS places,
+			(SELECT COUNT(*) FROM image_properties p WHERE p.image_id = i.id AND p.name = 'os_glance_importing_to_stores' AND p.value <> '') AS copying
+			FROM images i WHERE owner = ?) AS mine`, owner)
 }
 
 // details fills in what lies in other tables, with one query for each of them.

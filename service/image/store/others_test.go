@@ -30,6 +30,18 @@ func TestUsage(t *testing.T) {
 		if u, err := s.Usage(t.Context(), s.DB, "p"); err != nil || u != (Usage{4, 1<<50 + 5, 1, 7}) {
 			t.Error(u, err)
 		}
+		// In three stores it takes three times its size; what is being copied is on its way, with its size.
+		s.must(t, func(tx *db.Tx) error {
+			var all error
+			for _, store := range []string{"a", "b", "c"} {
+				all = errors.Join(all, s.InsertLocation(t.Context(), tx, id(2), image.Location{Store: store, Key: "key-" + store}))
+			}
+			_, err := tx.Exec(t.Context(), `INSERT INTO image_properties (image_id, name, value) VALUES (?, 'os_glance_importing_to_stores', 'd'), (?, 'os_glance_importing_to_stores', '')`, id(2), id(1))
+			return errors.Join(all, err)
+		})
+		if u, err := s.Usage(t.Context(), s.DB, "p"); err != nil || u != (Usage{4, 1<<50 + 15, 2, 12}) {
+			t.Error(u, err)
+		}
 		if u, err := s.Usage(t.Context(), s.DB, "nobody"); err != nil || u != (Usage{}) {
 			t.Error(u, err)
 		}

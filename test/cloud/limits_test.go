@@ -1,0 +1,71 @@
+package cloud
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/limits"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/registeredlimits"
+	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/services"
+	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
+
+	"kilonova/stack"
+)
+
+// The image service asks the identity service for a project's limits: its own before the
+// registered ones, those of this region before those of none.
+func TestUnifiedLimitsOfImages(t *testing.T) {
+	use := func(c *stack.Config) { c.Image.UseKeystoneLimits = true }
+	for name, start := range map[string]func(*testing.T) *cloud{
+		"one":   func(t *testing.T) *cloud { return oneWith(t, use) },
+		"split": func(t *testing.T) *cloud { return splitWith(t, use) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := start(t)
+			ctx, u := t.Context(), c.demo
+			project := ""
+			creates := func(want int) {
+				t.Helper()
+				made, err := images.Create(ctx, u.image, images.CreateOpts{Name: "limited", DiskFormat: "raw", ContainerFormat: "bare"}).Extract()
+				if want == http.StatusCreated && err != nil || want != http.StatusCreated && !gophercloud.ResponseCodeIs(err, want) {
+					t.Errorf("%v, want %d", err, want)
+				}
+				if err == nil {
+					project = made.Owner
+				}
+			}
+			pages, err := services.List(c.admin.identity, services.ListOpts{ServiceType: "image"}).AllPages(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			glance, err := services.ExtractServices(pages)
+			if err != nil || len(glance) != 1 {
+				t.Fatal(glance, err)
+			}
+			// The harness's filling of the cloud has registered a hundred, for no region.
+			var all registeredlimits.BatchCreateOpts
+			for _, resource := range []string{"image_count_total", "image_size_total", "image_stage_total", "image_count_uploading"} {
+				all = append(all, registeredlimits.CreateOpts{ServiceID: glance[0].ID, RegionID: "RegionOne", ResourceName: resource, DefaultLimit: 2})
+			}
+			creates(http.StatusCreated)
+			if _, err := registeredlimits.BatchCreate(ctx, c.admin.identity, all).Extract(); err != nil {
+				t.Fatal(err)
+			}
+			creates(http.StatusCreated)
+			creates(http.StatusRequestEntityTooLarge)
+			made, err := limits.BatchCreate(ctx, c.admin.identity, limits.BatchCreateOpts{{ServiceID: glance[0].ID, RegionID: "RegionOne", ProjectID: project,
+				ResourceName: "image_count_total", ResourceLimit: 3}}).Extract()
+			if err != nil {
+				t.Fatal(err)
+			}
+			creates(http.StatusCreated)
+			creates(http.StatusRequestEntityTooLarge)
+			none := -1
+			if _, err := limits.Update(ctx, c.admin.identity, made[0].ID, limits.UpdateOpts{ResourceLimit: &none}).Extract(); err != nil {
+				t.Fatal(err)
+			}
+			creates(http.StatusCreated)
+		})
+	}
+}
