@@ -203,9 +203,20 @@ func (s *Seeder) imageLimits(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var endpoints struct {
+		Endpoints []struct {
+			Region string `json:"region_id"`
+		}
+	}
+	if err := s.identity.Do(ctx, peer.Call{Method: "GET", Path: "/v3/endpoints?service_id=" + service, Out: &endpoints}); err != nil {
+		return err
+	}
+	if len(endpoints.Endpoints) == 0 {
+		return errors.New("the image service has no endpoint")
+	}
 	var list []object
 	for resource, most := range map[string]int{image.SizeTotal: 1000, image.StageTotal: 1000, image.CountTotal: 100, image.CountUploading: 100} {
-		list = append(list, object{"service_id": service, "resource_name": resource, "default_limit": most})
+		list = append(list, object{"service_id": service, "region_id": endpoints.Endpoints[0].Region, "resource_name": resource, "default_limit": most})
 	}
 	err = s.identity.Do(ctx, peer.Call{Method: "POST", Path: "/v3/registered_limits", In: object{"registered_limits": list}})
 	if fault.Is(err, fault.Conflict) { // they are there, and the operator wants no images

@@ -29,6 +29,7 @@ enabled_import_methods = ["glance-direct", "web-download", "copy-image", "glance
 show_multiple_locations = true
 show_image_direct_url = true
 image_cache_dir = "$scratch/cache"
+use_keystone_limits = true
 [image.glance_store]
 default_backend = "fast"
 [image.stores.fast]
