@@ -14,6 +14,7 @@ import (
 	"kilonova/internal/peer"
 	computecontrol "kilonova/service/compute/control"
 	"kilonova/service/compute/metadata"
+	computeremote "kilonova/service/compute/remote"
 	"kilonova/service/compute/schedule"
 	identitycontrol "kilonova/service/identity/control"
 	imagecontrol "kilonova/service/image/control"
@@ -55,6 +56,10 @@ type Config struct {
 	API             metadata.Options          `toml:"api"`
 	Neutron         NeutronOptions            `toml:"neutron"`
 	Manila          ManilaOptions             `toml:"manila"`
+
+	// TrustedComputing is where TrustedFilter asks how far hosts are trusted.
+	TrustedComputing computeremote.AttestationOptions `toml:"trusted_computing"`
+
 	// Notifications says what other programs are told, Messaging whether at all.
 	Notifications computecontrol.NotifyOptions    `toml:"notifications"`
 	Messaging     computecontrol.MessagingOptions `toml:"oslo_messaging_notifications"`
@@ -317,7 +322,7 @@ func Defaults() Config {
 		OsloPolicy: ComputePolicyOptions{EnforceScope: true}, Default: ComputeDefaults{Options: compute, ComputeDriver: "libvirt", ControlExchange: "nova", VIFTimeout: config.Duration(5 * time.Minute)},
 		Quota: computecontrol.Defaults().Quota, Scheduler: d.Scheduler, FilterScheduler: d.Filter, Metrics: d.Metrics,
 		ImageCache: ImageCacheOptions{RemoveUnused: true, MinimumAge: 86400, Interval: config.Duration(40 * time.Minute)},
-		API:        metadata.DefaultOptions(), Neutron: NeutronOptions{MetadataProxy: true}, Manila: ManilaOptions{PolicyTimeout: 10},
+		API:        metadata.DefaultOptions(), Neutron: NeutronOptions{MetadataProxy: true}, Manila: ManilaOptions{PolicyTimeout: 10}, TrustedComputing: computeremote.DefaultAttestation(),
 		VNC: VNC{ServerListen: "127.0.0.1"}, ConsoleAuth: ConsoleAuth{TTL: 600}, Identity: IdentityOptions{Options: identitycontrol.Defaults()}, Image: ImageOptions{Options: imagecontrol.Defaults()},
 		Placement: PlacementOptions{Options: placementcontrol.Defaults()}, Network: NetworkOptions{Options: networkcontrol.Defaults(), Dataplane: "linuxbridge"},
 		Fake: FakeOptions{Hosts: 1}}

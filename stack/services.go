@@ -11,6 +11,7 @@ import (
 	"kilonova/internal/bus"
 	"kilonova/internal/host"
 	"kilonova/internal/peer"
+	"kilonova/service/compute"
 	computeagent "kilonova/service/compute/agent"
 	computeapi "kilonova/service/compute/api"
 	"kilonova/service/compute/console"
@@ -212,13 +213,26 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Images: images, Catalog: images, Networks: networks, OldNetworks: networks, PortRequests: networks,
+	attestation, err := s.attestation()
+	if err != nil {
+		return nil, err
+	}
+	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Attestation: attestation, Images: images, Catalog: images, Networks: networks, OldNetworks: networks, PortRequests: networks,
 		Broker: broker, Placement: &computeremote.Placement{Client: clients["placement"]},
 		Options: s.Config.computeOptions(), ConsoleURLs: s.consoleURLs(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return nil, err
 	}
 	return s.compute, s.foreignServices(s.compute, own)
+}
+
+// attestation is who says how far hosts are trusted; nil: nobody.
+func (s *Stack) attestation() (compute.Attestation, error) {
+	o := s.Config.TrustedComputing
+	if o.Server == "" {
+		return nil, nil
+	}
+	return computeremote.NewAttestation(o, s.Now)
 }
 
 // broker is where compute's notifications go in place of the bus; nil: they go there.

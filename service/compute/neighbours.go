@@ -275,3 +275,13 @@ type Placement interface {
 // compute and network agents share with upstream's ("tap" and 11 characters of
 // the port's id; IFNAMSIZ leaves 15).
 func TapName(portID string) string { return "tap" + portID[:min(11, len(portID))] }
+
+// Attestation is a service that measures hosts and says whether they are what they
+// should be.
+type Attestation interface {
+	// Trust returns the levels of trust of hosts, by the names that their hypervisors
+	// call them: "trusted", "untrusted", "unknown" or another word of the service's.
+	// Hosts that it knows nothing of are absent. With an error, fault.Unavailable,
+	// comes what is known nevertheless.
+	Trust(ctx context.Context, nodes []string) (map[string]string, error)
+}

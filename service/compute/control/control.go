@@ -42,6 +42,8 @@ type Config struct {
 	FileShares compute.FileShares
 	// BareMetal is the Bare Metal service; nil: there is none.
 	BareMetal compute.BareMetal
+	// Attestation says how far hosts are trusted; nil: nobody does.
+	Attestation compute.Attestation
 	// Broker takes notifications; nil: the bus does.
 	Broker  Broker
 	Options Options
@@ -89,6 +91,9 @@ func New(c Config) (*Control, error) {
 	scheduler, err := schedule.New(c.Options.Scheduler, rand.IntN)
 	if err != nil {
 		return nil, err
+	}
+	if c.Attestation == nil && scheduler.Enabled("TrustedFilter") {
+		return nil, fault.Invalidf("[filter_scheduler] enabled_filters names TrustedFilter, which asks a server that [trusted_computing] attestation_server does not name.")
 	}
 	aliases, err := aliasesOf(c.Options.PCI)
 	if err != nil {

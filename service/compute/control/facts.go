@@ -10,14 +10,14 @@ import (
 )
 
 // withFacts adds to hosts what only some requests and some configurations ask for,
-// and what would be too much to keep for each host: what its processor is, which
-// flavors and images its servers have. The hosts themselves are not changed.
+// and what would be too much to keep for each host: what its processor is, how
+// far it is trusted, which flavors and images its servers have. The hosts themselves are not changed.
 func (c *Control) withFacts(ctx context.Context, f *Fleet, hosts []*schedule.Host, r *schedule.Request) ([]*schedule.Host, error) {
 	o := &c.Options.Scheduler.Filter
 	flavors := slices.ContainsFunc(o.EnabledFilters, func(name string) bool { return strings.HasSuffix(name, "TypeAffinityFilter") })
 	images := len(r.Image.Properties) > 0 && (o.ImageProps != 0 || f.weighsImages)
-	processors := asksForProcessor(r)
-	if !flavors && !images && !processors {
+	processors, trust := asksForProcessor(r), schedule.AsksForTrust(r.Flavor) && c.scheduler.Enabled("TrustedFilter")
+	if !flavors && !images && !processors && !trust {
 		return hosts, nil
 	}
 	var on map[string]map[string]int
@@ -41,9 +41,14 @@ func (c *Control) withFacts(ctx context.Context, f *Fleet, hosts []*schedule.Hos
 			}
 		}
 	}
+	var levels map[string]string
+	if trust {
+		levels = c.trustOf(ctx, hosts)
+	}
 	more := make([]*schedule.Host, len(hosts))
 	for i, h := range hosts {
 		x := *h
+		x.Trust = levels[h.Node]
 		x.Flavors, x.ImageProperties = on[h.Name], properties[h.Name]
 		if host := f.byName[h.Name]; processors && host != nil {
 			cpu := &host.machine.cpu
@@ -57,6 +62,20 @@ func (c *Control) withFacts(ctx context.Context, f *Fleet, hosts []*schedule.Hos
 		more[i] = &x
 	}
 	return more, nil
+}
+
+// trustOf asks the attestation service about hosts. When it gives no answer, those
+// of which nothing is known are not trusted.
+func (c *Control) trustOf(ctx context.Context, hosts []*schedule.Host) map[string]string {
+	nodes := make([]string, len(hosts))
+	for i, h := range hosts {
+		nodes[i] = h.Node
+	}
+	levels, err := c.Attestation.Trust(ctx, nodes)
+	if err != nil {
+		c.Log.Warn("hosts are decided on that are not attested", "hosts", len(nodes)-len(levels), "error", err)
+	}
+	return levels
 }
 
 // asksForProcessor reports whether a request speaks of cpu_info.

@@ -17,8 +17,7 @@ type makeFilter func(o *Options, r *Request) (*filter, error)
 
 // filterTable has all filters by upstream's class names: today's and those that
 // upstream has dropped because Placement does their work, for clouds whose hosts
-// are not all in Placement and operators who know them. TrustedFilter is not
-// among them: it asks an attestation service.
+// are not all in Placement and operators who know them; and TrustedFilter.
 var filterTable = map[string]makeFilter{
 	"AllHostsFilter": allHosts,
 
@@ -44,6 +43,7 @@ var filterTable = map[string]makeFilter{
 	"AggregateTypeAffinityFilter":       aggregateType,
 	"AvailabilityZoneFilter":            availabilityZone,
 	"TypeAffinityFilter":                typeAffinity,
+	"TrustedFilter":                     trusted,
 
 	"RamFilter":                   ramFilter,
 	"AggregateRamFilter":          aggregateRAM,

@@ -53,6 +53,11 @@ var verdicts = []verdict{
 	{filter: "AvailabilityZoneFilter", name: "same", host: Host{Zone: "a"}, request: Request{Zone: "a"}},
 	{filter: "AvailabilityZoneFilter", name: "other", host: Host{Zone: "a"}, request: Request{Zone: "b"}, why: "zone a, not b"},
 
+	{filter: "TrustedFilter", name: "not asked for", host: Host{}, request: Request{Flavor: specs()}},
+	{filter: "TrustedFilter", name: "trusted", host: Host{Trust: "trusted"}, request: Request{Flavor: specs("trust:trusted_host", "trusted")}},
+	{filter: "TrustedFilter", name: "untrusted is asked for", host: Host{Trust: "untrusted"}, request: Request{Flavor: specs("trust:trusted_host", "untrusted")}},
+	{filter: "TrustedFilter", name: "untrusted", host: Host{Trust: "untrusted"}, request: Request{Flavor: specs("trust:trusted_host", "trusted")}, why: `as "untrusted", not "trusted"`},
+	{filter: "TrustedFilter", name: "unknown", host: Host{}, request: Request{Flavor: specs("trust:trusted_host", "trusted")}, why: "not attested"},
 	{filter: "TypeAffinityFilter", name: "same", host: Host{Flavors: map[string]int{"m1": 2, "m2": 0}}, request: Request{Flavor: specs()}},
 	{filter: "TypeAffinityFilter", name: "other", host: Host{Flavors: map[string]int{"m2": 1}}, request: Request{Flavor: specs()}, why: "another flavor"},
 

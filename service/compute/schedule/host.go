@@ -54,6 +54,10 @@ type Host struct {
 
 	NUMA []NUMACell
 	PCI  []PCIPool
+
+	// Trust is the level that an attestation service gives it, for TrustedFilter;
+	// "" where it gives none.
+	Trust string
 }
 
 // ImageProperty is one property of an image with its value.

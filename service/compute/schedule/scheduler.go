@@ -180,7 +180,7 @@ func (s *Scheduler) plan(r *Request) []namedFilter {
 	forced := len(r.ForceHosts) > 0 || len(r.ForceNodes) > 0
 	// A host where the build has failed is never tried again, and a metric that
 	// is required is required, whether their filters are enabled or not.
-	if len(r.Tried) > 0 && (forced || s.chance || !s.enabled("RetryFilter")) {
+	if len(r.Tried) > 0 && (forced || s.chance || !s.Enabled("RetryFilter")) {
 		plan = append(plan, namedFilter{"RetryFilter", retryFilter})
 	}
 	if r.Rebuild {
@@ -196,7 +196,7 @@ func (s *Scheduler) plan(r *Request) []namedFilter {
 	}
 	// A zone that was asked for is a promise. Upstream keeps it by asking
 	// Placement for the zone's hosts only, whatever filters are enabled.
-	if r.Zone != "" && (s.chance || !s.enabled("AvailabilityZoneFilter")) {
+	if r.Zone != "" && (s.chance || !s.Enabled("AvailabilityZoneFilter")) {
 		plan = append(plan, namedFilter{"AvailabilityZoneFilter", availabilityZone})
 	}
 	if s.chance {
@@ -206,11 +206,11 @@ func (s *Scheduler) plan(r *Request) []namedFilter {
 	// What is asked of processors, memory and devices is refused by the host in
 	// the end, whatever filters are enabled: better before than after.
 	for _, f := range []namedFilter{{"NUMATopologyFilter", numaTopology}, {"PciPassthroughFilter", pciPassthrough}} {
-		if !s.enabled(f.name) && f.asked(r) {
+		if !s.Enabled(f.name) && f.asked(r) {
 			plan = append(plan, f)
 		}
 	}
-	if m := &s.options.Metrics; m.Required && m.Multiplier != 0 && len(m.Setting) > 0 && !s.enabled("MetricsFilter") {
+	if m := &s.options.Metrics; m.Required && m.Multiplier != 0 && len(m.Setting) > 0 && !s.Enabled("MetricsFilter") {
 		plan = append(plan, namedFilter{"MetricsFilter", metricsFilter})
 	}
 	return plan
@@ -222,7 +222,8 @@ func (f namedFilter) asked(r *Request) bool {
 	return made != nil || err != nil
 }
 
-func (s *Scheduler) enabled(name string) bool {
+// Enabled reports whether a filter is among the enabled ones, by its class name.
+func (s *Scheduler) Enabled(name string) bool {
 	return slices.ContainsFunc(s.filters, func(f namedFilter) bool { return f.name == name })
 }
 

@@ -337,7 +337,7 @@ required = false
 	}
 	for _, bad := range []func(o *Options){
 		func(o *Options) { o.Scheduler.Driver = "best_scheduler" },
-		func(o *Options) { o.Filter.EnabledFilters = []string{"TrustedFilter"} },
+		func(o *Options) { o.Filter.EnabledFilters = []string{"NoSuchFilter"} },
 		func(o *Options) { o.Filter.AvailableFilters = []string{"RamFilter"} },
 		func(o *Options) { o.Filter.WeightClasses = []string{"NoSuchWeigher"} },
 		func(o *Options) { o.Filter.HostSubsetSize = -1 },
