@@ -75,3 +75,7 @@ type ActionEvent struct {
 	Traceback  *string
 	Details    *string
 }
+
+// TraitOwner is what Placement is told of all compute hosts: their claims are
+// compute's.
+const TraitOwner = "OWNER_NOVA"

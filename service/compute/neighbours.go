@@ -186,6 +186,9 @@ type CandidateQuery struct {
 	// Resources of a host, and traits that it has and has not.
 	Resources           map[string]int
 	Required, Forbidden []string
+	// RootRequired are traits that the host has itself, whoever below it gives the
+	// resources.
+	RootRequired []string `json:",omitempty"`
 	// Groups are further resources, each of one provider, which may be one below
 	// the host. GroupPolicy is "none" or "isolate", if there are two groups or more.
 	Groups      []RequestGroup `json:",omitempty"`
@@ -262,6 +265,9 @@ type Placement interface {
 	Reclaim(ctx context.Context, consumer string, amounts map[string]map[string]int) error
 	// Publish makes a provider with this inventory and these traits, or updates it.
 	Publish(ctx context.Context, providerID, name string, inventory map[string]Inventory, traits []string) error
+	// KnowsTrait reports whether providers can have a trait: older services do not
+	// know the newer ones.
+	KnowsTrait(ctx context.Context, trait string) (bool, error)
 	// Join puts a provider into aggregates and takes it out of others; those that
 	// it is in by somebody else's doing stay.
 	Join(ctx context.Context, providerID string, into, outOf []string) error

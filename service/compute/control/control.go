@@ -72,6 +72,7 @@ type Control struct {
 	fleet       fleetCache
 	placing     sync.Mutex // held while a host is chosen and noted
 	places      placeQueue
+	ownership   ownership
 	recordsRead atomic.Int64 // when records of decisions were last tidied
 	counted     atomic.Int64 // when counts were last held against the servers
 	born        time.Time    // when this process began to hear the agents

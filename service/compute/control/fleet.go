@@ -20,6 +20,7 @@ type Fleet struct {
 	byNode   map[string]*fleetHost // by provider
 	disabled int
 	holding  bool // some host has something to hold
+	owned    bool // Placement knows of all that live that they are compute's
 	// Aggregates are all there are; those of a host, ready for the scheduler, are
 	// in byHost, and the zones that they make in zoneOf.
 	Aggregates []compute.Aggregate
@@ -203,8 +204,10 @@ func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
 		return nil, err
 	}
 	var known []*machine
-	err = c.Store.ComputeHosts(ctx, c.Store.DB, func(h *compute.Host) {
+	f.owned = true
+	err = c.Store.ComputeHosts(ctx, c.Store.DB, func(h *compute.Host, owned bool) {
 		f.hosts = append(f.hosts, fleetHostOf(h, &known))
+		f.owned = f.owned && (owned || !h.Up(f.read, f.down))
 		if h.Disabled {
 			f.disabled++
 			f.reasons[h.Name] = h.DisabledReason

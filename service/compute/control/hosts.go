@@ -244,7 +244,7 @@ func (c *Control) computeHosts(ctx context.Context) ([]*compute.Host, error) {
 	for _, h := range all {
 		byName[h.Name] = h
 	}
-	err = c.Store.ComputeHosts(ctx, c.Store.DB, func(said *compute.Host) {
+	err = c.Store.ComputeHosts(ctx, c.Store.DB, func(said *compute.Host, _ bool) {
 		if h := byName[said.Name]; h != nil {
 			h.Resources, h.Traits, h.Methods = said.Resources, said.Traits, said.Methods
 		}

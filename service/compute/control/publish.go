@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"sync"
 	"time"
 
 	"kilonova/service/compute"
@@ -28,6 +29,12 @@ func (c *Control) publish(ctx context.Context, h *compute.Host, gone ...string) 
 		return false, err
 	}
 	o := offer{Node: h.NodeID, Inventory: c.inventoryOf(h.Resources), Traits: c.traitsOf(h), Aggregates: f.aggregatesOf(h.Name)}
+	if owned, err := c.ownership.known(ctx, c); err != nil {
+		return false, err
+	} else if owned {
+		o.Traits = append(o.Traits, compute.TraitOwner)
+		slices.Sort(o.Traits)
+	}
 	text, err := json.Marshal(o)
 	if err != nil || string(text) == h.Published && len(gone) == 0 {
 		return false, err
@@ -49,4 +56,29 @@ func (c *Control) publish(ctx context.Context, h *compute.Host, gone ...string) 
 	}
 	h.Published = string(text)
 	return true, nil
+}
+
+// ownership is whether Placement knows compute.TraitOwner, which older ones do not.
+type ownership struct {
+	mu    sync.Mutex
+	knows bool
+	asked time.Time
+}
+
+// ownershipPause is how long an older Placement is not asked again: it may be
+// another one by then.
+const ownershipPause = time.Minute
+
+func (o *ownership) known(ctx context.Context, c *Control) (bool, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := c.Now()
+	if o.knows || !o.asked.IsZero() && now.Sub(o.asked) < ownershipPause {
+		return o.knows, nil
+	}
+	knows, err := c.Placement.KnowsTrait(ctx, compute.TraitOwner)
+	if err == nil {
+		o.knows, o.asked = knows, now
+	}
+	return knows, err
 }

@@ -89,6 +89,13 @@ func TestRequestFilters(t *testing.T) {
 	if got := strings.Join(q.Required, " "); got != want {
 		t.Errorf("required %s, want %s", got, want)
 	}
+	if q.RootRequired != nil {
+		t.Errorf("%v is required of hosts that Placement has not been told that of", q.RootRequired)
+	}
+	f.owned = true
+	if q, err = c.questionOf(t.Context(), s, f); err != nil || !reflect.DeepEqual(q.RootRequired, []string{"OWNER_NOVA"}) {
+		t.Errorf("of hosts that are compute's own %v is required, %v", q.RootRequired, err)
+	}
 	s.ProjectID, o.TenantsNeedAggregate = "other", true
 	if _, err := c.questionOf(t.Context(), s, f); err == nil || !strings.Contains(err.Error(), "No hosts available for tenant") {
 		t.Errorf("a project without an aggregate: %v", err)

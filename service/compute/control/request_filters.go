@@ -26,6 +26,7 @@ var requestFilters = []func(ctx context.Context, c *Control, q *question, s *com
 	ephemeralEncryption,
 	virtioSound,
 	tpmSecretSecurity,
+	ownerNova,
 }
 
 // requireTenantAggregate keeps a project to the aggregates made for it
@@ -202,6 +203,16 @@ func tpmSecretSecurity(_ context.Context, _ *Control, q *question, s *compute.Se
 	}
 	if security := either(s, "tpm_secret_security"); security != "" {
 		q.Required = append(q.Required, "COMPUTE_SECURITY_TPM_SECRET_SECURITY_"+strings.ToUpper(security))
+	}
+	return nil
+}
+
+// ownerNova wants hosts of compute's own, where others tell Placement of theirs,
+// too. Before all hosts that live have been told of so, as after an upgrade,
+// nothing is asked.
+func ownerNova(_ context.Context, _ *Control, q *question, _ *compute.Server, f *Fleet) error {
+	if f.owned {
+		q.RootRequired = append(q.RootRequired, compute.TraitOwner)
 	}
 	return nil
 }

@@ -148,13 +148,17 @@ func merged(all, more compute.Capacity, asked *allocation) compute.Capacity {
 
 func candidatesQuery(q compute.CandidateQuery) url.Values {
 	query := url.Values{"limit": {fmt.Sprint(q.Limit)}}
-	if required := traitsOf(q.Required, q.Forbidden); len(q.Resources) > 0 {
+	root := slices.Clone(q.RootRequired)
+	if len(q.Resources) > 0 {
 		query.Set("resources", amounts(q.Resources))
-		if required != "" {
+		if required := traitsOf(q.Required, q.Forbidden); required != "" {
 			query.Set("required", required)
 		}
-	} else if required != "" { // all resources are in groups
-		query.Set("root_required", required)
+	} else if required := traitsOf(q.Required, q.Forbidden); required != "" { // all resources are in groups
+		root = append(root, required)
+	}
+	if len(root) > 0 {
+		query.Set("root_required", strings.Join(root, ","))
 	}
 	for _, g := range q.Groups {
 		if len(g.Resources) > 0 {

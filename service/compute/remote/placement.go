@@ -125,6 +125,15 @@ func (p *Placement) Publish(ctx context.Context, providerID, name string, invent
 	return p.do(ctx, "PUT", path+"/traits", object{"resource_provider_generation": kept.Generation, "traits": traits}, nil)
 }
 
+// KnowsTrait implements compute.Placement.
+func (p *Placement) KnowsTrait(ctx context.Context, trait string) (bool, error) {
+	err := p.do(ctx, "GET", "/traits/"+url.PathEscape(trait), nil, nil)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Join implements compute.Placement.
 func (p *Placement) Join(ctx context.Context, providerID string, into, outOf []string) error {
 	path := "/resource_providers/" + url.PathEscape(providerID) + "/aggregates"

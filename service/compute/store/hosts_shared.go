@@ -19,6 +19,7 @@ type hostText struct {
 	Resources      string  `db:"resources"`
 	Traits         string  `db:"traits"`
 	Methods        string  `db:"methods"`
+	Owned          int     `db:"owned"`
 }
 
 // sharing decodes what is alike on many hosts once: machines of one make have the
@@ -99,12 +100,14 @@ func (s *sharing) word(w string) string {
 }
 
 // ComputeHosts calls f with each compute host, in the order of their arrival, with
-// what a decision wants to know of it. What is alike on several of them they
-// share: it is not to be changed.
-func (s *Store) ComputeHosts(ctx context.Context, q db.Querier, f func(*compute.Host)) error {
+// what a decision wants to know of it, and with whether Placement has been told
+// compute.TraitOwner of it. What is alike on several of them they share: it is not
+// to be changed.
+func (s *Store) ComputeHosts(ctx context.Context, q db.Querier, f func(h *compute.Host, owned bool)) error {
 	same := newSharing()
-	for row, err := range db.Each[hostText](ctx, q, `SELECT name, node_id, disabled, disabled_reason, forced_down, last_seen, resources, traits, methods
-		FROM hosts WHERE binary_name = ? ORDER BY seq`, compute.BinaryCompute) {
+	for row, err := range db.Each[hostText](ctx, q, `SELECT name, node_id, disabled, disabled_reason, forced_down, last_seen, resources, traits, methods,
+		CASE WHEN published LIKE ? THEN 1 ELSE 0 END AS owned
+		FROM hosts WHERE binary_name = ? ORDER BY seq`, `%"`+compute.TraitOwner+`"%`, compute.BinaryCompute) {
 		if err != nil {
 			return err
 		}
@@ -112,7 +115,7 @@ func (s *Store) ComputeHosts(ctx context.Context, q db.Querier, f func(*compute.
 		if err != nil {
 			return err
 		}
-		f(h)
+		f(h, row.Owned == 1)
 	}
 	return nil
 }

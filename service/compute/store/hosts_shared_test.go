@@ -2,6 +2,7 @@ package store
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"kilonova/internal/db"
@@ -20,7 +21,7 @@ func TestComputeHosts(t *testing.T) {
 		other.HypervisorName, other.Uptime, other.Load = "h2.example.org", 6, "4 5 6"
 		for i, r := range []compute.Resources{full, other, {}} {
 			h := &compute.Host{ID: string(rune('i' + i)), NodeID: string(rune('n' + i)), Binary: compute.BinaryCompute, Name: []string{"h1", "h2", "h3"}[i], CreatedAt: epoch, UpdatedAt: epoch,
-				LastSeen: epoch, Disabled: i == 1, DisabledReason: "why"[:3*(i&1)], ForcedDown: i == 2, Resources: r, Traits: []string{"COMPUTE_NODE"}, Methods: []string{"build"}, Published: "told"}
+				LastSeen: epoch, Disabled: i == 1, DisabledReason: "why"[:3*(i&1)], ForcedDown: i == 2, Resources: r, Traits: []string{"COMPUTE_NODE"}, Methods: []string{"build"}, Published: []string{"told", `{"traits":["HW_CPU_X86_AVX","OWNER_NOVA"]}`, ""}[i]}
 			in(t, s, func(tx *db.Tx) error { return s.InsertHost(ctx, tx, h) })
 		}
 		in(t, s, func(tx *db.Tx) error {
@@ -31,8 +32,12 @@ func TestComputeHosts(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []*compute.Host
-		if err := s.ComputeHosts(ctx, s.DB, func(h *compute.Host) { got = append(got, h) }); err != nil || len(got) != 3 {
+		var owned []bool
+		if err := s.ComputeHosts(ctx, s.DB, func(h *compute.Host, own bool) { got, owned = append(got, h), append(owned, own) }); err != nil || len(got) != 3 {
 			t.Fatal(len(got), err)
+		}
+		if !slices.Equal(owned, []bool{false, true, false}) {
+			t.Errorf("Placement knows whose they are: %v", owned)
 		}
 		for i, w := range want { // which has more than a decision asks for
 			w.Seq, w.ID, w.CreatedAt, w.UpdatedAt, w.Published = 0, "", got[i].CreatedAt, got[i].UpdatedAt, ""
