@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -79,6 +80,7 @@ func (s *Service) refuse(w *recorder, r *Request, err error) {
 		s.Log.Warn("answer cut off", "service", s.Name, "path", r.URL.Path, "request_id", r.ID, "error", err)
 		panic(http.ErrAbortHandler) // so that the client sees that it is not whole
 	}
+	err = s.late(r, err)
 	f, ok := errors.AsType[*fault.Error](err)
 	code := Status(err)
 	if !ok || f.Kind == fault.Internal {
@@ -103,6 +105,27 @@ func (s *Service) refuse(w *recorder, r *Request, err error) {
 		w.Write(body)
 	}
 	io.CopyN(io.Discard, r.Body, 256<<10) // so that the connection can be used again
+}
+
+// late tells an end of time from a failure: the request's own, since who sent it has
+// gone or gave it a deadline, and that of something which it needed.
+func (s *Service) late(r *Request, err error) error {
+	_, told := errors.AsType[*fault.Error](err)
+	log := s.Log.With("service", s.Name, "method", r.Method, "path", r.URL.Path, "request_id", r.ID, "error", err)
+	switch over := r.Context().Err(); {
+	case told || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.Is(over, context.DeadlineExceeded):
+		log.Info("request given up: its deadline passed")
+	case over != nil:
+		log.Info("request given up: who sent it has gone")
+	case errors.Is(err, context.Canceled): // by ourselves
+		return err
+	default:
+		log.Error("request not answered: what it needs took too long")
+		return fault.Wrap(err, fault.Unavailable, "What this request needs did not answer in time. Please try again.")
+	}
+	return fault.Wrap(err, fault.Unavailable, "The request was given up before it was answered.")
 }
 
 // recorder remembers the status.

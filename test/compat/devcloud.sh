@@ -106,4 +106,4 @@ stop_cloud() {
 }
 
 # unexpected prints the requests that the cloud answered 500, and panics.
-unexpected() { grep -E '"request failed"|^panic|^goroutine ' "$log" || true; }
+unexpected() { grep -E '"request (failed"|not answered)|^panic|^goroutine ' "$log" || true; }

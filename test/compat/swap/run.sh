@@ -169,6 +169,6 @@ forget_region() {
 }
 
 for part in "${parts[@]}"; do "$part"; done
-errors=$(grep -E '"request failed"|^panic|^goroutine ' "$work/kilonova.log" || true)
+errors=$(grep -E '"request (failed"|not answered)|^panic|^goroutine ' "$work/kilonova.log" || true)
 if [ -n "$errors" ]; then echo "==> kilonova logged errors"; echo "$errors" | cut -c1-400 | head -n 20; failed=1; fi
 exit $failed
