@@ -36,7 +36,7 @@ func (o Opt[T]) MarshalJSON() ([]byte, error) {
 	if !o.Set || o.Null {
 		return []byte("null"), nil
 	}
-	return json.Marshal(o.V)
+	return appendPlainly(nil, &o.V)
 }
 
 // IsZero has omitzero leave out what is not set.
@@ -115,12 +115,9 @@ func Base64(text string) ([]byte, error) {
 type Time struct{ time.Time }
 
 // MarshalJSON implements json.Marshaler.
-func (t Time) MarshalJSON() ([]byte, error) {
-	if t.IsZero() {
-		return []byte("null"), nil
-	}
-	return []byte(`"` + t.Text() + `"`), nil
-}
+func (t Time) MarshalJSON() ([]byte, error) { return t.appendJSON(nil), nil }
+
+func (t Time) appendJSON(b []byte) []byte { return appendTime(b, t.Time, "Z") }
 
 // Text is what stands between the quotes.
 func (t Time) Text() string { return t.UTC().Format("2006-01-02T15:04:05Z") }
@@ -130,12 +127,9 @@ func (t Time) Text() string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 type MicroTime struct{ time.Time }
 
 // MarshalJSON implements json.Marshaler.
-func (t MicroTime) MarshalJSON() ([]byte, error) {
-	if t.IsZero() {
-		return []byte("null"), nil
-	}
-	return []byte(`"` + t.Text() + `"`), nil
-}
+func (t MicroTime) MarshalJSON() ([]byte, error) { return t.appendJSON(nil), nil }
+
+func (t MicroTime) appendJSON(b []byte) []byte { return appendTime(b, t.Time, ".000000") }
 
 // Text is what stands between the quotes.
 func (t MicroTime) Text() string { return t.UTC().Format("2006-01-02T15:04:05.000000") }
@@ -144,9 +138,17 @@ func (t MicroTime) Text() string { return t.UTC().Format("2006-01-02T15:04:05.00
 type MicroTimeZ struct{ time.Time }
 
 // MarshalJSON implements json.Marshaler.
-func (t MicroTimeZ) MarshalJSON() ([]byte, error) {
+func (t MicroTimeZ) MarshalJSON() ([]byte, error) { return t.appendJSON(nil), nil }
+
+func (t MicroTimeZ) appendJSON(b []byte) []byte { return appendTime(b, t.Time, ".000000Z") }
+
+// appendTime writes t in UTC, to the second and with whatever follows the second.
+func appendTime(b []byte, t time.Time, end string) []byte {
 	if t.IsZero() {
-		return []byte("null"), nil
+		return append(b, "null"...)
 	}
-	return []byte(t.UTC().Format(`"2006-01-02T15:04:05.000000Z"`)), nil
+	t = t.UTC()
+	b = append(b, '"')
+	b = t.AppendFormat(b, time.RFC3339) // which package time does without reading the layout
+	return append(t.AppendFormat(b[:len(b)-len("Z")], end), '"')
 }
