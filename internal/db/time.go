@@ -92,19 +92,33 @@ func (s *Shared[T]) perQuery() sql.Scanner { return &sharedScanner[T]{into: s} }
 
 type sharedScanner[T any] struct {
 	into *Shared[T]
-	text string
-	last JSON[T]
+	last Last[T]
 }
 
 // Scan implements sql.Scanner.
-func (s *sharedScanner[T]) Scan(src any) error {
-	text, ok := src.(string)
-	if !ok || text != s.text || text == "" {
-		if err := s.last.Scan(src); err != nil {
-			return err
-		}
-		s.text = text
+func (s *sharedScanner[T]) Scan(src any) (err error) {
+	if text, ok := src.(string); ok {
+		s.into.V, err = s.last.Of(text)
+		return err
 	}
-	s.into.V = s.last.V
-	return nil
+	return (*JSON[T])(s.into).Scan(src)
+}
+
+// Last decodes JSON, and remembers what the last text was. Its zero value is usable.
+type Last[T any] struct {
+	text string
+	json JSON[T]
+}
+
+// Of decodes text, unless it is the one before. What it returns is shared, and not to
+// be changed; "" is the zero value.
+func (l *Last[T]) Of(text string) (T, error) {
+	if text != l.text || text == "" {
+		l.text = ""
+		if err := l.json.Scan(text); err != nil {
+			return l.json.V, err
+		}
+		l.text = text
+	}
+	return l.json.V, nil
 }

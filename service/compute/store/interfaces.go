@@ -17,8 +17,7 @@ import (
 type interfaces []compute.Interface
 
 // Scan implements sql.Scanner.
-func (n *interfaces) Scan(src any) error {
-	*n = nil
+func (n *interfaces) Scan(src any) (err error) {
 	text, ok := src.(string)
 	if raw, is := src.([]byte); is {
 		text, ok = string(raw), true
@@ -26,21 +25,25 @@ func (n *interfaces) Scan(src any) error {
 	if !ok && src != nil {
 		return fmt.Errorf("%T is no JSON", src)
 	}
+	*n, err = readColumn(text, (*reader).interfaces)
+	return err
+}
+
+// readColumn reads JSON by hand, and by encoding/json what that does not
+// understand, or if byHand is nil. "" and null are the zero value.
+func readColumn[T any](text string, byHand func(*reader) T) (v T, err error) {
 	if text == "" || text == "null" {
-		return nil
+		return v, nil
 	}
-	r := reader{rest: text}
-	list := r.interfaces()
-	if !r.failed && r.rest == "" {
-		*n = list
-		return nil
+	if byHand != nil {
+		r := reader{rest: text}
+		if v = byHand(&r); !r.failed && r.rest == "" {
+			return v, nil
+		}
 	}
-	var whole db.JSON[[]compute.Interface]
-	if err := whole.Scan(text); err != nil {
-		return err
-	}
-	*n = whole.V
-	return nil
+	var whole db.JSON[T]
+	err = whole.Scan(text)
+	return whole.V, err
 }
 
 // Value implements driver.Valuer.
@@ -154,6 +157,13 @@ func list[T any](r *reader, one func() T) []T {
 		}
 	}
 	r.must(']')
+	return all
+}
+
+// texts reads an object of texts.
+func (r *reader) texts() map[string]string {
+	all := map[string]string{}
+	r.object(func(key string) { all[key] = r.text() })
 	return all
 }
 

@@ -26,10 +26,6 @@ var serverColumns = map[string]string{"access_ip_v4": "access_ip_v4", "access_ip
 // value. The databases themselves do not agree on it.
 var absent = map[string]string{"description": "''", "launched_at": "-1", "terminated_at": "-1"}
 
-// visible are the columns without those that only control and agents read.
-const visible = packedColumns + `, display_name, description, hostname, flavor, image_meta, key_name, user_data, metadata, tags, locked_reason, availability_zone,
-	host, node, hints, networks, devices, fault, CASE WHEN system_metadata LIKE '%"trusted_certificates"%' THEN system_metadata ELSE 'null' END AS system_metadata`
-
 // columns are what a list reads, with their parameters.
 func columns(q *compute.ServerQuery) (string, []any) {
 	switch {
@@ -69,15 +65,11 @@ func (s *Store) Servers(ctx context.Context, query db.Querier, q compute.ServerQ
 			text, args = text+` LIMIT ?`, append(args, q.Limit)
 		}
 		n := 0
-		for row, err := range db.Each[packedRow](ctx, query, text, args...) {
-			if err == nil {
-				err = row.unpack()
-			}
+		for server, err := range read(ctx, query, selected == visible, text, args) {
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			server := row.server()
 			if q.Match != nil && !q.Match(server) {
 				continue
 			}
@@ -88,30 +80,58 @@ func (s *Store) Servers(ctx context.Context, query db.Querier, q compute.ServerQ
 	}
 }
 
-// column is a column to sort by.
-type column struct {
+// read yields what a query selects, which is packed or are columns.
+func read(ctx context.Context, q db.Querier, packed bool, text string, args []any) iter.Seq2[*compute.Server, error] {
+	return func(yield func(*compute.Server, error) bool) {
+		if packed {
+			var u unpacker
+			for row, err := range db.Each[visibleRow](ctx, q, text, args...) {
+				var s *compute.Server
+				if err == nil {
+					s, err = u.server(row)
+				}
+				if !yield(s, err) {
+					return
+				}
+			}
+			return
+		}
+		for row, err := range db.Each[serverRow](ctx, q, text, args...) {
+			var s *compute.Server
+			if err == nil {
+				s = row.server()
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
+// sortColumn is a column to sort by.
+type sortColumn struct {
 	name string
 	desc bool
 }
 
 // ordering turns keys into columns, the newest first if none are given, and makes
 // the order whole by the id.
-func ordering(keys []compute.Order) []column {
-	var order []column
+func ordering(keys []compute.Order) []sortColumn {
+	var order []sortColumn
 	for _, k := range keys {
-		order = append(order, column{serverColumns[k.Key], k.Desc})
+		order = append(order, sortColumn{serverColumns[k.Key], k.Desc})
 	}
 	if len(order) == 0 {
-		order = []column{{"created_at", true}}
+		order = []sortColumn{{"created_at", true}}
 	}
-	if !slices.ContainsFunc(order, func(o column) bool { return o.name == "id" }) {
-		order = append(order, column{"id", order[len(order)-1].desc})
+	if !slices.ContainsFunc(order, func(o sortColumn) bool { return o.name == "id" }) {
+		order = append(order, sortColumn{"id", order[len(order)-1].desc})
 	}
 	return order
 }
 
 // expr is the column as it sorts.
-func (o column) expr() string {
+func (o sortColumn) expr() string {
 	if value, ok := absent[o.name]; ok {
 		return "COALESCE(" + o.name + ", " + value + ")"
 	}
@@ -121,7 +141,7 @@ func (o column) expr() string {
 // after is the condition "comes after the marker": for keys a, b, c it is
 // a>A OR (a=A AND (b>B OR (b=B AND c>C))). The marker's values are read by
 // sub-queries, so that they need no types here.
-func (s *Store) after(ctx context.Context, q db.Querier, marker string, order []column) (string, []any, error) {
+func (s *Store) after(ctx context.Context, q db.Querier, marker string, order []sortColumn) (string, []any, error) {
 	if _, err := db.Get[int64](ctx, q, `SELECT seq FROM servers WHERE id = ?`, marker); errors.Is(err, db.ErrNoRow) {
 		return "", nil, fault.Invalidf("marker [%s] not found", marker)
 	} else if err != nil {

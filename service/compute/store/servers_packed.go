@@ -11,46 +11,71 @@ import (
 )
 
 // Lists read thirty columns of a thousand rows, and most of what SQLite and
-// database/sql cost then is a price per column, not per byte. So the short columns
-// come as one, joined by a character that is in none of them: ids, states, numbers
-// and times.
+// database/sql cost then is a price per column, not per byte. So columns come as
+// one, joined by a character that is in none of them: ids, names, states, numbers,
+// times, and JSON, which has it escaped. What users may write freely comes beside.
 
 // packSeparator is the ASCII character for separating units; nothing that is packed
 // can have it.
 const packSeparator = "\x1f"
 
-// packedColumns is the expression; its only parameter is the separator. What may be
-// NULL would be left out, so that it is not.
-const packedColumns = `CONCAT_WS(?, seq, id, project_id, user_id, vm_state, task_state, power_state, image_id, config_drive, disk_config, access_ip_v4, access_ip_v6,
-	locked, reservation_id, launch_index, root_device, progress, created_at, updated_at, COALESCE(launched_at, 0), COALESCE(terminated_at, 0), locked_by) AS packed`
+// visible are the columns without those that only control and agents read. The
+// expression's only parameter is the separator. What may be NULL would be left out,
+// so that it is not.
+const visible = `display_name, description, locked_reason, CONCAT_WS(?, seq, id, project_id, user_id, vm_state, task_state, power_state, image_id, config_drive, disk_config,
+	access_ip_v4, access_ip_v6, locked, reservation_id, launch_index, root_device, progress, created_at, updated_at, COALESCE(launched_at, 0), COALESCE(terminated_at, 0), locked_by,
+	hostname, key_name, user_data, availability_zone, host, node, flavor, image_meta, metadata, tags, hints, networks, COALESCE(devices, ''), fault,
+	CASE WHEN system_metadata LIKE '%"trusted_certificates"%' THEN system_metadata ELSE '' END) AS packed`
 
-// packedRow is a row of which part came packed.
-type packedRow struct {
-	serverRow
-	Packed string `db:"packed"`
+// visibleRow is a row of these.
+type visibleRow struct {
+	DisplayName  string  `db:"display_name"`
+	Description  *string `db:"description"`
+	LockedReason string  `db:"locked_reason"`
+	Packed       string  `db:"packed"`
 }
 
-// unpack fills the columns that came packed.
-func (r *packedRow) unpack() error {
-	if r.Packed == "" { // a query that packs nothing
-		return nil
-	}
-	u := unpacker{rest: r.Packed}
-	r.Seq, r.ID, r.ProjectID, r.UserID = u.number(), u.text(), u.text(), u.text()
-	r.State, r.Task, r.Power = compute.State(u.text()), compute.Task(u.text()), compute.Power(u.number())
-	r.ImageID, r.ConfigDrive, r.DiskConfig, r.AccessIPv4, r.AccessIPv6 = u.text(), u.truth(), u.text(), u.text(), u.text()
-	r.Locked, r.Reservation, r.LaunchIndex, r.RootDevice, r.Progress = u.truth(), u.text(), int(u.number()), u.text(), int(u.number())
-	r.CreatedAt, r.UpdatedAt, r.LaunchedAt, r.TerminatedAt = u.time(), u.time(), u.time(), u.time()
-	r.LockedBy = u.text()
-	if u.failed || u.rest != "" {
-		return fmt.Errorf("the row of server %s cannot be read: it has a separator where none can be", r.ID)
-	}
-	return nil
-}
-
+// unpacker makes servers of the rows of one query.
 type unpacker struct {
-	rest   string
-	failed bool
+	flavor db.Last[compute.Flavor]
+	image  db.Last[compute.ImageMeta]
+
+	rest string
+	err  error
+}
+
+// server unpacks a row.
+func (u *unpacker) server(r *visibleRow) (*compute.Server, error) {
+	u.rest = r.Packed
+	s := &compute.Server{DisplayName: r.DisplayName, Description: r.Description, LockedReason: r.LockedReason}
+	s.Seq, s.ID, s.ProjectID, s.UserID = u.number(), u.text(), u.text(), u.text()
+	s.State, s.Task, s.Power = compute.State(u.text()), compute.Task(u.text()), compute.Power(u.number())
+	s.ImageID, s.ConfigDrive, s.DiskConfig, s.AccessIPv4, s.AccessIPv6 = u.text(), u.truth(), u.text(), u.text(), u.text()
+	s.Locked, s.ReservationID, s.LaunchIndex, s.RootDevice, s.Progress = u.truth(), u.text(), int(u.number()), u.text(), int(u.number())
+	s.CreatedAt, s.UpdatedAt, s.LaunchedAt, s.TerminatedAt = u.time(), u.time(), u.time(), u.time()
+	s.LockedBy, s.Hostname, s.KeyName, s.UserData, s.AvailabilityZone, s.Host, s.Node = u.text(), u.text(), u.text(), u.text(), u.text(), u.text(), u.text()
+	var err error
+	s.Flavor, err = u.flavor.Of(u.text())
+	u.note(err)
+	s.ImageMeta, err = u.image.Of(u.text())
+	u.note(err)
+	s.Metadata, s.Tags, s.Hints = column(u, (*reader).texts), column(u, func(r *reader) []string { return list(r, r.text) }), column[map[string]any](u, nil)
+	s.Networks, s.Devices, s.Fault = column(u, (*reader).interfaces), column[[]compute.BlockDevice](u, nil), column[*compute.ServerFault](u, nil)
+	s.System = column[compute.System](u, nil)
+	if u.err == nil && u.rest != "" {
+		u.err = fmt.Errorf("it has a separator where none can be")
+	}
+	if u.err != nil {
+		return nil, fmt.Errorf("the row of server %s cannot be read: %w", s.ID, u.err)
+	}
+	return s, nil
+}
+
+// note keeps the first error.
+func (u *unpacker) note(err error) {
+	if u.err == nil {
+		u.err = err
+	}
 }
 
 func (u *unpacker) text() string {
@@ -61,7 +86,7 @@ func (u *unpacker) text() string {
 
 func (u *unpacker) number() int64 {
 	n, err := strconv.ParseInt(u.text(), 10, 64)
-	u.failed = u.failed || err != nil
+	u.note(err)
 	return n
 }
 
@@ -71,10 +96,17 @@ func (u *unpacker) truth() bool {
 	return text == "1" || text == "t"
 }
 
-func (u *unpacker) time() db.Time {
+func (u *unpacker) time() time.Time {
 	n := u.number()
 	if n == 0 {
-		return db.Time{}
+		return time.Time{}
 	}
-	return db.Time{Time: time.UnixMicro(n).UTC()}
+	return time.UnixMicro(n).UTC()
+}
+
+// column reads a column of JSON: by hand if there is a way, see readColumn.
+func column[T any](u *unpacker, byHand func(*reader) T) T {
+	v, err := readColumn(u.text(), byHand)
+	u.note(err)
+	return v
 }
