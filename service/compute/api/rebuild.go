@@ -48,13 +48,13 @@ func (a *api) rebuildServer(ctx context.Context, r *rest.Request) (*rest.Respons
 	location := v.links("servers", s.ID)[0].Href
 	if !r.Version.AtLeast("2.75") {
 		less := v.updated(s)
-		less.KeyName, less.UserData, less.AdminPass = optText(s.KeyName), optText(s.UserData), show(password)
+		less.KeyName, less.UserData, less.AdminPass = optText(s.KeyName), optText(s.UserData), rest.Some(password)
 		return rest.Accepted(&struct {
 			Server *updatedView `json:"server"`
 		}{less}).With("Location", location), nil
 	}
 	whole := v.server(s)
-	whole.UserData, whole.RebuiltData, whole.AdminPass = nil, optText(s.UserData), show(password)
+	whole.UserData, whole.RebuiltData, whole.AdminPass = rest.Opt[string]{}, optText(s.UserData), rest.Some(password)
 	return rest.Accepted(&serverBody{whole}).With("Location", location), nil
 }
 

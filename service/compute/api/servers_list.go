@@ -18,7 +18,11 @@ func (a *api) listServersDetailed(ctx context.Context, r *rest.Request) (*rest.R
 	if err != nil {
 		return nil, err
 	}
-	return a.streamServers(ctx, r, "/v2.1/servers/detail", compute.Visible, func(s *compute.Server) any { return v.server(s) })
+	var view serverView // each server is written before the next one is read
+	return a.streamServers(ctx, r, "/v2.1/servers/detail", compute.Visible, func(s *compute.Server) any {
+		v.describe(s, &view)
+		return &view
+	})
 }
 
 // streamServers writes servers as they are read. One more than the page is asked

@@ -14,9 +14,7 @@ import (
 )
 
 // serverView is a server as show and detail give it. Members that only some may
-// see are shown values: absent for all others, and null where there is nothing.
-// It is what lists are made of, so that it has no types that encode themselves:
-// encoding/json reads over what those write, byte by byte.
+// see are absent for all others, and null where there is nothing.
 type serverView struct {
 	ID            string               `json:"id"`
 	Name          string               `json:"name"`
@@ -27,31 +25,31 @@ type serverView struct {
 	HostID        string               `json:"hostId"`
 	Image         any                  `json:"image"` // "" for servers that boot from a volume
 	Flavor        any                  `json:"flavor"`
-	Created       *string              `json:"created"`
-	Updated       *string              `json:"updated"`
+	Created       rest.Time            `json:"created"`
+	Updated       rest.Time            `json:"updated"`
 	Addresses     map[string][]address `json:"addresses"`
 	AccessIPv4    string               `json:"accessIPv4"`
 	AccessIPv6    string               `json:"accessIPv6"`
 	Links         []link               `json:"links"`
 	DiskConfig    string               `json:"OS-DCF:diskConfig"`
-	Progress      shown[int]           `json:"progress,omitzero"`
+	Progress      rest.Opt[int]        `json:"progress,omitzero"`
 	Zone          string               `json:"OS-EXT-AZ:availability_zone"`
 	PinnedZone    *string              `json:"pinned_availability_zone" mv:"2.96-"`
 	ConfigDrive   string               `json:"config_drive"`
 	KeyName       *string              `json:"key_name"`
-	LaunchedAt    *string              `json:"OS-SRV-USG:launched_at"`
-	TerminatedAt  *string              `json:"OS-SRV-USG:terminated_at"`
+	LaunchedAt    rest.MicroTime       `json:"OS-SRV-USG:launched_at"`
+	TerminatedAt  rest.MicroTime       `json:"OS-SRV-USG:terminated_at"`
 	Groups        []groupName          `json:"security_groups,omitempty"`
-	Host          shown[string]        `json:"OS-EXT-SRV-ATTR:host,omitzero"`
-	InstanceName  shown[string]        `json:"OS-EXT-SRV-ATTR:instance_name,omitzero"`
-	Node          shown[string]        `json:"OS-EXT-SRV-ATTR:hypervisor_hostname,omitzero"`
-	Hostname      shown[string]        `json:"OS-EXT-SRV-ATTR:hostname,omitzero" mv:"2.3-"`
-	KernelID      shown[string]        `json:"OS-EXT-SRV-ATTR:kernel_id,omitzero" mv:"2.3-"`
-	RamdiskID     shown[string]        `json:"OS-EXT-SRV-ATTR:ramdisk_id,omitzero" mv:"2.3-"`
-	ReservationID shown[string]        `json:"OS-EXT-SRV-ATTR:reservation_id,omitzero" mv:"2.3-"`
-	LaunchIndex   shown[int]           `json:"OS-EXT-SRV-ATTR:launch_index,omitzero" mv:"2.3-"`
-	RootDevice    shown[string]        `json:"OS-EXT-SRV-ATTR:root_device_name,omitzero" mv:"2.3-"`
-	UserData      shown[string]        `json:"OS-EXT-SRV-ATTR:user_data,omitzero" mv:"2.3-"`
+	Host          rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:host,omitzero"`
+	InstanceName  rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:instance_name,omitzero"`
+	Node          rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:hypervisor_hostname,omitzero"`
+	Hostname      rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:hostname,omitzero" mv:"2.3-"`
+	KernelID      rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:kernel_id,omitzero" mv:"2.3-"`
+	RamdiskID     rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:ramdisk_id,omitzero" mv:"2.3-"`
+	ReservationID rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:reservation_id,omitzero" mv:"2.3-"`
+	LaunchIndex   rest.Opt[int]        `json:"OS-EXT-SRV-ATTR:launch_index,omitzero" mv:"2.3-"`
+	RootDevice    rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:root_device_name,omitzero" mv:"2.3-"`
+	UserData      rest.Opt[string]     `json:"OS-EXT-SRV-ATTR:user_data,omitzero" mv:"2.3-"`
 	TaskState     *compute.Task        `json:"OS-EXT-STS:task_state"`
 	VMState       compute.State        `json:"OS-EXT-STS:vm_state"`
 	PowerState    compute.Power        `json:"OS-EXT-STS:power_state"`
@@ -59,15 +57,15 @@ type serverView struct {
 	Fault         *faultView           `json:"fault,omitempty"`
 	Locked        bool                 `json:"locked" mv:"2.9-"`
 	LockedReason  *string              `json:"locked_reason" mv:"2.73-"`
-	HostStatus    shown[string]        `json:"host_status,omitzero" mv:"2.16-"`
+	HostStatus    rest.Opt[string]     `json:"host_status,omitzero" mv:"2.16-"`
 	Description   *string              `json:"description" mv:"2.19-"`
 	Tags          []string             `json:"tags" mv:"2.26-"`
 	Certificates  *[]string            `json:"trusted_image_certificates" mv:"2.63-"`
-	ServerGroups  shown[[]string]      `json:"server_groups,omitzero" mv:"2.71-"`
-	Hints         shown[any]           `json:"scheduler_hints,omitzero" mv:"2.100-"`
+	ServerGroups  rest.Opt[[]string]   `json:"server_groups,omitzero" mv:"2.71-"`
+	Hints         rest.Opt[any]        `json:"scheduler_hints,omitzero" mv:"2.100-"`
 	// In the answer to a rebuild only.
-	RebuiltData shown[string] `json:"user_data,omitzero"`
-	AdminPass   shown[string] `json:"adminPass,omitzero"`
+	RebuiltData rest.Opt[string] `json:"user_data,omitzero"`
+	AdminPass   rest.Opt[string] `json:"adminPass,omitzero"`
 }
 
 // updatedView is what an update answered before 2.75: less than show.
@@ -81,14 +79,14 @@ type updatedView struct {
 	HostID       string                 `json:"hostId"`
 	Image        any                    `json:"image"`
 	Flavor       any                    `json:"flavor"`
-	Created      *string                `json:"created"`
-	Updated      *string                `json:"updated"`
+	Created      rest.Time              `json:"created"`
+	Updated      rest.Time              `json:"updated"`
 	Addresses    map[string][]plainAddr `json:"addresses"`
 	AccessIPv4   string                 `json:"accessIPv4"`
 	AccessIPv6   string                 `json:"accessIPv6"`
 	Links        []link                 `json:"links"`
 	DiskConfig   string                 `json:"OS-DCF:diskConfig"`
-	Progress     shown[int]             `json:"progress,omitzero"`
+	Progress     rest.Opt[int]          `json:"progress,omitzero"`
 	Fault        *faultView             `json:"fault,omitempty"`
 	Locked       bool                   `json:"locked" mv:"2.9-"`
 	LockedReason *string                `json:"locked_reason" mv:"2.73-"`
@@ -97,9 +95,9 @@ type updatedView struct {
 	Certificates *[]string              `json:"trusted_image_certificates" mv:"2.63-"`
 	ServerGroups []string               `json:"server_groups" mv:"2.71-"`
 	// In the answer to a rebuild only.
-	KeyName   shown[string] `json:"key_name,omitzero" mv:"2.54-"`
-	UserData  shown[string] `json:"user_data,omitzero" mv:"2.57-"`
-	AdminPass shown[string] `json:"adminPass,omitzero"`
+	KeyName   rest.Opt[string] `json:"key_name,omitzero" mv:"2.54-"`
+	UserData  rest.Opt[string] `json:"user_data,omitzero" mv:"2.57-"`
+	AdminPass rest.Opt[string] `json:"adminPass,omitzero"`
 }
 
 type plainAddr struct {
@@ -112,9 +110,7 @@ func (v *viewer) updated(s *compute.Server) *updatedView {
 	out := &updatedView{ID: w.ID, Name: w.Name, Status: w.Status, TenantID: w.TenantID, UserID: w.UserID, Metadata: w.Metadata, HostID: w.HostID, Image: w.Image,
 		Flavor: w.Flavor, Created: w.Created, Updated: w.Updated, Addresses: map[string][]plainAddr{}, AccessIPv4: w.AccessIPv4, AccessIPv6: w.AccessIPv6, Links: w.Links,
 		DiskConfig: w.DiskConfig, Progress: w.Progress, Fault: w.Fault, Locked: w.Locked, LockedReason: w.LockedReason, Description: w.Description, Tags: w.Tags, Certificates: w.Certificates}
-	if w.ServerGroups != nil {
-		out.ServerGroups = **w.ServerGroups
-	}
+	out.ServerGroups = w.ServerGroups.V
 	for name, list := range w.Addresses {
 		for _, x := range list {
 			out.Addresses[name] = append(out.Addresses[name], plainAddr{x.Version, x.Addr})
@@ -186,6 +182,7 @@ type viewer struct {
 	detail   bool   // of a list: some members are only shown one by one
 	fleet    *control.Fleet
 	hostIDs  map[[2]string]string // by project and host
+	marks    map[[2]string][]link // bookmarks by kind and id
 	groups   map[string]string    // server groups by server, where they are shown
 }
 
@@ -214,8 +211,18 @@ func (v *viewer) links(kind, id string) []link {
 	return []link{{Rel: "self", Href: v.base + "/v2.1/" + kind + "/" + id}, {Rel: "bookmark", Href: v.base + "/" + kind + "/" + id}}
 }
 
+// bookmark is for what many servers share.
 func (v *viewer) bookmark(kind, id string) []link {
-	return []link{{Rel: "bookmark", Href: v.base + "/" + kind + "/" + id}}
+	key := [2]string{kind, id}
+	mark := v.marks[key]
+	if mark == nil {
+		if v.marks == nil {
+			v.marks = map[[2]string][]link{}
+		}
+		mark = []link{{Rel: "bookmark", Href: v.base + "/" + kind + "/" + id}}
+		v.marks[key] = mark
+	}
+	return mark
 }
 
 func (v *viewer) brief(s *compute.Server) *serverBrief {
@@ -246,13 +253,20 @@ func volumesAttached(v rest.Version, s *compute.Server) []volumeAttached {
 var progressShown = []string{"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"}
 
 func (v *viewer) server(s *compute.Server) *serverView {
+	out := new(serverView)
+	v.describe(s, out)
+	return out
+}
+
+// describe fills out with a server: lists have one view for all of theirs.
+func (v *viewer) describe(s *compute.Server, out *serverView) {
 	status := compute.Status(s.State, s.Task)
-	out := &serverView{ID: s.ID, Name: s.DisplayName, Status: status, TenantID: s.ProjectID, UserID: s.UserID, Metadata: orEmpty(s.Metadata),
-		HostID: v.hostID(s.ProjectID, s.Host), Image: "", Created: textOf(rest.Time{Time: s.CreatedAt}), Updated: textOf(rest.Time{Time: s.UpdatedAt}),
+	*out = serverView{ID: s.ID, Name: s.DisplayName, Status: status, TenantID: s.ProjectID, UserID: s.UserID, Metadata: orEmpty(s.Metadata),
+		HostID: v.hostID(s.ProjectID, s.Host), Image: "", Created: rest.Time{Time: s.CreatedAt}, Updated: rest.Time{Time: s.UpdatedAt},
 		Addresses: addresses(s.Networks), AccessIPv4: s.AccessIPv4, AccessIPv6: s.AccessIPv6, Links: v.links("servers", s.ID), DiskConfig: s.DiskConfig,
-		Zone: v.fleet.ZoneOf(s.Host), PinnedZone: orNull(s.AvailabilityZone), KeyName: orNull(s.KeyName), LaunchedAt: textOf(rest.MicroTime{Time: s.LaunchedAt}),
-		TerminatedAt: textOf(rest.MicroTime{Time: s.TerminatedAt}), Groups: groupNames(s), VMState: s.State, PowerState: s.Power, Volumes: volumesAttached(v.r.Version, s),
-		Certificates: certificates(s), Locked: s.Locked, LockedReason: orNull(s.LockedReason), Description: s.Description, Tags: orNone(s.Tags)}
+		Zone: v.fleet.ZoneOf(s.Host), PinnedZone: unlessEmpty(&s.AvailabilityZone), KeyName: unlessEmpty(&s.KeyName), LaunchedAt: rest.MicroTime{Time: s.LaunchedAt},
+		TerminatedAt: rest.MicroTime{Time: s.TerminatedAt}, Groups: groupNames(s), VMState: s.State, PowerState: s.Power, Volumes: volumesAttached(v.r.Version, s),
+		Certificates: certificates(s), Locked: s.Locked, LockedReason: unlessEmpty(&s.LockedReason), Description: s.Description, Tags: orNone(s.Tags)}
 	if s.ConfigDrive {
 		out.ConfigDrive = "True"
 	}
@@ -260,17 +274,18 @@ func (v *viewer) server(s *compute.Server) *serverView {
 		out.TaskState = &s.Task
 	}
 	if slices.Contains(progressShown, status) {
-		out.Progress = show(s.Progress)
+		out.Progress = rest.Some(s.Progress)
 	}
 	if s.ImageID != "" {
 		out.Image = &imageView{ID: s.ImageID, Links: v.bookmark("images", s.ImageID), Properties: orEmpty(s.ImageMeta.Properties)}
 		if !v.r.Version.AtLeast("2.98") { // an interface's content has no window of its own
-			out.Image = flavorLink{ID: s.ImageID, Links: v.bookmark("images", s.ImageID)}
+			out.Image = &flavorLink{ID: s.ImageID, Links: v.bookmark("images", s.ImageID)}
 		}
 	}
-	out.Flavor = flavorLink{ID: s.Flavor.ID, Links: v.bookmark("flavors", s.Flavor.ID)}
-	if f := s.Flavor; v.r.Version.AtLeast("2.47") {
-		out.Flavor = flavorInServer{f.VCPUs, f.MemoryMB, f.RootGB, f.EphemeralGB, f.SwapMB, f.Name, orEmpty(f.ExtraSpecs)}
+	if f := &s.Flavor; !v.r.Version.AtLeast("2.47") {
+		out.Flavor = &flavorLink{ID: f.ID, Links: v.bookmark("flavors", f.ID)}
+	} else {
+		out.Flavor = &flavorInServer{f.VCPUs, f.MemoryMB, f.RootGB, f.EphemeralGB, f.SwapMB, f.Name, orEmpty(f.ExtraSpecs)}
 	}
 	if s.Fault != nil && (status == "ERROR" || status == "DELETED") {
 		out.Fault = &faultView{Code: s.Fault.Code, Created: rest.Time{Time: s.Fault.Created}, Message: s.Fault.Message}
@@ -279,7 +294,7 @@ func (v *viewer) server(s *compute.Server) *serverView {
 		}
 	}
 	if v.r.Version.AtLeast("2.90") { // since then for everybody
-		out.Hostname = show(s.Hostname)
+		out.Hostname = rest.Some(s.Hostname)
 	}
 	if v.operator {
 		v.forOperators(s, out)
@@ -289,26 +304,25 @@ func (v *viewer) server(s *compute.Server) *serverView {
 		if id := v.groups[s.ID]; id != "" {
 			groups = append(groups, id)
 		}
-		out.ServerGroups = show(groups)
+		out.ServerGroups = rest.Some(groups)
 	}
 	if v.r.Version.AtLeast("2.100") {
 		hints := s.Hints
 		if hints == nil {
 			hints = map[string]any{}
 		}
-		out.Hints = show[any](hints)
+		out.Hints = rest.Some[any](hints)
 	}
-	return out
 }
 
 func (v *viewer) forOperators(s *compute.Server, out *serverView) {
 	out.Host, out.Node = optText(s.Host), optText(s.Node)
-	out.InstanceName = show(s.GuestName())
-	out.Hostname = show(s.Hostname)
-	out.KernelID, out.RamdiskID = show(s.ImageMeta.Properties["kernel_id"]), show(s.ImageMeta.Properties["ramdisk_id"])
-	out.ReservationID, out.LaunchIndex = show(s.ReservationID), show(s.LaunchIndex)
+	out.InstanceName = rest.Some(s.GuestName())
+	out.Hostname = rest.Some(s.Hostname)
+	out.KernelID, out.RamdiskID = rest.Some(s.ImageMeta.Properties["kernel_id"]), rest.Some(s.ImageMeta.Properties["ramdisk_id"])
+	out.ReservationID, out.LaunchIndex = rest.Some(s.ReservationID), rest.Some(s.LaunchIndex)
 	out.RootDevice, out.UserData = optText(s.RootDevice), optText(s.UserData)
-	out.HostStatus = show(v.fleet.StatusOf(s.Host))
+	out.HostStatus = rest.Some(v.fleet.StatusOf(s.Host))
 }
 
 func (v *viewer) hostID(projectID, host string) string {
@@ -382,36 +396,17 @@ func orNone(list []string) []string {
 	return list
 }
 
-func orNull(text string) *string {
-	if text == "" {
+func orNull(text string) *string { return unlessEmpty(&text) }
+
+// unlessEmpty returns text, or nil if it is empty.
+func unlessEmpty(text *string) *string {
+	if *text == "" {
 		return nil
 	}
-	return &text
+	return text
 }
 
 // optText is a member that is there, as null when it is empty.
-func optText(text string) shown[string] {
-	p := orNull(text)
-	return &p
-}
-
-// shown is a member that is absent when nil, null when it points to nil, and else
-// what that points to.
-type shown[T any] **T
-
-func show[T any](v T) shown[T] {
-	p := &v
-	return &p
-}
-
-// textOf is an instant as it is written; nil, for null, when it is zero.
-func textOf[T interface {
-	IsZero() bool
-	Text() string
-}](t T) *string {
-	if t.IsZero() {
-		return nil
-	}
-	text := t.Text()
-	return &text
+func optText(text string) rest.Opt[string] {
+	return rest.Opt[string]{Set: true, Null: text == "", V: text}
 }
