@@ -40,17 +40,17 @@ func newOutbox(write func([]byte) error) *outbox {
 	return o
 }
 
-// put has a copy of part written some time, and says whether that has failed for
-// one of before.
-func (o *outbox) put(part []byte) error {
+// put has what is in part written some time, and says whether that has failed for
+// one of before. It leaves part empty.
+func (o *outbox) put(part *bytes.Buffer) error {
 	b := buffers.Get().(*bytes.Buffer)
-	b.Write(part)
+	*b, *part = *part, *b
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for o.err == nil && o.size > 0 && o.size+len(part) > maxOutbox {
+	for o.err == nil && o.size > 0 && o.size+b.Len() > maxOutbox {
 		o.changed.Wait()
 	}
-	o.waiting, o.size = append(o.waiting, b), o.size+len(part)
+	o.waiting, o.size = append(o.waiting, b), o.size+b.Len()
 	o.changed.Broadcast()
 	return o.err
 }
@@ -113,13 +113,11 @@ func (s *Service) writeItems(w *recorder, r *Request, resp *Response, buf *bytes
 			head()
 			out = newOutbox(s.patiently(w))
 		}
-		err := out.put(buf.Bytes())
-		buf.Reset()
-		return err
+		return out.put(buf)
 	})
 	if out != nil {
 		if err == nil {
-			err = out.put(buf.Bytes())
+			err = out.put(buf)
 		}
 		if e := out.close(); err == nil {
 			err = e

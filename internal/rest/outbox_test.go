@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +68,7 @@ func TestOutboxKeepsOrderBoundAndError(t *testing.T) {
 	for i := range 100 {
 		part := fmt.Sprint(i, " ")
 		want += part
-		if err := o.put([]byte(part)); err != nil {
+		if err := o.put(bytes.NewBufferString(part)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,7 +89,7 @@ func TestOutboxKeepsOrderBoundAndError(t *testing.T) {
 	part, put := make([]byte, maxOutbox/4), make(chan error)
 	go func() {
 		for range 6 {
-			put <- o.put(part)
+			put <- o.put(bytes.NewBuffer(slices.Clone(part)))
 		}
 	}()
 	for range 4 {
@@ -114,7 +116,7 @@ func TestOutboxKeepsOrderBoundAndError(t *testing.T) {
 	broken, tries := errors.New("gone"), 0
 	o = newOutbox(func([]byte) error { tries++; return broken })
 	for range 10 {
-		_ = o.put([]byte("x"))
+		_ = o.put(bytes.NewBufferString("x"))
 	}
 	if err := o.close(); !errors.Is(err, broken) || tries != 1 {
 		t.Errorf("%v after %d tries", err, tries)
