@@ -49,7 +49,7 @@ func (a *api) streamServers(ctx context.Context, r *rest.Request, path string, e
 	more := false
 	return &rest.Response{Items: &rest.Items{Key: "servers",
 		Each: func(yield func(any) error) error {
-			for s, err := range servers {
+			for s, err := range ahead(servers) {
 				if err != nil {
 					return err
 				}
