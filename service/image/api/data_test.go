@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
-	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/binary"
 	"encoding/hex"
@@ -68,80 +67,6 @@ func TestUploadAndDownload(t *testing.T) {
 	}
 }
 
-// An operator may leave MD5 out; data that a client gave an MD5 sum of, and copies in the cache, are verified as ever.
-func TestUploadWithoutLegacyChecksum(t *testing.T) {
-	content := strings.Repeat("abcdefgh", 100000)
-	base, allow := web(t, map[string]string{"/disk": content})
-	cl := start(t, func(o *control.Options) {
-		allow(o)
-		o.LegacyChecksum, o.HashingAlgorithm, o.CacheMaxSize = false, "sha256", 10<<20
-	})
-	cl.run()
-	sum, legacy := sha256.Sum256([]byte(content)), md5.Sum([]byte(content))
-	right, checksum := hex.EncodeToString(sum[:]), hex.EncodeToString(legacy[:])
-	id := cl.create(nil)
-	cl.put(id, content).want(204)
-	if got := cl.show(id); got["status"] != "active" || got["checksum"] != nil || got["os_hash_algo"] != "sha256" || got["os_hash_value"] != right {
-		t.Errorf("%v", got)
-	}
-	if a := cl.do("demo", "GET", "/v2/images/"+id+"/file", nil); a.status != 200 || string(a.body) != content || a.header.Get("Content-Md5") != "" {
-		t.Error(a.status, len(a.body), a.header)
-	}
-	cl.do("admin", "PUT", "/v2/cache/"+id, nil).want(202)
-	cl.eventually("a whole copy is in the cache", func() bool {
-		return len(cl.do("admin", "GET", "/v2/cache", nil).want(200)["cached_images"].([]any)) == 1
-	})
-
-	for given, want := range map[string]string{checksum: "active", strings.Repeat("0", 32): "queued"} {
-		far := cl.create(nil)
-		if got := cl.do("demo", "POST", "/v2/images/"+far+"/locations", fields{"url": base + "/disk", "validation_data": fields{
-			"checksum": given, "os_hash_algo": "sha256", "os_hash_value": right}}); got.status != 202 {
-			t.Fatal(got.status, string(got.body))
-		}
-		cl.eventually("the location is verified", func() bool {
-			tasks := cl.do("demo", "GET", "/v2/images/"+far+"/tasks", nil).want(200)["tasks"].([]any)
-			return len(tasks) == 1 && slices.Contains([]any{"success", "failure"}, tasks[0].(map[string]any)["status"])
-		})
-		if got := cl.show(far)["status"]; got != want {
-			t.Errorf("with checksum %s it is %v, want %s", given, got, want)
-		}
-	}
-}
-
-func TestRanges(t *testing.T) {
-	cl := start(t, nil)
-	id := cl.create(nil)
-	cl.put(id, "0123456789").want(204)
-	for header, want := range map[string]string{
-		"bytes=0-3": "0123", "bytes=5-": "56789", "bytes=-2": "89", "bytes=-99": "0123456789", "bytes=8-99": "89", "bytes=9-9": "9",
-	} {
-		a := cl.do("demo", "GET", "/v2/images/"+id+"/file", nil, "Range", header)
-		if a.want(206); string(a.body) != want || !strings.HasSuffix(a.header.Get("Content-Range"), "/10") {
-			t.Errorf("%s: %q %v", header, a.body, a.header)
-		}
-	}
-	for header, want := range map[string]int{"bytes=10-": 416, "bytes=5-2": 416, "bytes=x": 416, "bytes=-0": 416, "bytes=0-1,3-4": 200, "lines=1-2": 200} {
-		a := cl.do("demo", "GET", "/v2/images/"+id+"/file", nil, "Range", header)
-		if a.want(want); want == 416 && a.header.Get("Content-Range") != "bytes */10" {
-			t.Errorf("%s: %v", header, a.header)
-		}
-	}
-}
-
-// cut is a body that breaks off after n bytes.
-type cut struct{ n int }
-
-func (c *cut) Read(p []byte) (int, error) {
-	if c.n == 0 {
-		return 0, io.ErrClosedPipe
-	}
-	n := min(c.n, len(p))
-	c.n -= n
-	return n, nil
-}
-
-// TestRefusedUploads sends data that must be refused: the image is queued again
-// and nothing of the data stays.
 func TestRefusedUploads(t *testing.T) {
 	cl := start(t, func(o *control.Options) { o.ImageSizeCap, o.UserStorageQuota = 1<<20, "1 MB" })
 	cl.run()

@@ -37,12 +37,13 @@ var callers = map[string]*auth.Caller{
 
 // cloud is an image service, and a client of it.
 type cloud struct {
-	t     testing.TB
-	c     *control.Control
-	s     *store.Store
-	url   string
-	dir   string
-	clock *clock
+	t       testing.TB
+	c       *control.Control
+	handler http.Handler
+	s       *store.Store
+	url     string
+	dir     string
+	clock   *clock
 }
 
 // clock is a time that tests can move.
@@ -95,7 +96,7 @@ func startWith(t testing.TB, change func(*control.Options), more func(*control.C
 	if cl.c, err = control.New(cfg); err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(rest.Below("/image", New(cl.c, Options{Log: cfg.Log, Now: time.Now, AuthURL: func() string { return "http://auth" },
+	cl.handler = rest.Below("/image", New(cl.c, Options{Log: cfg.Log, Now: time.Now, AuthURL: func() string { return "http://auth" },
 		Validator: auth.ValidatorFunc(func(_ context.Context, token string) (*auth.Caller, error) {
 			if c := callers[token]; c != nil {
 				own := *c
@@ -103,7 +104,8 @@ func startWith(t testing.TB, change func(*control.Options), more func(*control.C
 				return &own, nil
 			}
 			return nil, fault.New(fault.Unauthenticated, "No.")
-		})}).Handler()))
+		})}).Handler())
+	srv := httptest.NewServer(cl.handler)
 	cl.url = srv.URL + "/image"
 	t.Cleanup(srv.Close)
 	return cl
