@@ -56,6 +56,7 @@ type Config struct {
 	API             metadata.Options          `toml:"api"`
 	Neutron         NeutronOptions            `toml:"neutron"`
 	Manila          ManilaOptions             `toml:"manila"`
+	Cinder          VolumeOptions             `toml:"cinder"`
 
 	// TrustedComputing is where TrustedFilter asks how far hosts are trusted.
 	TrustedComputing computeremote.AttestationOptions `toml:"trusted_computing"`
@@ -162,6 +163,12 @@ type RabbitOptions struct {
 type ManilaOptions struct {
 	// PolicyTimeout is for how many seconds a share's access rule may take to hold.
 	PolicyTimeout int `toml:"share_apply_policy_timeout"`
+}
+
+// VolumeOptions are about the volumes of servers.
+type VolumeOptions struct {
+	// CrossAZAttach lets servers have volumes of other availability zones.
+	CrossAZAttach bool `toml:"cross_az_attach"`
 }
 
 // ImageCacheOptions are about the copies of images on hypervisor hosts.
@@ -322,7 +329,7 @@ func Defaults() Config {
 		OsloPolicy: ComputePolicyOptions{EnforceScope: true}, Default: ComputeDefaults{Options: compute, ComputeDriver: "libvirt", ControlExchange: "nova", VIFTimeout: config.Duration(5 * time.Minute)},
 		Quota: computecontrol.Defaults().Quota, Scheduler: d.Scheduler, FilterScheduler: d.Filter, Metrics: d.Metrics,
 		ImageCache: ImageCacheOptions{RemoveUnused: true, MinimumAge: 86400, Interval: config.Duration(40 * time.Minute)},
-		API:        metadata.DefaultOptions(), Neutron: NeutronOptions{MetadataProxy: true}, Manila: ManilaOptions{PolicyTimeout: 10}, TrustedComputing: computeremote.DefaultAttestation(),
+		API:        metadata.DefaultOptions(), Neutron: NeutronOptions{MetadataProxy: true}, Manila: ManilaOptions{PolicyTimeout: 10}, Cinder: VolumeOptions{CrossAZAttach: true}, TrustedComputing: computeremote.DefaultAttestation(),
 		VNC: VNC{ServerListen: "127.0.0.1"}, ConsoleAuth: ConsoleAuth{TTL: 600}, Identity: IdentityOptions{Options: identitycontrol.Defaults()}, Image: ImageOptions{Options: imagecontrol.Defaults()},
 		Placement: PlacementOptions{Options: placementcontrol.Defaults()}, Network: NetworkOptions{Options: networkcontrol.Defaults(), Dataplane: "linuxbridge"},
 		Fake: FakeOptions{Hosts: 1}}
@@ -401,7 +408,7 @@ func (c *Config) computeOptions() computecontrol.Options {
 		o.Scheduler.Scheduler.Driver = old
 	}
 	o.MaxAttempts = c.Scheduler.MaxAttempts
-	o.ShareTimeout = c.Manila.PolicyTimeout
+	o.ShareTimeout, o.VolumesInZone = c.Manila.PolicyTimeout, !c.Cinder.CrossAZAttach
 	o.ConsoleTTL = c.ConsoleAuth.TTL
 	return o
 }

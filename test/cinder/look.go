@@ -23,6 +23,21 @@ func (s *Service) SetStatus(volumeID, status string) {
 	s.volumes[volumeID]["status"] = status
 }
 
+// SetZone moves a volume to an availability zone.
+func (s *Service) SetZone(volumeID, zone string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.volumes[volumeID]["availability_zone"] = zone
+}
+
+// Zone is the availability zone of a volume.
+func (s *Service) Zone(volumeID string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	zone, _ := s.volumes[volumeID]["availability_zone"].(string)
+	return zone
+}
+
 // Share has a volume be one that several servers may have.
 func (s *Service) Share(volumeID string) {
 	s.mu.Lock()

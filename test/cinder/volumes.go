@@ -73,6 +73,9 @@ func (s *Service) createVolume(r *http.Request, body object) (int, any) {
 	if v["metadata"] == nil {
 		v["metadata"] = object{}
 	}
+	if zone, ok := spec["availability_zone"].(string); ok && zone != "" {
+		v["availability_zone"] = zone
+	}
 	if name, ok := spec["volume_type"].(string); ok && name != "" {
 		kind := s.typeNamed(name)
 		if kind == nil {

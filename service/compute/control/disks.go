@@ -26,6 +26,8 @@ type NewDisk struct {
 	Format string
 	// Absent: the image's disk of this device name is not wanted.
 	Absent bool
+
+	zone string // of the volume that is there, once that has been looked at
 }
 
 func badMapping(format string, args ...any) error {
@@ -157,6 +159,7 @@ func (c *Control) checkVolumeDisk(ctx context.Context, d *NewDisk, n NewServer) 
 		if d.BootIndex == 0 && !v.Bootable && n.ImageID == "" { // with an image named, its owner knows what is in it
 			return meta, badMapping("Volume %s is not bootable, thus cannot boot from it.", d.ID)
 		}
+		d.zone = v.Zone
 		return v.ImageMeta, nil
 	case "snapshot":
 		snapshot, err := c.Volumes.Snapshot(ctx, d.ID)
@@ -212,6 +215,9 @@ func (c *Control) makeDisks(ctx context.Context, u *undo.Stack, servers []*compu
 				u.Add("release volume", func(ctx context.Context) error { return c.Volumes.Release(ctx, device.AttachmentID) })
 			} else {
 				n := compute.NewVolume{SizeGB: d.SizeGB, Type: d.VolumeType}
+				if c.Options.VolumesInZone {
+					n.Zone = s.AvailabilityZone
+				}
 				switch d.Source {
 				case "image":
 					n.ImageID = d.ID

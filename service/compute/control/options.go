@@ -59,6 +59,9 @@ type Options struct {
 	// ShareTimeout is for how many seconds a share's access rule may take to hold
 	// ([manila] share_apply_policy_timeout).
 	ShareTimeout int `toml:"-"`
+	// VolumesInZone has servers and their volumes in the same availability zone (the
+	// contrary of [cinder] cross_az_attach).
+	VolumesInZone bool `toml:"-"`
 	// PCI, Notify, Messaging and Scheduler have sections of their own.
 	PCI       PCIOptions       `toml:"-"`
 	Notify    NotifyOptions    `toml:"-"`

@@ -134,6 +134,9 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n *NewServe
 	if s.AvailabilityZone, place, err = c.placeAsked(ctx, *n); err != nil {
 		return nil, place, err
 	}
+	if s.AvailabilityZone, err = c.zoneOfVolumes(ctx, s.AvailabilityZone, n.Disks); err != nil {
+		return nil, place, err
+	}
 	if n.KeyName != "" {
 		key, err := c.Store.Keypair(ctx, c.Store.DB, caller.UserID, n.KeyName)
 		if fault.Is(err, fault.NotFound) {

@@ -84,6 +84,9 @@ func (c *Control) AttachVolume(ctx context.Context, id string, n NewAttachment, 
 	if v.Status != "available" && !(v.Multiattach && v.Status == "in-use") {
 		return device, fault.Invalidf("Invalid volume: volume '%s' status must be 'available'. Currently in '%s'", n.VolumeID, v.Status)
 	}
+	if err := c.checkVolumeZone(ctx, s, v); err != nil {
+		return device, err
+	}
 	device = compute.BlockDevice{ID: newID(), Source: "volume", VolumeID: n.VolumeID, Device: n.Device, Tag: n.Tag, DeleteOnEnd: n.DeleteOnEnd}
 	// Noted before it is reserved: should this process die in between, the end of
 	// the server gives the reservation back.

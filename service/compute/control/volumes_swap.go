@@ -17,11 +17,11 @@ import (
 // SwapVolume has a guest's volume copied to another, which takes its place. The
 // volume service asks for it while it moves a volume.
 func (c *Control) SwapVolume(ctx context.Context, id, oldID, newID string) (err error) {
-	if err := c.volumesHere(); err != nil {
-		return err
-	}
 	s, err := c.asked(ctx, "os_compute_api:os-volumes-attachments:swap", id, compute.SwapVolume)
 	if err != nil {
+		return err
+	}
+	if err := c.volumesHere(); err != nil {
 		return err
 	}
 	i := deviceOf(s, oldID)
