@@ -116,7 +116,8 @@ func (c *ImageCache) fetch(ctx context.Context, id, format string, image hypervi
 		}
 	}()
 	sum, want := checksum(info)
-	n, err := io.Copy(io.MultiWriter(part, sum), body)
+	// One byte more shows that there is more; what an image service sends has no end of its own.
+	n, err := io.Copy(io.MultiWriter(part, sum), io.LimitReader(body, info.Size+1))
 	if err != nil {
 		return fault.Wrap(err, fault.Unavailable, "Image %s could not be fetched whole.", id)
 	}

@@ -25,6 +25,7 @@ type shelf struct {
 	compute.Images // what the cache does not ask
 	mu             sync.Mutex
 	data           map[string][]byte
+	endless        io.Reader      // all data, if not nil
 	told           *compute.Image // what is said of each image; nil: its size and MD5 sum
 	opened         map[string]int
 }
@@ -41,6 +42,9 @@ func (s *shelf) Open(_ context.Context, id string) (io.ReadCloser, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.opened[id]++
+	if s.endless != nil {
+		return io.NopCloser(s.endless), nil
+	}
 	return io.NopCloser(bytes.NewReader(s.data[id])), nil
 }
 
@@ -97,6 +101,28 @@ func TestImagesAreVerifiedByTheirStrongestHash(t *testing.T) {
 		if _, err := c.Get(t.Context(), "disk", compute.ImageMeta{DiskFormat: "raw"}); (err == nil) != want {
 			t.Errorf("MD5 %s: %v", checksum, err)
 		}
+	}
+}
+
+// zeros never end, and count what is read of them.
+type zeros struct{ read int }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	clear(p)
+	z.read += len(p)
+	return len(p), nil
+}
+
+func TestImagesAreNoLongerThanPromised(t *testing.T) {
+	c, s, _ := newCache(t, nil)
+	data := &zeros{}
+	s.endless, s.told = data, &compute.Image{ID: "disk", Size: 1000}
+	_, err := c.Get(t.Context(), "disk", compute.ImageMeta{DiskFormat: "raw"})
+	if !fault.Is(err, fault.Unavailable) || data.read > 64<<10 {
+		t.Errorf("%v, after %d bytes", err, data.read)
+	}
+	if left, err := os.ReadDir(c.Dir); err != nil || len(left) != 0 {
+		t.Error(left, err)
 	}
 }
 
