@@ -22,3 +22,12 @@ func (d *DB) WaitTogether() int {
 	defer d.together.mu.Unlock()
 	return len(d.together.waiting)
 }
+
+// PreparedWrites counts the statements for writing that are kept prepared; false
+// where the driver does that.
+func (d *DB) PreparedWrites() (int, bool) {
+	if d.writes == nil {
+		return 0, false
+	}
+	return int(d.writes.kept.Load()), true
+}

@@ -3,6 +3,7 @@ package db_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"kilonova/internal/db"
@@ -75,4 +76,54 @@ func TestStatementsAreReused(t *testing.T) {
 	if n, err := db.Get[int](t.Context(), d, `SELECT COUNT(*) FROM things`); err != nil || n != 18 {
 		t.Errorf("%d rows, %v", n, err)
 	}
+}
+
+// TestListsShareStatements: lists of all lengths share a few statements, and say
+// the same.
+func TestListsShareStatements(t *testing.T) {
+	texts := map[string]bool{}
+	for n := range 5000 {
+		values := make([]int, n)
+		for i := range values {
+			values[i] = i
+		}
+		in, args := db.In(values)
+		if n <= 4096 {
+			texts[in] = true
+		}
+		if marks := strings.Count(in, "?"); marks != len(args) || len(args) < n || len(args) >= max(2*n, 2) {
+			t.Fatalf("%d values: %d marks and %d arguments", n, marks, len(args))
+		}
+		for i, a := range args {
+			if a != min(i, n-1) {
+				t.Fatalf("%d values: argument %d is %v", n, i, a)
+			}
+		}
+	}
+	if len(texts) != 14 {
+		t.Errorf("%d texts for lists of up to 4096", len(texts))
+	}
+}
+
+// TestRowsShareStatements: rows in all numbers are written by a few statements.
+func TestRowsShareStatements(t *testing.T) {
+	each(t, func(t *testing.T, d *db.DB) {
+		written := 0
+		for n := 1; n < 70; n++ {
+			rows := make([]thing, n)
+			for i := range rows {
+				rows[i].ID = fmt.Sprint(n, "-", i)
+			}
+			if err := d.Tx(t.Context(), func(tx *db.Tx) error { return db.Insert(t.Context(), tx, "things", rows...) }); err != nil {
+				t.Fatal(err)
+			}
+			written += n
+		}
+		if n, err := db.Get[int](t.Context(), d, `SELECT COUNT(*) FROM things`); err != nil || n != written {
+			t.Errorf("%d rows and not %d, %v", n, written, err)
+		}
+		if kept, one := d.PreparedWrites(); one && kept > 8 {
+			t.Errorf("%d statements are kept", kept)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/bits"
 	"reflect"
 	"strings"
 	"sync"
@@ -202,6 +203,10 @@ func columnsOf(t reflect.Type) columns {
 // databases (SQLite: 32766).
 const maxParameters = 30000
 
+// rowsAtOnce is how many rows an INSERT has at most where it is no way to the
+// database: with powers of two up to it, few different ones are to be kept prepared.
+const rowsAtOnce = 16
+
 // Insert writes rows, structs with `db` tags, into table with as few statements
 // as possible. Every tagged field is written.
 func Insert[T any](ctx context.Context, tx *Tx, table string, rows ...T) error {
@@ -214,6 +219,9 @@ func Insert[T any](ctx context.Context, tx *Tx, table string, rows ...T) error {
 	}
 	for perStatement := maxParameters / len(cols.names); len(rows) > 0; {
 		n := min(perStatement, len(rows))
+		if tx.stmts != nil { // a statement more costs less than one that has to be prepared
+			n = min(1<<(bits.Len(uint(n))-1), rowsAtOnce)
+		}
 		if err := insert(ctx, tx, table, cols, rows[:n]); err != nil {
 			return err
 		}
@@ -238,14 +246,23 @@ func insert[T any](ctx context.Context, tx *Tx, table string, cols columns, rows
 }
 
 // In returns "(?, ?, ?)" for a list of values, and the values as arguments. An
-// empty list gives "(NULL)", which nothing is in.
+// empty list gives "(NULL)", which nothing is in. The last value is repeated until
+// their number is a power of two, so that there are few different queries to
+// prepare; longer lists than mostPadded are not worth keeping prepared.
 func In[T any](values []T) (placeholders string, args []any) {
 	if len(values) == 0 {
 		return "(NULL)", nil
 	}
-	args = make([]any, len(values))
-	for i, v := range values {
-		args[i] = v
+	n := len(values)
+	if n <= mostPadded {
+		n = 1 << bits.Len(uint(n-1))
 	}
-	return "(" + strings.TrimSuffix(strings.Repeat("?, ", len(values)), ", ") + ")", args
+	args = make([]any, n)
+	for i := range args {
+		args[i] = values[min(i, len(values)-1)]
+	}
+	return "(" + strings.TrimSuffix(strings.Repeat("?, ", n), ", ") + ")", args
 }
+
+// mostPadded bounds the lists that In lengthens.
+const mostPadded = 4096

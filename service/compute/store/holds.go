@@ -59,7 +59,7 @@ func (s *Store) Holds(ctx context.Context, q db.Querier, hosts ...string) (map[s
 		return all, readHolds(all, db.Each[holdRow](ctx, q, query, true))
 	}
 	for some := range slices.Chunk(hosts, hostsAtOnce) {
-		in, args := db.In(padded(some))
+		in, args := db.In(some)
 		if err := readHolds(all, db.Each[holdRow](ctx, q, query+` AND h.host IN `+in, append([]any{true}, args...)...)); err != nil {
 			return nil, err
 		}
@@ -69,16 +69,6 @@ func (s *Store) Holds(ctx context.Context, q db.Querier, hosts ...string) (map[s
 
 // hostsAtOnce bounds the hosts that one query names.
 const hostsAtOnce = 512
-
-// padded repeats the last of some hosts until their number is a power of two, so
-// that there are few different queries to prepare.
-func padded(hosts []string) []string {
-	hosts = slices.Clip(hosts)
-	for len(hosts)&(len(hosts)-1) != 0 {
-		hosts = append(hosts, hosts[len(hosts)-1])
-	}
-	return hosts
-}
 
 func readHolds(all map[string]map[string]compute.Hold, rows iter.Seq2[*holdRow, error]) error {
 	for row, err := range rows {

@@ -208,7 +208,7 @@ func (s *Store) details(ctx context.Context, q db.Querier, list []image.Image) e
 		list[i].Properties = map[string]string{}
 		at[list[i].ID], ids[i] = &list[i], list[i].ID
 	}
-	in, args := db.In(padded(ids))
+	in, args := db.In(ids)
 	for p, err := range db.Each[property](ctx, q, `SELECT * FROM image_properties WHERE image_id IN `+in, args...) {
 		if err != nil {
 			return err
@@ -228,19 +228,6 @@ func (s *Store) details(ctx context.Context, q db.Querier, list []image.Image) e
 		at[l.ImageID].Locations = append(at[l.ImageID].Locations, l.location())
 	}
 	return nil
-}
-
-// padded repeats the last id until there are 1, 8, 64, … of them, so that lists
-// of all lengths share a few statements.
-func padded(ids []string) []string {
-	n := 1
-	for n < len(ids) {
-		n = min(8*n, max(1024, len(ids)))
-	}
-	for len(ids) < n {
-		ids = append(ids, ids[len(ids)-1])
-	}
-	return ids
 }
 
 // Touch notes that something about an image changed that is not in its row.

@@ -58,7 +58,7 @@ func (s *Store) Namespaces(ctx context.Context, q image.NamespaceQuery) ([]image
 		l.and(`n.visibility = ?`, q.Visibility)
 	}
 	if len(q.ResourceTypes) > 0 {
-		in, args := db.In(padded(q.ResourceTypes))
+		in, args := db.In(q.ResourceTypes)
 		l.and(`EXISTS (SELECT 1 FROM metadef_definitions AS d WHERE d.namespace = n.name AND d.kind = 'association' AND d.name IN `+in+`)`, args...)
 	}
 	direction, compare := `DESC`, `<`
@@ -133,7 +133,7 @@ func (s *Store) Definitions(ctx context.Context, kind image.DefinitionKind, name
 	if len(namespaces) == 0 {
 		return all, nil
 	}
-	in, args := db.In(padded(namespaces))
+	in, args := db.In(namespaces)
 	args = append(args, string(kind), string(kind))
 	for r, err := range db.Each[definitionRow](ctx, s.DB, `SELECT * FROM metadef_definitions
 		WHERE namespace IN `+in+` AND (kind = ? OR ? = '') ORDER BY created_at, name`, args...) {

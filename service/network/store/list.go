@@ -73,7 +73,7 @@ func tagged(not string, all bool) func([]string) (string, []any, error) {
 		}
 		slices.Sort(tags)
 		tags = slices.Compact(tags)
-		list, args := in(tags)
+		list, args := db.In(tags)
 		cond := `t.id ` + not + `IN (SELECT g.resource_id FROM tags AS g WHERE g.tag IN ` + list
 		if all {
 			cond += ` GROUP BY g.resource_id HAVING COUNT(*) = ` + strconv.Itoa(len(tags))
@@ -191,7 +191,7 @@ func (a attr) condition(name string, values []string, scope Scope) (string, []an
 			typed = append(typed, v)
 		}
 	}
-	list, args := in(typed)
+	list, args := db.In(typed)
 	return a.expr + " IN " + list, append(projects(a.expr, scope), args...), nil
 }
 

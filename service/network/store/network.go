@@ -62,7 +62,7 @@ var networkList = &listing{
 // values.
 func inSubquery(expr, sub string) func([]string) (string, []any, error) {
 	return func(values []string) (string, []any, error) {
-		list, args := in(values)
+		list, args := db.In(values)
 		return expr + " IN (" + sub + list + ")", args, nil
 	}
 }

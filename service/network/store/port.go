@@ -83,7 +83,7 @@ func fixedIPFilter(values []string) (string, []any, error) {
 			cond += " AND (" + strings.Join(options, " OR ") + ")"
 			continue
 		}
-		list, more := in(values)
+		list, more := db.In(values)
 		cond += " AND f." + map[string]string{"ip_address": "ip", "subnet_id": "subnet_id"}[kind] + " IN " + list
 		args = append(args, more...)
 	}
@@ -252,7 +252,7 @@ func (s *Store) setPortGroups(ctx context.Context, tx *db.Tx, portID, host strin
 // HostsOfGroups lists the hosts with an agent on which a port has one of the
 // groups; with speaking, a group whose rules speak of one of them.
 func (s *Store) HostsOfGroups(ctx context.Context, q db.Querier, groupIDs []string, speaking bool) ([]string, error) {
-	list, args := in(groupIDs)
+	list, args := db.In(groupIDs)
 	groups := list
 	if speaking {
 		groups = `(SELECT r.group_id FROM security_group_rules AS r WHERE r.remote_group IN ` + list + `)`

@@ -42,7 +42,7 @@ func gatewayFilter(values []string) (string, []any, error) {
 			values[i] = v[len("network_id="):]
 		}
 	}
-	list, args := in(values)
+	list, args := db.In(values)
 	return "t.gateway_network IN " + list, args, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"embed"
 	"errors"
-	"strings"
 	"time"
 
 	"kilonova/internal/db"
@@ -81,23 +80,6 @@ func stale(touched int64, err error) error {
 	return err
 }
 
-// in is db.In with the list filled up to the next power of two: the texts of
-// queries stay few, and with them the statements that are kept prepared.
-func in[T any](values []T) (placeholders string, args []any) {
-	if len(values) == 0 {
-		return db.In(values)
-	}
-	n := 1
-	for n < len(values) {
-		n *= 2
-	}
-	_, args = db.In(values)
-	for len(args) < n {
-		args = append(args, args[0])
-	}
-	return "(" + strings.Repeat("?, ", n-1) + "?)", args
-}
-
 // batch bounds how many values one IN has, below the limits of the databases.
 const batch = 4096
 
@@ -124,7 +106,7 @@ func tagsOf(ctx context.Context, q db.Querier, ids []string) (map[string][]strin
 func inBatches(ids []string, f func(list string, args []any) error) error {
 	for len(ids) > 0 {
 		n := min(batch, len(ids))
-		list, args := in(ids[:n])
+		list, args := db.In(ids[:n])
 		if err := f(list, args); err != nil {
 			return err
 		}

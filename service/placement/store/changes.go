@@ -75,7 +75,7 @@ func (s *Store) fill(ctx context.Context, d *Delta, ids []int64) error {
 	where := func(string) string { return "" }
 	if ids != nil && len(ids) <= fewChanges {
 		var in string
-		in, args = db.In(padded(ids))
+		in, args = db.In(ids)
 		where = func(column string) string { return " WHERE " + column + " IN " + in }
 	}
 	byID := map[int64]*placement.ProviderState{}
@@ -131,11 +131,3 @@ func (s *Store) members(ctx context.Context, query string, args []any, add func(
 	return nil
 }
 
-// padded repeats the last id until their number is a power of two, so that there
-// are few different queries to prepare.
-func padded(ids []int64) []int64 {
-	for len(ids)&(len(ids)-1) != 0 {
-		ids = append(ids, ids[len(ids)-1])
-	}
-	return ids
-}
