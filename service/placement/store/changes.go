@@ -130,4 +130,3 @@ func (s *Store) members(ctx context.Context, query string, args []any, add func(
 	}
 	return nil
 }
-
