@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/limits"
 	"github.com/gophercloud/gophercloud/v2/openstack/identity/v3/services"
 	"github.com/gophercloud/gophercloud/v2/openstack/image/v2/images"
@@ -22,6 +23,8 @@ func TestUnifiedLimitsOfImages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := start(t)
 			ctx, u := t.Context(), c.demo
+			hostsUp(t, c)
+			server := boot(t, c, u, "limited").ID
 			project := ""
 			creates := func(want int) {
 				t.Helper()
@@ -48,11 +51,22 @@ func TestUnifiedLimitsOfImages(t *testing.T) {
 				t.Fatal(err)
 			}
 			creates(http.StatusRequestEntityTooLarge)
+			// Compute says it in its own way, and the server is as it was.
+			_, err = servers.CreateImage(ctx, u.compute, server, servers.CreateImageOpts{Name: "one too many"}).ExtractImageID()
+			if !gophercloud.ResponseCodeIs(err, http.StatusForbidden) {
+				t.Error(err)
+			}
+			if s, err := servers.Get(ctx, u.compute, server).Extract(); err != nil || s.Status != "ACTIVE" || s.TaskState != "" {
+				t.Errorf("%+v, %v", s, err)
+			}
 			none := -1
 			if _, err := limits.Update(ctx, c.admin.identity, made[0].ID, limits.UpdateOpts{ResourceLimit: &none}).Extract(); err != nil {
 				t.Fatal(err)
 			}
 			creates(http.StatusCreated)
+			if _, err := servers.CreateImage(ctx, u.compute, server, servers.CreateImageOpts{Name: "one more"}).ExtractImageID(); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

@@ -25,7 +25,11 @@ func (i *Images) Create(ctx context.Context, n compute.NewImage) error {
 			body[k] = v
 		}
 	}
-	if err := i.Client.Do(ctx, peer.Call{Method: "POST", Path: "/v2/images", In: body, AsCaller: true}); err != nil || n.SharedWith == "" {
+	err := i.Client.Do(ctx, peer.Call{Method: "POST", Path: "/v2/images", In: body, AsCaller: true})
+	if fault.Is(err, fault.TooLarge) { // which is 413 there; compute's API has 403 for quotas
+		return fault.Wrap(err, fault.OverLimit, "Quota exceeded or out of space for image %s in the image service: %v", n.ID, err)
+	}
+	if err != nil || n.SharedWith == "" {
 		return err
 	}
 	return i.Client.Do(ctx, peer.Call{Method: "POST", Path: "/v2/images/" + n.ID + "/members", In: map[string]string{"member": n.SharedWith}, AsCaller: true})
