@@ -18,10 +18,11 @@ import (
 // encoding/json would write the type's twin, and what a plan does not know, such
 // as types that encode themselves, it leaves to that.
 
-// plan appends the value that p points to.
-type plan struct {
-	append func(b []byte, p unsafe.Pointer) ([]byte, error)
-}
+// plan is how values of a type are written.
+type plan struct{ append appending }
+
+// appending appends the value that p points to.
+type appending func(b []byte, p unsafe.Pointer) ([]byte, error)
 
 // Encode appends v as JSON at version ver to buf. v is a pointer to a struct, or
 // anything that encoding/json takes.
@@ -74,7 +75,7 @@ func (m *planner) plan(t reflect.Type) *plan {
 	return p
 }
 
-func (m *planner) how(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]byte, error) {
+func (m *planner) how(t reflect.Type) appending {
 	pointer := reflect.PointerTo(t)
 	switch {
 	case t.Kind() == reflect.Pointer: // what it points to may encode itself
@@ -117,7 +118,7 @@ func (m *planner) how(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]byte, 
 }
 
 // plainly leaves a type to encoding/json.
-func (m *planner) plainly(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]byte, error) {
+func (m *planner) plainly(t reflect.Type) appending {
 	twin := twinOf(t, m.ver)
 	return func(b []byte, p unsafe.Pointer) ([]byte, error) {
 		return appendPlainly(b, reflect.NewAt(twin, p).Interface())
@@ -134,7 +135,7 @@ func appendPlainly(b []byte, v any) ([]byte, error) {
 	return buf.Bytes()[:buf.Len()-1], nil // the encoder's newline
 }
 
-func (m *planner) pointer(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]byte, error) {
+func (m *planner) pointer(t reflect.Type) appending {
 	elem := m.plan(t.Elem())
 	return func(b []byte, p unsafe.Pointer) ([]byte, error) {
 		if p = *(*unsafe.Pointer)(p); p == nil {
@@ -144,7 +145,7 @@ func (m *planner) pointer(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]by
 	}
 }
 
-func (m *planner) optional(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]byte, error) {
+func (m *planner) optional(t reflect.Type) appending {
 	value, _ := t.FieldByName("V")
 	elem := m.plan(value.Type)
 	return func(b []byte, p unsafe.Pointer) ([]byte, error) {
@@ -155,7 +156,7 @@ func (m *planner) optional(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]b
 	}
 }
 
-func (m *planner) slice(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]byte, error) {
+func (m *planner) slice(t reflect.Type) appending {
 	elem, size := m.plan(t.Elem()), t.Elem().Size()
 	return func(b []byte, p unsafe.Pointer) (_ []byte, err error) {
 		list := *(*[]byte)(p) // its data and length are those of any slice
@@ -177,7 +178,7 @@ func (m *planner) slice(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]byte
 }
 
 // mapping writes a map's members in the order of their keys.
-func (m *planner) mapping(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]byte, error) {
+func (m *planner) mapping(t reflect.Type) appending {
 	elem := m.plan(t.Elem())
 	if t.Elem().Kind() == reflect.String && !encodesItself(t.Elem()) {
 		return func(b []byte, p unsafe.Pointer) ([]byte, error) {
@@ -267,7 +268,7 @@ type member struct {
 	absent func(p unsafe.Pointer) bool // nil: it is always there
 }
 
-func (m *planner) structure(t reflect.Type) func(b []byte, p unsafe.Pointer) ([]byte, error) {
+func (m *planner) structure(t reflect.Type) appending {
 	var members []member
 	for f := range t.Fields() {
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
