@@ -301,8 +301,14 @@ func TestCachingReadsLess(t *testing.T) {
 // TestChanceIsUniform: 10,000 draws over the hosts that are up and not ignored are
 // spread as chance spreads them.
 func TestChanceIsUniform(t *testing.T) {
-	const hosts, draws, down = 25, 10_000, 5
+	const hosts, draws, down, ignored = 25, 10_000, 5, 5
+	now := time.Now() // stands still, however long it takes
 	c, _ := fleetOf(t, hosts, draws, func(o *Options) { o.Scheduler.Scheduler.Driver = "chance" })
+	c.Now = func() time.Time { return now }
+	var state buildState
+	for i := range ignored {
+		state.Ignored = append(state.Ignored, fmt.Sprintf("h%05d", down+i))
+	}
 	for i := range down {
 		h, err := c.Store.Host(t.Context(), c.Store.DB, compute.BinaryCompute, fmt.Sprintf("h%05d", i))
 		if err != nil {
@@ -317,20 +323,20 @@ func TestChanceIsUniform(t *testing.T) {
 	counts := map[string]int{}
 	v := newView(time.Hour)
 	for range draws {
-		d, err := c.decide(t.Context(), s, &buildState{}, v)
+		d, err := c.decide(t.Context(), s, &state, v)
 		if err != nil {
 			t.Fatal(err)
 		}
 		counts[d.choices[0].Name]++
 	}
-	expected, chi := float64(draws)/(hosts-down), 0.0
+	expected, chi := float64(draws)/(hosts-down-ignored), 0.0
 	for host, n := range counts {
-		if host < "h00005" {
-			t.Errorf("%s is down and was drawn", host)
+		if host < fmt.Sprintf("h%05d", down+ignored) {
+			t.Errorf("%s is down or to be ignored, and was drawn", host)
 		}
 		chi += (float64(n) - expected) * (float64(n) - expected) / expected
 	}
-	if len(counts) != hosts-down || chi > 43.8 { // 19 degrees of freedom; one time in a thousand
+	if len(counts) != hosts-down-ignored || chi > 54.9 { // 14 degrees of freedom; more than that comes by chance once in a million times
 		t.Errorf("%d hosts were drawn; chi-square is %.1f", len(counts), chi)
 	}
 }
