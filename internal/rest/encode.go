@@ -385,13 +385,21 @@ func isOpt(t reflect.Type) bool {
 	return t.PkgPath() == reflect.TypeFor[plan]().PkgPath() && t.Implements(reflect.TypeFor[optional]())
 }
 
+// asIs are the bytes that are written as they are.
+var asIs = func() (table [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		table[c] = c != '"' && c != '\\'
+	}
+	return table
+}()
+
 // appendText appends a string as encoding/json does that does not escape HTML.
 func appendText(b []byte, s string) []byte {
 	b = append(b, '"')
 	begin := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' && c < utf8.RuneSelf {
+		if asIs[c] {
 			i++
 			continue
 		}
