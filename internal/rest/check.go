@@ -254,11 +254,11 @@ var checkers = map[string]func(v reflect.Value, arg string) string{
 	},
 	"uuid": text(IsUUID, "is not a 'uuid'"),
 	"name": text(func(s string) bool {
-		return strings.TrimSpace(s) == s && printable(s)
+		return strings.TrimSpace(s) == s && Printable(s)
 	}, "does not match: a name is printable and has no white space at its ends"),
-	"printable": text(printable, "has characters that cannot be printed"),
+	"printable": text(Printable, "has characters that cannot be printed"),
 	"cidr":      text(func(s string) bool { _, err := netip.ParsePrefix(s); return err == nil }, "is not a valid IP subnet (CIDR)"),
-	"ip":        text(func(s string) bool { return isIP(s, 0) }, "is not a valid IP address"),
+	"ip":        text(func(s string) bool { return IsIP(s) }, "is not a valid IP address"),
 	"ipv4":      text(func(s string) bool { return isIP(s, 4) }, "is not a 'ipv4'"),
 	"ipv6":      text(func(s string) bool { return isIP(s, 6) }, "is not a 'ipv6'"),
 	"mac":       text(IsMAC, "is not a valid MAC address"),
@@ -292,6 +292,9 @@ var macPattern = regexp.MustCompile(`^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$`)
 // IsMAC reports whether s is a MAC address of six octets separated by colons.
 func IsMAC(s string) bool { return macPattern.MatchString(s) }
 
+// IsIP reports whether s is an address.
+func IsIP(s string) bool { return isIP(s, 0) }
+
 // isIP reports whether s is an address of that version, 0 for any. One with a zone
 // means something only to the host that wrote it.
 func isIP(s string, version int) bool {
@@ -308,7 +311,8 @@ func text(ok func(string) bool, why string) func(reflect.Value, string) string {
 	}
 }
 
-func printable(s string) bool {
+// Printable reports whether s has no control characters.
+func Printable(s string) bool {
 	for _, r := range s {
 		if !unicode.IsPrint(r) && r != ' ' && r != '\u00a0' {
 			return false

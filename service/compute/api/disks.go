@@ -14,13 +14,13 @@ type blockDevice struct {
 	DestinationType string    `json:"destination_type" check:"enum=local|volume"`
 	BootIndex       *rest.Int `json:"boot_index" check:"null"`
 	DeleteOnEnd     rest.Bool `json:"delete_on_termination"`
-	DeviceName      string    `json:"device_name" check:"match=device len=0..255"`
+	DeviceName      *string   `json:"device_name" check:"match=device len=1..255"`
 	DeviceType      string    `json:"device_type" check:"len=0..255"`
 	DiskBus         string    `json:"disk_bus" check:"len=0..255"`
 	GuestFormat     string    `json:"guest_format" check:"len=0..255"`
 	NoDevice        any       `json:"no_device"`
 	VolumeSize      *rest.Int `json:"volume_size" check:"range=1..2147483647"`
-	Tag             string    `json:"tag" check:"match=devicetag len=0..60"`
+	Tag             *string   `json:"tag" check:"match=devicetag len=1..60"`
 	VolumeType      *string   `json:"volume_type" mv:"2.67-" check:"null len=0..255"`
 	VolumeID        string    `json:"volume_id" check:"uuid"`
 	SnapshotID      string    `json:"snapshot_id" check:"uuid"`
@@ -35,7 +35,7 @@ type oldBlockDevice struct {
 	SnapshotID     string    `json:"snapshot_id" check:"uuid"`
 	VolumeSize     *rest.Int `json:"volume_size" check:"range=1..2147483647"`
 	DeleteOnEnd    rest.Bool `json:"delete_on_termination"`
-	DeviceName     string    `json:"device_name" check:"match=device len=0..255"`
+	DeviceName     *string   `json:"device_name" check:"match=device len=1..255"`
 	NoDevice       any       `json:"no_device"`
 	VirtualName    string    `json:"virtual_name" check:"len=0..255"`
 	ConnectionInfo string    `json:"connection_info"`
@@ -60,10 +60,10 @@ func (b *createServer) takeDisks(v rest.Version, n *control.NewServer) error {
 	}
 	for _, d := range b.OldDisks {
 		if d.NoDevice != nil && d.NoDevice != false {
-			n.Disks = append(n.Disks, control.NewDisk{Absent: true, BootIndex: -1, Device: compute.DevicePath(d.DeviceName)})
+			n.Disks = append(n.Disks, control.NewDisk{Absent: true, BootIndex: -1, Device: compute.DevicePath(given(d.DeviceName))})
 			continue
 		}
-		disk := control.NewDisk{Source: "volume", ID: d.VolumeID, BootIndex: -1, SizeGB: sizeOf(d.VolumeSize), Device: compute.DevicePath(d.DeviceName), DeleteOnEnd: bool(d.DeleteOnEnd)}
+		disk := control.NewDisk{Source: "volume", ID: d.VolumeID, BootIndex: -1, SizeGB: sizeOf(d.VolumeSize), Device: compute.DevicePath(given(d.DeviceName)), DeleteOnEnd: bool(d.DeleteOnEnd)}
 		if d.SnapshotID != "" {
 			disk.Source, disk.ID = "snapshot", d.SnapshotID
 		}
@@ -78,7 +78,7 @@ func (b *createServer) takeDisks(v rest.Version, n *control.NewServer) error {
 	}
 	for _, d := range b.Disks {
 		if d.NoDevice != nil && d.NoDevice != false {
-			n.Disks = append(n.Disks, control.NewDisk{Absent: true, BootIndex: -1, Device: compute.DevicePath(d.DeviceName)})
+			n.Disks = append(n.Disks, control.NewDisk{Absent: true, BootIndex: -1, Device: compute.DevicePath(given(d.DeviceName))})
 			continue
 		}
 		disk, err := d.disk(v, n.ImageID)
@@ -94,9 +94,9 @@ func (b *createServer) takeDisks(v rest.Version, n *control.NewServer) error {
 }
 
 func (d blockDevice) disk(v rest.Version, image string) (control.NewDisk, error) {
-	disk := control.NewDisk{Source: d.SourceType, ID: d.UUID, BootIndex: -1, SizeGB: sizeOf(d.VolumeSize), Device: compute.DevicePath(d.DeviceName), Tag: d.Tag,
+	disk := control.NewDisk{Source: d.SourceType, ID: d.UUID, BootIndex: -1, SizeGB: sizeOf(d.VolumeSize), Device: compute.DevicePath(given(d.DeviceName)), Tag: given(d.Tag),
 		DeleteOnEnd: bool(d.DeleteOnEnd), Format: d.GuestFormat}
-	if d.Tag != "" && !taggedDisks(v) {
+	if d.Tag != nil && !taggedDisks(v) {
 		return disk, fault.Invalidf("Invalid input for field/attribute block_device_mapping_v2. Additional properties are not allowed ('tag' was unexpected)")
 	}
 	if d.BootIndex != nil && *d.BootIndex >= 0 {

@@ -30,8 +30,8 @@ func (a *api) unshelveServer(ctx context.Context, r *rest.Request) (*rest.Respon
 	if r.Version.AtLeast("2.77") { // before, anything was taken
 		var body struct {
 			Unshelve *struct {
-				Zone rest.Opt[string] `json:"availability_zone" check:"null=2.91- len=0..255"`
-				Host string           `json:"host" mv:"2.91-" check:"len=0..255"`
+				Zone rest.Opt[string] `json:"availability_zone" check:"null=2.91-"`
+				Host string           `json:"host" mv:"2.91-"`
 			} `json:"unshelve" check:"null"`
 		}
 		if err := r.Decode(&body); err != nil {
@@ -41,6 +41,9 @@ func (a *api) unshelveServer(ctx context.Context, r *rest.Request) (*rest.Respon
 			unpinned := r.Version.AtLeast("2.91")
 			if !unpinned && (!b.Zone.Set || b.Zone.Null || b.Zone.V == "") {
 				return nil, fault.Invalidf("Invalid input for field/attribute unshelve. 'availability_zone' is a required property")
+			}
+			if !unpinned && !isName(b.Zone.V) {
+				return nil, fault.Invalidf("Invalid input for field/attribute availability_zone. Value: %.64s. It is no name of a zone.", b.Zone.V)
 			}
 			if u.Host = b.Host; b.Zone.Set {
 				u.Zone = &b.Zone.V // null is nothing, and unpins

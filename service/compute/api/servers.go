@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"regexp"
+	"strings"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
@@ -54,7 +55,7 @@ type file struct {
 }
 
 type groupRef struct {
-	Name string `json:"name" check:"len=1..255 name"`
+	Name *string `json:"name" check:"len=1..255 name"`
 }
 
 // flavorRef is a flavor's id, which old clients write as a number or as a link.
@@ -63,6 +64,9 @@ type flavorRef string
 // UnmarshalJSON implements json.Unmarshaler.
 func (f *flavorRef) UnmarshalJSON(data []byte) error {
 	text, err := textOrNumber("flavorRef", data)
+	if data[0] != '"' && strings.ContainsAny(text, ".eE") {
+		return fault.Invalidf("Invalid input for field/attribute flavorRef. Value: %.64s. It is not of type 'string', 'integer'", text)
+	}
 	*f = flavorRef(lastSegment(text))
 	return err
 }
@@ -179,6 +183,11 @@ func (a *api) createServer(ctx context.Context, r *rest.Request) (*rest.Response
 	if err := r.Decode(&body); err != nil {
 		return nil, err
 	}
+	for _, hints := range []map[string]any{body.Hints, body.OldHints} {
+		if err := checkHints(hints); err != nil {
+			return nil, err
+		}
+	}
 	n, err := body.Server.request(r.Version)
 	if err != nil {
 		return nil, err
@@ -198,7 +207,9 @@ func (a *api) createServer(ctx context.Context, r *rest.Request) (*rest.Response
 	out := createdServer{ID: created.Server.ID, Links: v.links("servers", created.Server.ID), DiskConfig: created.Server.DiskConfig, AdminPass: created.AdminPass,
 		Groups: []groupName{}}
 	for _, g := range body.Server.Groups {
-		out.Groups = append(out.Groups, groupName(g))
+		if g.Name != nil {
+			out.Groups = append(out.Groups, groupName{*g.Name})
+		}
 	}
 	if len(out.Groups) == 0 {
 		out.Groups = []groupName{{"default"}}
@@ -224,7 +235,9 @@ func (b *createServer) request(v rest.Version) (control.NewServer, error) {
 	}
 	n.Tags = distinct(b.Tags)
 	for _, g := range b.Groups {
-		n.SecurityGroups = append(n.SecurityGroups, g.Name)
+		if g.Name != nil { // an element without a name names none
+			n.SecurityGroups = append(n.SecurityGroups, *g.Name)
+		}
 	}
 	for _, t := range []struct {
 		from *string
@@ -307,8 +320,8 @@ func checkHostname(v rest.Version, name string) error {
 func checkCertificates(ids []string) error {
 	seen := map[string]bool{}
 	for _, id := range ids {
-		if id == "" || len(id) > 36 || seen[id] {
-			return fault.Invalidf("Invalid input for field/attribute trusted_image_certificates. Value: %.64s. They are all different, not empty, and at most 36 characters long.", id)
+		if id == "" || seen[id] {
+			return fault.Invalidf("Invalid input for field/attribute trusted_image_certificates. Value: %.64s. They are all different, and none is empty.", id)
 		}
 		seen[id] = true
 	}

@@ -98,6 +98,11 @@ func (c *Control) DeleteServerGroup(ctx context.Context, id string) error {
 // administrators any. "" is none.
 func (c *Control) hintedGroup(ctx context.Context, hints map[string]any) (string, error) {
 	hint, given := hints["group"]
+	if list, is := hint.([]any); is && len(list) == 1 {
+		hint = list[0]
+	} else if is && len(list) == 0 {
+		given = false
+	}
 	if !given || hint == "" {
 		return "", nil
 	}

@@ -102,14 +102,54 @@ func propertiesOf(schema map[string]any) map[string]map[string]any {
 	return known
 }
 
+// keeper counts bodies and those that are taken or refused though upstream's schemas
+// say otherwise, by their places.
+type keeper struct {
+	*walker
+	sent             int
+	looser, stricter map[string]string
+}
+
+// keeps sends all mutants of an operation's right body.
+func (k *keeper) keeps(o operation, v rest.Version, path string, right any, ref schemaRef) {
+	k.t.Helper()
+	schema, err := k.c.schema(ref.Schema)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	var body any
+	data, err := json.Marshal(right)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &body); err != nil || schema.Validate(body) != nil {
+		return // an operation without a body
+	}
+	for _, m := range mutants(body, k.c.raw(ref.Schema)) {
+		takes := schema.Validate(m.body) == nil
+		if takes && strings.Contains(m.what, "=") && !strings.Contains(m.what, ".") {
+			continue // the whole body
+		}
+		k.sent++
+		status, said := k.call(o.Method, k.url+path, v, m.body)
+		place := fmt.Sprintf("%s at %s: %s", o.key(), v, m.what)
+		switch form := status == 400 && strings.Contains(string(said), "nvalid input for field/attribute"); {
+		case !takes && status != 400:
+			k.looser[place] = fmt.Sprintf("%d %.200s", status, said)
+		case takes && form:
+			k.stricter[place] = fmt.Sprintf("%.200s", said)
+		}
+	}
+}
+
 // TestBodiesKeepTheSchemas changes one thing at a time of each operation's right
-// body. What upstream's schema refuses is 400 here, and what it takes is not
-// refused for its form.
+// body, and of upstream's samples. What upstream's schema refuses is 400 here, and
+// what it takes is not refused for its form.
 func TestBodiesKeepTheSchemas(t *testing.T) {
 	c := openContract(t)
 	w := newCloud(t)
 	w.c, w.makers = c, requestsByKey()
-	sent, looser, stricter := 0, map[string][]string{}, map[string][]string{}
+	k := &keeper{walker: w, looser: map[string]string{}, stricter: map[string]string{}}
 	for _, o := range c.sorted() {
 		make := w.makers[alike(o.key())]
 		if o.Removed != nil || make == nil {
@@ -127,45 +167,46 @@ func TestBodiesKeepTheSchemas(t *testing.T) {
 			if v.Less(lo) || v.Less(version(ref.Min, lowest)) {
 				continue
 			}
-			schema, err := c.schema(ref.Schema)
-			if err != nil {
-				t.Fatal(err)
-			}
 			w.unlimited()
 			w.sweep()
 			r := make(w, v)
 			w.down("")
-			var body any
-			data, err := json.Marshal(r.body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Unmarshal(data, &body); err != nil || schema.Validate(body) != nil {
-				continue // an operation without a body
-			}
-			for _, m := range mutants(body, c.raw(ref.Schema)) {
-				takes := schema.Validate(m.body) == nil
-				if takes && strings.Contains(m.what, "=") && !strings.Contains(m.what, ".") {
-					continue // the whole body
-				}
-				sent++
-				status, said := w.call(o.Method, w.url+r.path, v, m.body)
-				place := fmt.Sprintf("%s at %s: %s", o.key(), v, m.what)
-				switch form := status == 400 && strings.Contains(string(said), "nvalid input for field/attribute"); {
-				case !takes && status != 400:
-					looser[place] = append(looser[place], fmt.Sprintf("%d %.200s", status, said))
-				case takes && form:
-					stricter[place] = append(stricter[place], fmt.Sprintf("%.200s", said))
-				}
-			}
+			k.keeps(o, v, r.path, r.body, ref)
 		}
 	}
-	t.Logf("%d bodies: %d are taken that upstream's schemas refuse, %d are refused that they take", sent, len(looser), len(stricter))
-	for place, said := range looser {
+	seen := map[string]map[string]bool{} // members of samples, by their operations
+	for _, s := range c.allSamples(t) {
+		o, known := c.operationOf(s)
+		if !c.isSent(s) || !known || o.Removed != nil || w.byUser(s) {
+			continue
+		}
+		if seen[o.key()] == nil {
+			seen[o.key()] = map[string]bool{}
+		}
+		before := len(seen[o.key()])
+		if paths("", s.body, seen[o.key()]); len(seen[o.key()]) == before {
+			continue // nothing in it is new
+		}
+		for _, ref := range o.Requests {
+			if ref.Max != nil && *ref.Max == "2.0" || s.version.Less(version(ref.Min, lowest)) || version(ref.Max, highest).Less(s.version) {
+				continue
+			}
+			w.unlimited()
+			w.sweep()
+			w.down("")
+			for _, host := range []string{"dev-1", "dev-2"} { // that samples have disabled
+				w.must("PUT", "/os-services/enable", "2.1", obj{"host": host, "binary": "nova-compute"})
+			}
+			r := w.sampleRequest(o, s)
+			k.keeps(o, s.version, r.path, r.body, ref)
+		}
+	}
+	t.Logf("%d bodies: %d are taken that upstream's schemas refuse, %d are refused that they take", k.sent, len(k.looser), len(k.stricter))
+	for place, said := range k.looser {
 		t.Errorf("taken, though upstream's schema says otherwise: %s: %s", place, said)
 	}
 	unused := maps.Clone(forms)
-	for place, said := range stricter {
+	for place, said := range k.stricter {
 		form := versionsOf.ReplaceAllString(strings.Replace(place, "/os-volumes_boot", "/servers", 1), ":") // which is another name for it
 		if delete(unused, form); forms[form] == "" {
 			t.Errorf("refused, though upstream's schema says otherwise: %s: %s", place, said)

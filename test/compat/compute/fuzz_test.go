@@ -15,7 +15,10 @@ import (
 // version: no answer may be a 500, and none may be missing, which is what a panic
 // of the server would look like. The seeds are the walk's right bodies.
 //
-//	go test -fuzz FuzzBodies -fuzztime 3m ./test/compat/compute
+// What a server does in the background counts as covered by whatever is asked meanwhile, so that inputs
+// cannot be made smaller by what they cover: with less of the option's minute each, more is tried.
+//
+//	go test -fuzz FuzzBodies -fuzztime 10m -fuzzminimizetime 1x -parallel 1 ./test/compat/compute
 func FuzzBodies(f *testing.F) {
 	c := openContract(f)
 	w := newCloud(f)
