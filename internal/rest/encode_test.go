@@ -39,10 +39,10 @@ type stamped struct {
 type named struct {
 	First, Second string `json:",omitempty"`
 	Hidden        string `json:"-"`
-	Dash          string `json:"-,"`
-	inner         int
+	Dash          string `json:"-,"` //nolint:staticcheck // as encoding/json has it: a member that is called -
+	_             int
 	Odd           string `json:"odd <name>"`
-	Wrong         string `json:"no\"name"`
+	Wrong         string `json:"no\"name"` //nolint:staticcheck // as encoding/json has it: no name, so the field's
 }
 
 type readsItself struct {

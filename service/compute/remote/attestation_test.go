@@ -5,7 +5,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -32,7 +32,7 @@ func newAttester(t *testing.T) (*attester, AttestationOptions) {
 	t.Helper()
 	a := &attester{levels: map[string]string{}, status: http.StatusOK}
 	a.Server = httptest.NewUnstartedServer(a)
-	a.Config.ErrorLog = log.New(io.Discard, "", 0) // of clients that do not trust it
+	a.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // of clients that do not trust it
 	a.StartTLS()
 	t.Cleanup(a.Close)
 	ca := filepath.Join(t.TempDir(), "ca.pem")

@@ -263,16 +263,6 @@ var unlike = map[string]string{
 	"servers/v2.71/server-get-down-cell-resp.json": "there are no cells that could be down",
 }
 
-// reason finds a sample among those.
-func reason(file string) (string, bool) {
-	for start, why := range unlike {
-		if strings.HasPrefix(filepath.ToSlash(file), start) {
-			return why, true
-		}
-	}
-	return "", false
-}
-
 // likeSamples holds the answers to upstream's samples: for each there is an answer,
 // at the sample's version or the last before it that was asked, with the same members
 // all the way down. It returns what became of each sample by its file.
