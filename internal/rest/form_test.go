@@ -71,7 +71,7 @@ func TestDecodeExact(t *testing.T) {
 
 func TestBase64(t *testing.T) {
 	for text, want := range map[string]string{"": "", "aGFsbG8=": "hallo", "aGFs bG8=\n": "hallo", "aGFsbG8=aGFs": "hallo", "aGE=": "ha", "aA==": "h", "aG-Fs": "hal",
-		"aA=": "-", "aGFsb": "-", "a": "-", "===": ""} {
+		"aGFs\x1fbG8=": "-", "aGFsbG8=\x00": "-", "aA=": "-", "aGFsb": "-", "a": "-", "===": ""} {
 		data, err := Base64(text)
 		if got := string(data); err == nil && got != want || err != nil && want != "-" {
 			t.Errorf("%q: %q, %v", text, got, err)

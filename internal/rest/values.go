@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"kilonova/internal/fault"
 )
@@ -96,8 +97,12 @@ func ParseBool(text string) (bool, error) {
 
 // Base64 decodes standard encoding as upstream does: with padding, and passing over
 // what does not belong to the alphabet, line breaks for example. Nothing counts
-// after the padding.
+// after the padding. Control characters, which no column should have to keep, are
+// not passed over.
 func Base64(text string) ([]byte, error) {
+	if i := strings.IndexFunc(text, func(r rune) bool { return unicode.IsControl(r) && !unicode.IsSpace(r) }); i >= 0 {
+		return nil, base64.CorruptInputError(i)
+	}
 	digits := make([]byte, 0, len(text))
 	for i := range len(text) {
 		switch c := text[i]; {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
@@ -70,10 +71,10 @@ func (c *Control) CreateAggregate(ctx context.Context, name, zone string) (compu
 	return a, err
 }
 
-// checkZoneName refuses what ZONE:HOST:NODE could not name.
+// checkZoneName refuses what ZONE:HOST:NODE could not name, and what is no name.
 func checkZoneName(zone string) error {
-	if strings.Contains(zone, ":") {
-		return fault.Invalidf("Invalid input for field/attribute availability_zone. Value: %.64s. A zone's name has no colon.", zone)
+	if strings.ContainsFunc(zone, func(r rune) bool { return r == ':' || unicode.IsControl(r) }) {
+		return fault.Invalidf("Invalid input for field/attribute availability_zone. Value: %.64q. A zone's name has no colon and no control characters.", zone)
 	}
 	return nil
 }

@@ -16,7 +16,8 @@ import (
 // times, and JSON, which has it escaped. What users may write freely comes beside.
 
 // packSeparator is the ASCII character for separating units; nothing that is packed
-// can have it.
+// can have it: names are printable, and user data has no control characters but
+// white space (rest.Base64).
 const packSeparator = "\x1f"
 
 // visible are the columns without those that only control and agents read. The
