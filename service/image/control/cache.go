@@ -189,6 +189,11 @@ func (c *Control) fillCache(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-c.toCache:
+			select { // so that others may join, and that who has queued an image finds it in the queue
+			case <-ctx.Done():
+				return nil
+			case <-time.After(cacheGather):
+			}
 		case <-tick.C:
 			if err := c.tidyCache(ctx); err != nil && ctx.Err() == nil {
 				c.log.Warn("image: cannot tidy the cache", "error", err)
@@ -196,6 +201,9 @@ func (c *Control) fillCache(ctx context.Context) error {
 		}
 	}
 }
+
+// cacheGather is how long an image is in the queue at least.
+const cacheGather = time.Second
 
 // fetchToCache fetches one image. Where the store does not answer it stays
 // queued.
