@@ -62,3 +62,53 @@ func TestPolicyFilesAreHeededWithoutARestart(t *testing.T) {
 		t.Error("a cloud starts with a policy file that is wrong")
 	}
 }
+
+// What a view of a server shows, whose servers lists have, and which networks new
+// servers may have is each a rule of its own.
+func TestPoliciesOfServers(t *testing.T) {
+	var data string
+	c := oneWith(t, func(c *stack.Config) {
+		data = c.Data
+		c.OsloPolicy.PolicyFile = "nova.yaml"
+	})
+	hostsUp(t, c)
+	id := boot(t, c, c.demo, "s").ID
+	type shown struct {
+		Status *string `json:"host_status"`
+		Flavor struct {
+			Specs map[string]string `json:"extra_specs"`
+		}
+	}
+	show := func() shown {
+		t.Helper()
+		client := *c.demo.compute
+		client.Microversion = "2.47"
+		var out struct{ Server shown }
+		c.must(t, &client, "GET", "servers/"+id, nil, &out)
+		return out.Server
+	}
+	list := func(path string) string {
+		err := c.send(t, c.demo.compute, "GET", path+"?all_tenants=1", nil, nil)
+		if err != nil && !gophercloud.ResponseCodeIs(err, 403) {
+			t.Fatal(err)
+		}
+		return map[bool]string{true: "allowed", false: "forbidden"}[err == nil]
+	}
+	if s := show(); s.Status != nil || s.Flavor.Specs == nil || list("servers") != "forbidden" || list("servers/detail") != "forbidden" {
+		t.Errorf("without a file: %+v", s)
+	}
+	text := `"os_compute_api:servers:show:host_status": "@"
+"os_compute_api:servers:show:flavor-extra-specs": "!"
+"os_compute_api:servers:create:attach_network": "!"
+"os_compute_api:servers:detail:get_all_tenants": "@"
+`
+	if err := os.WriteFile(filepath.Join(data, "nova.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "rule", func() string { return is("allowed", list("servers/detail")) })
+	if s := show(); s.Status == nil || *s.Status != "UP" || s.Flavor.Specs != nil || list("servers") != "forbidden" {
+		t.Errorf("with a file: %+v, lists %s", s, list("servers"))
+	}
+	body := object{"server": object{"name": "n", "flavorRef": "1", "imageRef": imageID(t, c.demo), "networks": []object{{"uuid": networkID(t, c.demo, "private")}}}}
+	wantCode(t, "a network of one's choice", c.send(t, c.demo.compute, "POST", "servers", body, nil), 403)
+}

@@ -41,7 +41,7 @@ func (a *api) streamServers(ctx context.Context, r *rest.Request, path string, e
 	}
 	limit := page.Limit
 	q.Marker, q.Limit, q.Extent = page.Marker, limit+1, extent
-	servers, err := a.control.Servers(ctx, q, allProjects)
+	servers, err := a.control.Servers(ctx, q, allProjects, extent == compute.Visible)
 	if err != nil {
 		return nil, err
 	}

@@ -170,7 +170,7 @@ type flavorInServer struct {
 	Ephemeral  int               `json:"ephemeral"`
 	Swap       int               `json:"swap"`
 	Name       string            `json:"original_name"`
-	ExtraSpecs map[string]string `json:"extra_specs"`
+	ExtraSpecs map[string]string `json:"extra_specs,omitzero"` // nil for who may not see them
 }
 
 // viewer makes views for one request: what is the same for all its servers is
@@ -179,6 +179,9 @@ type viewer struct {
 	r        *rest.Request
 	base     string // scheme, host and prefix
 	operator bool   // sees what is about hosts
+	specs    bool   // sees the flavors' extra specs
+	up       bool   // sees whether the hosts are up
+	lost     bool   // sees of hosts that they are not known
 	detail   bool   // of a list: some members are only shown one by one
 	fleet    *control.Fleet
 	hostIDs  map[[2]string]string // by project and host
@@ -192,7 +195,9 @@ func (a *api) viewer(r *rest.Request) *viewer { return &viewer{r: r, base: r.Lin
 // serverViewer is for whole servers; detail is for lists of them.
 func (a *api) serverViewer(ctx context.Context, r *rest.Request, detail bool) (*viewer, error) {
 	v := a.viewer(r)
-	v.detail, v.operator = detail, a.control.Policy.Allows(ctx, "os_compute_api:os-extended-server-attributes", auth.Own(ctx))
+	sees := func(rule string) bool { return a.control.Policy.Allows(ctx, "os_compute_api:"+rule, auth.Own(ctx)) }
+	v.detail, v.operator, v.specs = detail, sees("os-extended-server-attributes"), sees("servers:show:flavor-extra-specs")
+	v.up, v.lost = sees("servers:show:host_status"), sees("servers:show:host_status:unknown-only")
 	var err error
 	v.fleet, err = a.control.Fleet(ctx)
 	return v, err
@@ -285,7 +290,11 @@ func (v *viewer) describe(s *compute.Server, out *serverView) {
 	if f := &s.Flavor; !v.r.Version.AtLeast("2.47") {
 		out.Flavor = &flavorLink{ID: f.ID, Links: v.bookmark("flavors", f.ID)}
 	} else {
-		out.Flavor = &flavorInServer{f.VCPUs, f.MemoryMB, f.RootGB, f.EphemeralGB, f.SwapMB, f.Name, orEmpty(f.ExtraSpecs)}
+		flavor := &flavorInServer{f.VCPUs, f.MemoryMB, f.RootGB, f.EphemeralGB, f.SwapMB, f.Name, nil}
+		if v.specs {
+			flavor.ExtraSpecs = orEmpty(f.ExtraSpecs)
+		}
+		out.Flavor = flavor
 	}
 	if s.Fault != nil && (status == "ERROR" || status == "DELETED") {
 		out.Fault = &faultView{Code: s.Fault.Code, Created: rest.Time{Time: s.Fault.Created}, Message: s.Fault.Message}
@@ -298,6 +307,9 @@ func (v *viewer) describe(s *compute.Server, out *serverView) {
 	}
 	if v.operator {
 		v.forOperators(s, out)
+	}
+	if host := v.fleet.StatusOf(s.Host); v.up || v.lost && host == "UNKNOWN" {
+		out.HostStatus = rest.Some(host)
 	}
 	if !v.detail {
 		groups := []string{}
@@ -322,7 +334,6 @@ func (v *viewer) forOperators(s *compute.Server, out *serverView) {
 	out.KernelID, out.RamdiskID = rest.Some(s.ImageMeta.Properties["kernel_id"]), rest.Some(s.ImageMeta.Properties["ramdisk_id"])
 	out.ReservationID, out.LaunchIndex = rest.Some(s.ReservationID), rest.Some(s.LaunchIndex)
 	out.RootDevice, out.UserData = optText(s.RootDevice), optText(s.UserData)
-	out.HostStatus = rest.Some(v.fleet.StatusOf(s.Host))
 }
 
 func (v *viewer) hostID(projectID, host string) string {

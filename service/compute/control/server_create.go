@@ -157,6 +157,11 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n *NewServe
 	if err := c.checkFiles(ctx, caller, n.Files); err != nil {
 		return nil, place, err
 	}
+	if len(n.Networks) > 0 {
+		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create:attach_network", auth.Own(ctx)); err != nil {
+			return nil, place, err
+		}
+	}
 	if !n.NoNetwork {
 		s.Wanted, err = c.checkNetworks(ctx, caller, s, *n)
 	}
@@ -263,7 +268,7 @@ func (c *Control) checkNetwork(ctx context.Context, caller *auth.Caller, r compu
 	if err != nil {
 		return asInvalid(err)
 	}
-	if network.External && !network.Shared && !caller.IsAdmin() {
+	if network.External && !network.Shared && !c.Policy.Allows(ctx, "network:attach_external_network", auth.Own(ctx)) {
 		return fault.Forbiddenf("It is not allowed to create an interface on external network %s", r.NetworkID)
 	}
 	if !network.HasSubnet {

@@ -69,15 +69,16 @@ func (c *Control) ServerForRule(ctx context.Context, rule, id string) (*compute.
 	return c.ownServer(ctx, rule, id)
 }
 
-// Servers yields servers. Without AllProjects they are those of the caller's
-// project, whatever q says.
-func (c *Control) Servers(ctx context.Context, q compute.ServerQuery, allProjects bool) (iter.Seq2[*compute.Server, error], error) {
+// Servers yields servers, with details or not. Without allProjects they are those
+// of the caller's project, whatever q says.
+func (c *Control) Servers(ctx context.Context, q compute.ServerQuery, allProjects, detail bool) (iter.Seq2[*compute.Server, error], error) {
 	caller := auth.From(ctx)
-	if err := c.Policy.Enforce(ctx, "os_compute_api:servers:index", auth.Own(ctx)); err != nil {
+	rule := "os_compute_api:servers:" + map[bool]string{false: "index", true: "detail"}[detail]
+	if err := c.Policy.Enforce(ctx, rule, auth.Own(ctx)); err != nil {
 		return nil, err
 	}
 	if allProjects {
-		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:index:get_all_tenants", nil); err != nil {
+		if err := c.Policy.Enforce(ctx, rule+":get_all_tenants", nil); err != nil {
 			return nil, err
 		}
 	} else {
