@@ -22,12 +22,13 @@ const (
 type checkpoints struct {
 	db      *sql.DB
 	commits atomic.Int64
-	wake    chan struct{}
+	wake    chan struct{} // never closed: a transaction may end while the database is being closed
+	stop    chan struct{}
 	ended   chan struct{}
 }
 
 func newCheckpoints(db *sql.DB) *checkpoints {
-	c := &checkpoints{db: db, wake: make(chan struct{}, 1), ended: make(chan struct{})}
+	c := &checkpoints{db: db, wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{})}
 	go c.run()
 	return c
 }
@@ -45,7 +46,12 @@ func (c *checkpoints) committed() {
 
 func (c *checkpoints) run() {
 	defer close(c.ended)
-	for range c.wake {
+	for {
+		select {
+		case <-c.stop:
+			return
+		case <-c.wake:
+		}
 		// What fails is done by the next one, or by a transaction.
 		_, _ = c.db.ExecContext(context.Background(), `PRAGMA wal_checkpoint(PASSIVE)`)
 	}
@@ -56,7 +62,7 @@ func (c *checkpoints) close() error {
 	if c == nil {
 		return nil
 	}
-	close(c.wake)
+	close(c.stop)
 	<-c.ended
 	return c.db.Close()
 }

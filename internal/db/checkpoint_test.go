@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,5 +49,37 @@ func TestLogReachesTheFile(t *testing.T) {
 		case <-deadline:
 			t.Fatalf("the file has only %d bytes after %d transactions of %d", info.Size(), 2*db.CheckpointEvery, size)
 		}
+	}
+}
+
+// TestTransactionsEndWhileItCloses has transactions under way when the database is
+// closed: they end with or without an error, and nothing panics.
+func TestTransactionsEndWhileItCloses(t *testing.T) {
+	for range 20 {
+		d, err := db.Open(t.Context(), "sqlite://"+filepath.Join(t.TempDir(), "things.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var group sync.WaitGroup
+		begun := make(chan struct{})
+		for range 4 {
+			group.Go(func() {
+				for i := range 4 * db.CheckpointEvery {
+					if i == db.CheckpointEvery/2 {
+						begun <- struct{}{}
+					}
+					if d.Tx(t.Context(), func(*db.Tx) error { return nil }) != nil && i > db.CheckpointEvery/2 {
+						return // it is closed
+					}
+				}
+			})
+		}
+		for range 4 {
+			<-begun
+		}
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		group.Wait()
 	}
 }
