@@ -90,7 +90,9 @@ type fieldCheck struct {
 	typ      reflect.Type
 	embedded bool
 	window   Window
-	rules    []checkRule
+	rules    []checkRule // all words but null and empty
+	null     *Window     // at which versions it may be null; nil: never
+	empty    bool
 }
 
 type checkRule struct{ word, arg string }
@@ -118,10 +120,20 @@ func checksOf(t reflect.Type) []fieldCheck {
 		fc := fieldCheck{index: f.Index, name: name, typ: f.Type, embedded: f.Anonymous && name == "", window: window}
 		for _, word := range strings.Fields(f.Tag.Get("check")) {
 			w, arg, _ := strings.Cut(word, "=")
-			if checkers[w] == nil {
+			switch {
+			case w == "null":
+				nulls, err := ParseWindow(arg)
+				if err != nil {
+					panic(fmt.Sprintf("rest: %s.%s: %v", t, f.Name, err))
+				}
+				fc.null = &nulls
+			case w == "empty":
+				fc.empty = true
+			case checkers[w] == nil:
 				panic(fmt.Sprintf("rest: %s.%s: unknown check %q", t, f.Name, word))
+			default:
+				fc.rules = append(fc.rules, checkRule{w, arg})
 			}
-			fc.rules = append(fc.rules, checkRule{w, arg})
 		}
 		list = append(list, fc)
 	}
@@ -211,11 +223,13 @@ var uuidPattern = regexp.MustCompile(`^(?:[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9
 // IsUUID reports whether s looks like a UUID, with or without hyphens.
 func IsUUID(s string) bool { return uuidPattern.MatchString(s) }
 
+// IsName reports whether s may name something as far as its characters go: it is
+// printable and has no white space at either end.
+func IsName(s string) bool { return strings.TrimSpace(s) == s && Printable(s) }
+
 // checkers return what is wrong with a value, "" if nothing is.
 var checkers = map[string]func(v reflect.Value, arg string) string{
 	"required": func(reflect.Value, string) string { return "" },
-	"null":     func(reflect.Value, string) string { return "" },
-	"empty":    func(reflect.Value, string) string { return "" },
 	"len": func(v reflect.Value, arg string) string {
 		n := 0
 		switch v.Kind() {
@@ -252,10 +266,8 @@ var checkers = map[string]func(v reflect.Value, arg string) string{
 		}
 		return ""
 	},
-	"uuid": text(IsUUID, "is not a 'uuid'"),
-	"name": text(func(s string) bool {
-		return strings.TrimSpace(s) == s && Printable(s)
-	}, "does not match: a name is printable and has no white space at its ends"),
+	"uuid":      text(IsUUID, "is not a 'uuid'"),
+	"name":      text(IsName, "does not match: a name is printable and has no white space at its ends"),
 	"printable": text(Printable, "has characters that cannot be printed"),
 	"cidr":      text(func(s string) bool { _, err := netip.ParsePrefix(s); return err == nil }, "is not a valid IP subnet (CIDR)"),
 	"ip":        text(func(s string) bool { return IsIP(s) }, "is not a valid IP address"),

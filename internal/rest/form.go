@@ -105,20 +105,7 @@ func (f *form) member(t reflect.Type, name string) error {
 		f.skip()
 		return nil
 	}
-	nulls, empty := false, false
-	for _, r := range c.rules {
-		switch r.word {
-		case "null":
-			w, err := ParseWindow(r.arg)
-			if err != nil {
-				panic("rest: " + t.String() + "." + name + ": " + err.Error())
-			}
-			nulls = w.Contains(f.ver)
-		case "empty":
-			empty = true
-		}
-	}
-	if f.blanks(); !empty && bytes.HasPrefix(f.data[f.at:], []byte(`""`)) {
+	if f.blanks(); !c.empty && bytes.HasPrefix(f.data[f.at:], []byte(`""`)) {
 		for _, r := range c.rules {
 			if r.word == "len" || r.word == "required" {
 				continue // Check looks at those
@@ -128,7 +115,7 @@ func (f *form) member(t reflect.Type, name string) error {
 			}
 		}
 	}
-	return f.below(name, c.typ, nulls)
+	return f.below(name, c.typ, c.null != nil && c.null.Contains(f.ver))
 }
 
 // taken reports names that are read though they are not spelled as the field's:

@@ -3,7 +3,6 @@ package api
 import (
 	"regexp"
 	"slices"
-	"strings"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
@@ -32,7 +31,7 @@ var hintedNetwork = regexp.MustCompile(`^/[0-9a-f.:]+$`)
 func anyText(string) bool { return true }
 
 func isName(text string) bool {
-	return text != "" && len([]rune(text)) <= 255 && strings.TrimSpace(text) == text && rest.Printable(text)
+	return text != "" && len([]rune(text)) <= 255 && rest.IsName(text)
 }
 
 // checkHints refuses hints that upstream's schema refuses.

@@ -255,7 +255,7 @@ func (c *Control) checkNetworks(ctx context.Context, caller *auth.Caller, s *com
 			if r.Requests, err = c.wantsRequests(ctx, port, n.KnowsRequests); err != nil {
 				return nil, err
 			}
-		} else if err := c.checkNetwork(ctx, caller, r); err != nil {
+		} else if err := c.checkNetwork(ctx, r); err != nil {
 			return nil, err
 		}
 		wanted[i] = r
@@ -263,7 +263,7 @@ func (c *Control) checkNetworks(ctx context.Context, caller *auth.Caller, s *com
 	return wanted, nil
 }
 
-func (c *Control) checkNetwork(ctx context.Context, caller *auth.Caller, r compute.NetworkRequest) error {
+func (c *Control) checkNetwork(ctx context.Context, r compute.NetworkRequest) error {
 	network, err := c.Networks.Network(ctx, r.NetworkID)
 	if err != nil {
 		return asInvalid(err)
