@@ -15,7 +15,7 @@ func TestImpossibleHardware(t *testing.T) {
 	each(t, func(t *testing.T, c *cloud) {
 		compute := *c.admin.compute
 		public := true
-		f, err := flavors.Create(t.Context(), &compute, flavors.CreateOpts{Name: "three-nodes", RAM: 128, VCPUs: 2, Disk: new(int), IsPublic: &public}).Extract()
+		f, err := flavors.Create(t.Context(), &compute, flavors.CreateOpts{Name: "three-nodes", RAM: 128, VCPUs: 2, Disk: ptr(1), IsPublic: &public}).Extract()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gophercloud/gophercloud/v2"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/hypervisors"
 	"github.com/gophercloud/gophercloud/v2/openstack/networking/v2/networks"
 
@@ -97,7 +98,22 @@ func TestPoliciesOfServers(t *testing.T) {
 	if s := show(); s.Status != nil || s.Flavor.Specs == nil || list("servers") != "forbidden" || list("servers/detail") != "forbidden" {
 		t.Errorf("without a file: %+v", s)
 	}
+	flavor, err := flavors.Create(t.Context(), c.admin.compute, flavors.CreateOpts{Name: "zero", RAM: 64, VCPUs: 1, Disk: new(int)}).Extract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	diskless := func(who *user) error {
+		client := *who.compute
+		client.Microversion = "2.37" // networks: none
+		body := object{"server": object{"name": "n", "flavorRef": flavor.ID, "imageRef": imageID(t, who), "networks": "none"}}
+		return c.send(t, &client, "POST", "servers", body, nil)
+	}
+	wantCode(t, "a flavor without disk", diskless(c.demo), 403)
+	if err := diskless(c.admin); err != nil {
+		t.Errorf("an administrator's: %v", err)
+	}
 	text := `"os_compute_api:servers:show:host_status": "@"
+"os_compute_api:servers:create:zero_disk_flavor": "@"
 "os_compute_api:servers:show:flavor-extra-specs": "!"
 "os_compute_api:servers:create:attach_network": "!"
 "os_compute_api:servers:detail:get_all_tenants": "@"
@@ -108,6 +124,9 @@ func TestPoliciesOfServers(t *testing.T) {
 	eventually(t, "rule", func() string { return is("allowed", list("servers/detail")) })
 	if s := show(); s.Status == nil || *s.Status != "UP" || s.Flavor.Specs != nil || list("servers") != "forbidden" {
 		t.Errorf("with a file: %+v, lists %s", s, list("servers"))
+	}
+	if err := diskless(c.demo); err != nil {
+		t.Errorf("a flavor without disk, allowed: %v", err)
 	}
 	body := object{"server": object{"name": "n", "flavorRef": "1", "imageRef": imageID(t, c.demo), "networks": []object{{"uuid": networkID(t, c.demo, "private")}}}}
 	wantCode(t, "a network of one's choice", c.send(t, c.demo.compute, "POST", "servers", body, nil), 403)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"kilonova/internal/auth"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
 	"kilonova/service/compute/hardware"
@@ -28,7 +29,7 @@ func (c *Control) checkSources(ctx context.Context, s *compute.Server, n *NewSer
 		return err
 	}
 	volume := slices.ContainsFunc(n.Disks, func(d NewDisk) bool { return d.BootIndex == 0 && !d.Local })
-	return c.takeImage(s, image, volume)
+	return c.takeImage(ctx, s, image, volume)
 }
 
 // checkImage checks and takes over the image that a server's root disk is made of.
@@ -37,7 +38,7 @@ func (c *Control) checkImage(ctx context.Context, s *compute.Server) error {
 	if err != nil {
 		return err
 	}
-	return c.takeImage(s, image, s.BootsFromVolume())
+	return c.takeImage(ctx, s, image, s.BootsFromVolume())
 }
 
 func (c *Control) usableImage(ctx context.Context, id string) (image compute.Image, err error) {
@@ -55,11 +56,18 @@ func (c *Control) usableImage(ctx context.Context, id string) (image compute.Ima
 
 // takeImage takes over what a server needs to know of its image, if they go
 // together. volume says that the root disk is a volume, which is as large as it is.
-func (c *Control) takeImage(s *compute.Server, image compute.Image, volume bool) error {
+func (c *Control) takeImage(ctx context.Context, s *compute.Server, image compute.Image, volume bool) error {
 	if image.MinRAMMB > s.Flavor.MemoryMB {
 		return fault.Invalidf("Flavor's memory is too small for requested image: flavor %s has %d MB, image %s needs %d MB.", s.Flavor.Name, s.Flavor.MemoryMB, image.ID, image.MinRAMMB)
 	}
-	if s.Flavor.RootGB > 0 && !volume { // 0: as large as the image
+	if s.Flavor.RootGB == 0 && !volume { // as large as the image is, however large that may be
+		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create:zero_disk_flavor", auth.Own(ctx)); fault.Is(err, fault.Forbidden) {
+			return fault.Forbiddenf("Only volume-backed servers are allowed for flavors with zero disk.")
+		} else if err != nil {
+			return err
+		}
+	}
+	if s.Flavor.RootGB > 0 && !volume {
 		if image.MinDiskGB > s.Flavor.RootGB {
 			return fault.Invalidf("The created instance's disk would be too small: flavor %s has %d GB, image %s needs %d GB.", s.Flavor.Name, s.Flavor.RootGB, image.ID, image.MinDiskGB)
 		}
