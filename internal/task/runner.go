@@ -216,8 +216,7 @@ func (r *Runner) do(ctx context.Context, run *Run) {
 	case errors.Is(context.Cause(ctx), ErrLost):
 		log.Warn("task: lease lost, another process goes on", "error", err)
 	case ctx.Err() != nil: // this process is ending: let go at once
-		_, err := r.DB.Exec(end, `UPDATE tasks SET lease_owner = NULL, lease_until = NULL`+held, run.lease()...)
-		if err != nil {
+		if err := run.letGo(end); err != nil {
 			log.Error("task: cannot let go", "error", err)
 		}
 	case err != nil:

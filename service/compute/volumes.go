@@ -99,6 +99,7 @@ type NewVolume struct {
 	ImageID, SnapshotID string
 	Type, Zone          string
 	Metadata            map[string]string
+	ServerID            string // a new server's that it is made for; "" nobody's
 }
 
 // Volumes is what compute asks of the volume service: as the caller if there is
@@ -109,6 +110,8 @@ type Volumes interface {
 	Delete(ctx context.Context, id string) error
 	Snapshot(ctx context.Context, id string) (VolumeSnapshot, error)
 	TakeSnapshot(ctx context.Context, n NewVolumeSnapshot) (VolumeSnapshot, error)
+	// MadeFor lists the volumes that were made for a server, of whatever project.
+	MadeFor(ctx context.Context, serverID string) ([]Volume, error)
 	// SnapshotsFor lists the snapshots of a volume that were made for an image.
 	SnapshotsFor(ctx context.Context, volumeID, imageID string) ([]string, error)
 	// DropSnapshot removes a snapshot; one that is gone is success.

@@ -214,7 +214,7 @@ func (c *Control) makeDisks(ctx context.Context, u *undo.Stack, servers []*compu
 				}
 				u.Add("release volume", func(ctx context.Context) error { return c.Volumes.Release(ctx, device.AttachmentID) })
 			} else {
-				n := compute.NewVolume{SizeGB: d.SizeGB, Type: d.VolumeType}
+				n := compute.NewVolume{SizeGB: d.SizeGB, Type: d.VolumeType, ServerID: s.ID}
 				if c.Options.VolumesInZone {
 					n.Zone = s.AvailabilityZone
 				}

@@ -73,6 +73,11 @@ func (c *Control) CreateServers(ctx context.Context, n NewServer) (created *Crea
 		return nil, err
 	}
 	servers := replicate(template, n)
+	disksWritten, let, err := c.guardDisks(ctx, servers, n.Disks)
+	if err != nil {
+		return nil, err
+	}
+	defer let()
 	var u undo.Stack
 	defer u.Run(ctx, &err)
 	if err := c.makeDisks(ctx, &u, servers, n.Disks); err != nil {
@@ -99,7 +104,7 @@ func (c *Control) CreateServers(ctx context.Context, n NewServer) (created *Crea
 				return err
 			}
 		}
-		return nil
+		return disksWritten(tx)
 	})
 	if err != nil {
 		return nil, err

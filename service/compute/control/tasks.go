@@ -14,8 +14,8 @@ import (
 	"kilonova/service/compute/store"
 )
 
-// The kinds of durable work. The subject of all is a server's id, so that what
-// is asked of one server is done in the order in which it was asked.
+// The kinds of durable work. The subject of those of a server is its id, so that
+// what is asked of one server is done in the order in which it was asked.
 const (
 	taskBuild        = "server.build"
 	taskDelete       = "server.delete"
@@ -48,6 +48,8 @@ const (
 	taskAttachShare    = "server.attach_share"
 	taskDetachShare    = "server.detach_share"
 	taskSnapshotVolume = "server.snapshot_volume" // for the volume service
+
+	taskForgetDisks = "disks.forget" // of servers that were never written
 )
 
 func (c *Control) handlers() map[string]task.Handler {
@@ -102,6 +104,8 @@ func (c *Control) handlers() map[string]task.Handler {
 		taskAttachShare:    on(c.attachShare),
 		taskDetachShare:    on(c.detachShare),
 		taskSnapshotVolume: on(c.snapshotVolume),
+
+		taskForgetDisks: c.forgetDisks,
 	}
 }
 

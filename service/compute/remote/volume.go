@@ -3,6 +3,8 @@ package remote
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -111,6 +113,10 @@ func (v *Volumes) Volume(ctx context.Context, id string) (compute.Volume, error)
 	return out.Volume.volume(), err
 }
 
+// forServer is the metadata item of a volume that says for which new server it was
+// made.
+const forServer = "kilonova_server"
+
 // Create implements compute.Volumes.
 func (v *Volumes) Create(ctx context.Context, n compute.NewVolume) (compute.Volume, error) {
 	spec := object{"size": n.SizeGB, "name": n.Name, "description": n.Description}
@@ -119,12 +125,36 @@ func (v *Volumes) Create(ctx context.Context, n compute.NewVolume) (compute.Volu
 			spec[name] = value
 		}
 	}
-	if len(n.Metadata) > 0 {
-		spec["metadata"] = n.Metadata
+	metadata := maps.Clone(n.Metadata)
+	if n.ServerID != "" {
+		if metadata == nil {
+			metadata = map[string]string{}
+		}
+		metadata[forServer] = n.ServerID
+	}
+	if len(metadata) > 0 {
+		spec["metadata"] = metadata
 	}
 	var out volumeBody
 	err := v.do(ctx, http.MethodPost, "/volumes", object{"volume": spec}, &out)
 	return out.Volume.volume(), overLimit(err)
+}
+
+// MadeFor implements compute.Volumes. The service is asked for those with the
+// item, and not believed: one that does not know the filter shows all there are.
+func (v *Volumes) MadeFor(ctx context.Context, serverID string) ([]compute.Volume, error) {
+	var out struct {
+		Volumes []volume `json:"volumes"`
+	}
+	filter := url.Values{"metadata": {fmt.Sprintf("{'%s': '%s'}", forServer, serverID)}, "all_tenants": {"1"}}
+	err := v.do(ctx, http.MethodGet, "/volumes/detail?"+filter.Encode(), nil, &out)
+	var made []compute.Volume
+	for _, x := range out.Volumes {
+		if x.Metadata[forServer] == serverID {
+			made = append(made, x.volume())
+		}
+	}
+	return made, err
 }
 
 // overLimit says of the service's 413 and of a refusal by quota what they are.
