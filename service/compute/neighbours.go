@@ -84,6 +84,10 @@ type Networks interface {
 	// Available lists the networks on which a server of the project is put when
 	// its user names none: the project's own, and else the shared ones.
 	Available(ctx context.Context, projectID string) ([]Network, error)
+	// LayOut returns the network that the service lays out by itself for a project
+	// which has none, or has laid out before; fault.Conflict: it cannot, and the
+	// message says what it lacks; fault.NotFound: it does not know how.
+	LayOut(ctx context.Context, projectID string) (networkID string, err error)
 	// Network and Port return what the caller may use; fault.NotFound otherwise.
 	Network(ctx context.Context, id string) (Network, error)
 	Port(ctx context.Context, id string) (Port, error)

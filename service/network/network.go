@@ -36,6 +36,7 @@ type Network struct {
 	IPv4AddressScope  *string  `json:"ipv4_address_scope"`
 	IPv6AddressScope  *string  `json:"ipv6_address_scope"`
 	QoSPolicy         *string  `json:"qos_policy_id"`
+	IsDefault         *bool    `json:"is_default,omitempty"` // of external networks: topologies lead there
 	*NetworkPlacement          // nil: hidden from the caller
 }
 
@@ -62,6 +63,7 @@ type NetworkInput struct {
 	Physical     Opt[string]   `json:"provider:physical_network" on:"post,put" null:"ok" max:"64"`
 	Segmentation Opt[int]      `json:"provider:segmentation_id" on:"post,put" null:"ok"`
 	QoSPolicy    Opt[string]   `json:"qos_policy_id" on:"post,put" null:"ok"`
+	IsDefault    Opt[bool]     `json:"is_default" on:"post,put" default:"false"`
 }
 
 // Availability is how many addresses of a network there are and are used.

@@ -237,7 +237,11 @@ func (c *Control) checkNetworks(ctx context.Context, caller *auth.Caller, s *com
 		case len(available) == 1:
 			return []compute.NetworkRequest{{NetworkID: available[0].ID}}, nil
 		case n.AutoNetwork:
-			return nil, fault.Invalidf("Unable to automatically allocate a network for project %s: it has no network and none is shared with it.", caller.ProjectID)
+			id, err := c.Networks.LayOut(ctx, caller.ProjectID)
+			if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Conflict) {
+				return nil, fault.Invalidf("Unable to automatically allocate a network for project %s: %w", caller.ProjectID, err)
+			}
+			return []compute.NetworkRequest{{NetworkID: id}}, err
 		}
 		return nil, nil
 	}

@@ -91,6 +91,17 @@ func (n *Networks) Available(ctx context.Context, projectID string) ([]compute.N
 	return nil, nil
 }
 
+// LayOut implements compute.Networks.
+func (n *Networks) LayOut(ctx context.Context, projectID string) (string, error) {
+	var out struct {
+		Topology struct {
+			ID string `json:"id"`
+		} `json:"auto_allocated_topology"`
+	}
+	err := n.get(ctx, true, "auto-allocated-topology/"+url.PathEscape(projectID), nil, &out)
+	return out.Topology.ID, err
+}
+
 // Network implements compute.Networks.
 func (n *Networks) Network(ctx context.Context, id string) (compute.Network, error) {
 	var out struct{ Network network }

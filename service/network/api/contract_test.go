@@ -12,7 +12,7 @@ import (
 // are not there, by the extensions' aliases.
 var absent = map[string]string{
 	"vlan_transparent": "vlan-transparent", "qinq": "qinq", "pvlan": "pvlan",
-	"pvlan_type": "pvlan", "pvlan_community": "pvlan", "l2_adjacency": "l2_adjacency", "is_default": "auto-allocated-topology",
+	"pvlan_type": "pvlan", "pvlan_community": "pvlan", "l2_adjacency": "l2_adjacency",
 	"data_plane_status": "data-plane-status", "ip_allocation": "ip_allocation", "propagate_uplink_status": "uplink-status-propagation",
 	"hardware_offload_type": "port-hardware-offload-type", "dns_domain": "dns-domain-ports", "segment_id": "segment",
 	"dns_publish_fixed_ip": "subnet-dns-publish-fixed-ip", "router:external": "subnet-external-network", "service_type_id": "l3-flavors",
@@ -57,7 +57,7 @@ func TestShapesAreUpstreams(t *testing.T) {
 	k := c.want(201, "admin", "POST", packets, object{"minimum_packet_rate_rule": object{"min_kpps": 1}}, "minimum_packet_rate_rule").(object)
 	g := c.list("alice", "security-groups", "security_groups")[0]
 	for _, x := range []struct{ file, key, token, path string }{
-		{"networks/network-show-response.json", "network", "alice", path("networks", n["id"])},
+		{"networks/network-show-response.json", "network", "admin", path("networks", ext["id"])}, // external ones alone have is_default
 		{"networks/network-provider-show-response.json", "network", "admin", path("networks", ext["id"])},
 		{"subnets/subnet-show-response.json", "subnet", "alice", path("subnets", s["id"])},
 		{"ports/port-show-response.json", "port", "alice", path("ports", p["id"])},

@@ -77,7 +77,7 @@ func (a *api) routes() []rest.Route {
 		collection[network.QoSPolicy, network.QoSPolicyInput]{path: "qos/policies", one: "policy", many: "policies",
 			id: func(p *network.QoSPolicy) string { return p.ID }, list: c.QoSPolicies, show: c.QoSPolicy,
 			create: single(c.CreateQoSPolicy), update: c.UpdateQoSPolicy, remove: c.DeleteQoSPolicy}.routes(),
-		a.qosRoutes(), a.bindingRoutes(), a.routerRoutes(), a.agentRoutes(), a.quotaRoutes(), a.tagRoutes(),
+		a.qosRoutes(), a.topologyRoutes(), a.bindingRoutes(), a.routerRoutes(), a.agentRoutes(), a.quotaRoutes(), a.tagRoutes(),
 		[]rest.Route{
 			{Method: "GET", Path: "/v2.0/availability_zones", Handle: a.listZones, Doc: "List the availability zones"},
 			{Method: "GET", Path: "/v2.0/service-providers", Handle: a.listProviders, Doc: "List the service providers"},

@@ -33,6 +33,7 @@ type extension struct {
 var extensions = []extension{
 	{Alias: "agent", Name: "agent", Description: "The agents and their state."},
 	{Alias: "allowed-address-pairs", Name: "Allowed Address Pairs", Description: "Further addresses that a port may send from."},
+	{Alias: "auto-allocated-topology", Name: "Auto Allocated Topology Services", Description: "A network with a router for projects that ask for no more."},
 	{Alias: "availability_zone", Name: "Availability Zone", Description: "The zones of agents."},
 	{Alias: "binding", Name: "Port Binding", Description: "Which host a port is on and how it is wired."},
 	{Alias: "binding-extended", Name: "Port Bindings Extended", Description: "The bindings of a port, of which one is in use."},

@@ -88,10 +88,28 @@ func (c *Control) createNetwork(ctx context.Context, tx *write, in network.Netwo
 	if _, err := c.defaultGroup(ctx, tx, project); err != nil {
 		return n, err
 	}
+	if n.External {
+		n.IsDefault = new(in.IsDefault.Or(false))
+	}
+	if err := c.oneDefaultExternal(ctx, tx, n); err != nil {
+		return n, err
+	}
 	if err := c.store.InsertNetwork(ctx, tx.Tx, n); err != nil {
 		return n, err
 	}
 	return n, c.setAccess(ctx, tx, network.Network{Standard: n.Standard}, n.Shared, n.External)
+}
+
+// oneDefaultExternal refuses a second default external network.
+func (c *Control) oneDefaultExternal(ctx context.Context, tx *write, n network.Network) error {
+	if n.IsDefault == nil || !*n.IsDefault {
+		return nil
+	}
+	there, _, err := c.store.TopologyParts(ctx, tx)
+	if err == nil && there != "" && there != n.ID {
+		err = fault.Conflictf("A default external network already exists: %s.", there).WithCode("DefaultExternalNetworkExists")
+	}
+	return err
 }
 
 // networkQoS is the policy of a new network: the one asked for, or its project's
@@ -171,6 +189,12 @@ func (c *Control) UpdateNetwork(ctx context.Context, id string, in network.Netwo
 		n.Name, n.Description, n.AdminUp = in.Name.Or(n.Name), in.Description.Or(n.Description), in.AdminUp.Or(n.AdminUp)
 		n.PortSecurity, n.DNSDomain = in.PortSecurity.Or(n.PortSecurity), in.DNSDomain.Or(n.DNSDomain)
 		n.Shared, n.External = in.Shared.Or(n.Shared), in.External.Or(n.External)
+		if n.IsDefault = nil; n.External {
+			n.IsDefault = new(in.IsDefault.Or(was.IsDefault != nil && *was.IsDefault))
+		}
+		if err := c.oneDefaultExternal(ctx, tx, n); err != nil {
+			return err
+		}
 		if n.MTU, err = c.networkMTU(in.MTU, n.MTU); err != nil {
 			return err
 		}
@@ -207,8 +231,9 @@ func (c *Control) UpdateNetwork(ctx context.Context, id string, in network.Netwo
 		if err := c.store.UpdateNetwork(ctx, tx.Tx, n, c.now()); err != nil {
 			return err
 		}
+		isDefault := n.IsDefault
 		n, err = c.store.Network(ctx, tx, store.Everything, id)
-		n.Shared, n.External = in.Shared.Or(was.Shared), in.External.Or(was.External)
+		n.Shared, n.External, n.IsDefault = in.Shared.Or(was.Shared), in.External.Or(was.External), isDefault
 		return err
 	})
 	if err != nil {
@@ -252,36 +277,38 @@ func (c *Control) mayMakeInternal(ctx context.Context, tx *write, n network.Netw
 
 // DeleteNetwork removes a network on which nothing but DHCP is left.
 func (c *Control) DeleteNetwork(ctx context.Context, id string, m network.Match) error {
-	return c.write(ctx, func(tx *write) error {
-		n, err := c.store.Network(ctx, tx, c.scope(ctx), id)
-		if err != nil {
+	return c.write(ctx, func(tx *write) error { return c.deleteNetwork(ctx, tx, id, m) })
+}
+
+func (c *Control) deleteNetwork(ctx context.Context, tx *write, id string, m network.Match) error {
+	n, err := c.store.Network(ctx, tx, c.scope(ctx), id)
+	if err != nil {
+		return err
+	}
+	if err := enforce(ctx, "delete_network", owned(n.ProjectID), nil); err != nil {
+		return err
+	}
+	if err := matches(m, n.Standard); err != nil {
+		return err
+	}
+	if err := c.deleteUnmapped(ctx, tx, id); err != nil {
+		return err
+	}
+	ports, err := c.store.PortsWhere(ctx, tx, `t.network_id = ?`, id)
+	if err != nil {
+		return err
+	}
+	if used := inUse(ports); len(used) > 0 {
+		return fault.Conflictf("Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports %s.",
+			id, list(used)).WithCode("NetworkInUse")
+	}
+	for _, p := range ports {
+		tx.host(p.Host)
+		if err := c.store.DeletePort(ctx, tx.Tx, p.ID); err != nil {
 			return err
 		}
-		if err := enforce(ctx, "delete_network", owned(n.ProjectID), nil); err != nil {
-			return err
-		}
-		if err := matches(m, n.Standard); err != nil {
-			return err
-		}
-		if err := c.deleteUnmapped(ctx, tx, id); err != nil {
-			return err
-		}
-		ports, err := c.store.PortsWhere(ctx, tx, `t.network_id = ?`, id)
-		if err != nil {
-			return err
-		}
-		if used := inUse(ports); len(used) > 0 {
-			return fault.Conflictf("Unable to complete operation on network %s. There are one or more ports still in use on the network, id for these ports %s.",
-				id, list(used)).WithCode("NetworkInUse")
-		}
-		for _, p := range ports {
-			tx.host(p.Host)
-			if err := c.store.DeletePort(ctx, tx.Tx, p.ID); err != nil {
-				return err
-			}
-		}
-		return c.store.DeleteNetwork(ctx, tx.Tx, id)
-	})
+	}
+	return c.store.DeleteNetwork(ctx, tx.Tx, id)
 }
 
 // deleteUnmapped gives back the floating IPs of an external network that are

@@ -42,6 +42,7 @@ var rules = map[string]string{
 	"create_network:provider:network_type":     adminOnly,
 	"create_network:provider:physical_network": adminOnly,
 	"create_network:provider:segmentation_id":  adminOnly,
+	"create_network:is_default":                adminOnly,
 	"get_network":                              readerOrService,
 	"get_network:provider:network_type":        adminOnly,
 	"update_network":                           member,
@@ -51,6 +52,7 @@ var rules = map[string]string{
 	"update_network:provider:physical_network": adminOnly,
 	"update_network:provider:segmentation_id":  adminOnly,
 	"update_network:port_security_enabled":     member,
+	"update_network:is_default":                adminOnly,
 	"delete_network":                           member,
 	"get_network_ip_availability":              adminOnly,
 
@@ -60,6 +62,9 @@ var rules = map[string]string{
 	"update_subnet":               "rule:admin_only or rule:project_member or rule:network_owner",
 	"update_subnet:service_types": adminOnly,
 	"delete_subnet":               "rule:admin_only or rule:project_member or rule:network_owner",
+
+	"get_auto_allocated_topology":    reader,
+	"delete_auto_allocated_topology": member,
 
 	"create_subnetpool":            member,
 	"create_subnetpool:shared":     adminOnly,

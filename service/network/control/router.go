@@ -43,44 +43,46 @@ func showRouters(ctx context.Context, list []store.Router) []network.Router {
 
 // CreateRouter makes a router, with its way out if the request names one.
 func (c *Control) CreateRouter(ctx context.Context, in network.RouterInput) (network.Router, error) {
-	return c.changeRouter(ctx, func(tx *write) (store.Router, error) {
-		none := store.Router{}
-		project := c.project(ctx, in.OwnerInput)
-		if err := enforce(ctx, "create_router", owned(project), in); err != nil {
-			return none, err
-		}
-		if err := enforceGateway(ctx, "create_router", owned(project), in.Gateway); err != nil {
-			return none, err
-		}
-		if in.Distributed.Or(false) || in.HA.Or(false) {
-			return none, badRequest("router", "there are no distributed or highly available routers here")
-		}
-		if in.FlavorID.Or("") != "" {
-			return none, fault.NotFoundf("Flavor %.64s could not be found.", in.FlavorID.V).WithCode("FlavorNotFound")
-		}
-		if err := c.takeQuota(ctx, tx, project, "router", 1); err != nil {
-			return none, err
-		}
-		if _, err := c.defaultGroup(ctx, tx, project); err != nil {
-			return none, err
-		}
-		r := store.Router{Router: network.Router{Standard: store.NewStandard(newID(), project, in.Description.Or(""), c.now()), Name: in.Name.Or(""),
-			AdminUp: in.AdminUp.Or(true), Status: network.Active, Routes: []network.RouteEntry{}, Zones: []string{}, ZoneHints: orNone(in.ZoneHints.Or(nil)),
-			RouterPlacement: &network.RouterPlacement{}}}
-		if err := c.checkZones(ctx, tx, "router", r.ZoneHints); err != nil {
-			return none, err
-		}
-		if err := c.store.InsertRouter(ctx, tx.Tx, r); err != nil {
-			return none, err
-		}
-		if !in.Gateway.Set || in.Gateway.Null || in.Gateway.V.NetworkID.Or("") == "" {
-			return r, nil
-		}
-		if err := c.setRouterGateway(ctx, tx, &r, in.Gateway); err != nil {
-			return none, err
-		}
-		return r, c.store.UpdateRouter(ctx, tx.Tx, r, c.now())
-	})
+	return c.changeRouter(ctx, func(tx *write) (store.Router, error) { return c.createRouter(ctx, tx, in) })
+}
+
+func (c *Control) createRouter(ctx context.Context, tx *write, in network.RouterInput) (store.Router, error) {
+	none := store.Router{}
+	project := c.project(ctx, in.OwnerInput)
+	if err := enforce(ctx, "create_router", owned(project), in); err != nil {
+		return none, err
+	}
+	if err := enforceGateway(ctx, "create_router", owned(project), in.Gateway); err != nil {
+		return none, err
+	}
+	if in.Distributed.Or(false) || in.HA.Or(false) {
+		return none, badRequest("router", "there are no distributed or highly available routers here")
+	}
+	if in.FlavorID.Or("") != "" {
+		return none, fault.NotFoundf("Flavor %.64s could not be found.", in.FlavorID.V).WithCode("FlavorNotFound")
+	}
+	if err := c.takeQuota(ctx, tx, project, "router", 1); err != nil {
+		return none, err
+	}
+	if _, err := c.defaultGroup(ctx, tx, project); err != nil {
+		return none, err
+	}
+	r := store.Router{Router: network.Router{Standard: store.NewStandard(newID(), project, in.Description.Or(""), c.now()), Name: in.Name.Or(""),
+		AdminUp: in.AdminUp.Or(true), Status: network.Active, Routes: []network.RouteEntry{}, Zones: []string{}, ZoneHints: orNone(in.ZoneHints.Or(nil)),
+		RouterPlacement: &network.RouterPlacement{}}}
+	if err := c.checkZones(ctx, tx, "router", r.ZoneHints); err != nil {
+		return none, err
+	}
+	if err := c.store.InsertRouter(ctx, tx.Tx, r); err != nil {
+		return none, err
+	}
+	if !in.Gateway.Set || in.Gateway.Null || in.Gateway.V.NetworkID.Or("") == "" {
+		return r, nil
+	}
+	if err := c.setRouterGateway(ctx, tx, &r, in.Gateway); err != nil {
+		return none, err
+	}
+	return r, c.store.UpdateRouter(ctx, tx.Tx, r, c.now())
 }
 
 // changeRouter runs fn in a transaction and shows the router as it then is.
@@ -235,27 +237,29 @@ func (c *Control) routerPorts(ctx context.Context, tx *write, routerID string) (
 
 // DeleteRouter removes a router without interfaces; its gateway goes with it.
 func (c *Control) DeleteRouter(ctx context.Context, id string, m network.Match) error {
-	return c.write(ctx, func(tx *write) error {
-		r, err := c.router(ctx, tx, id, "delete_router", nil)
-		if err != nil {
-			return err
+	return c.write(ctx, func(tx *write) error { return c.deleteRouter(ctx, tx, id, m) })
+}
+
+func (c *Control) deleteRouter(ctx context.Context, tx *write, id string, m network.Match) error {
+	r, err := c.router(ctx, tx, id, "delete_router", nil)
+	if err != nil {
+		return err
+	}
+	if err := matches(m, r.Standard); err != nil {
+		return err
+	}
+	ports, err := c.routerPorts(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		if p.DeviceOwner == network.OwnerRouterInterface {
+			return fault.Conflictf("Router %s still has ports.", id).WithCode("RouterInUse")
 		}
-		if err := matches(m, r.Standard); err != nil {
-			return err
-		}
-		ports, err := c.routerPorts(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		for _, p := range ports {
-			if p.DeviceOwner == network.OwnerRouterInterface {
-				return fault.Conflictf("Router %s still has ports.", id).WithCode("RouterInUse")
-			}
-		}
-		if err := c.clearGateway(ctx, tx, &r); err != nil {
-			return err
-		}
-		tx.host(r.Host)
-		return c.store.DeleteRouter(ctx, tx.Tx, id)
-	})
+	}
+	if err := c.clearGateway(ctx, tx, &r); err != nil {
+		return err
+	}
+	tx.host(r.Host)
+	return c.store.DeleteRouter(ctx, tx.Tx, id)
 }

@@ -15,38 +15,43 @@ func overlap(a, b string) bool { return netip.MustParsePrefix(a).Overlaps(netip.
 // AddInterface joins a router to a subnet, by a port of its own or a given one.
 func (c *Control) AddInterface(ctx context.Context, routerID string, in network.InterfaceInput) (network.InterfaceInfo, error) {
 	var info network.InterfaceInfo
-	err := c.write(ctx, func(tx *write) error {
-		r, err := c.router(ctx, tx, routerID, "add_router_interface", nil)
-		if err != nil {
-			return err
-		}
-		subnetID, portID := in.SubnetID.Or(""), in.PortID.Or("")
-		var p network.Port
-		var subnets []string
-		switch {
-		case subnetID != "" && portID != "":
-			return badRequest("router", "Cannot specify both subnet-id and port-id")
-		case subnetID != "":
-			p, err = c.interfaceBySubnet(ctx, tx, r, subnetID)
-			subnets = []string{subnetID}
-		case portID != "":
-			p, err = c.interfaceByPort(ctx, tx, r, portID)
-			for _, f := range p.FixedIPs {
-				subnets = append(subnets, f.SubnetID)
-			}
-		default:
-			return badRequest("router", "Either subnet_id or port_id must be specified")
-		}
-		if err != nil {
-			return err
-		}
-		if err := c.routerChanged(ctx, tx, r, p.NetworkID); err != nil {
-			return err
-		}
-		info = interfaceInfo(r, p, subnets)
-		return nil
+	err := c.write(ctx, func(tx *write) (err error) {
+		info, err = c.addInterface(ctx, tx, routerID, in)
+		return err
 	})
 	return info, err
+}
+
+func (c *Control) addInterface(ctx context.Context, tx *write, routerID string, in network.InterfaceInput) (network.InterfaceInfo, error) {
+	none := network.InterfaceInfo{}
+	r, err := c.router(ctx, tx, routerID, "add_router_interface", nil)
+	if err != nil {
+		return none, err
+	}
+	subnetID, portID := in.SubnetID.Or(""), in.PortID.Or("")
+	var p network.Port
+	var subnets []string
+	switch {
+	case subnetID != "" && portID != "":
+		return none, badRequest("router", "Cannot specify both subnet-id and port-id")
+	case subnetID != "":
+		p, err = c.interfaceBySubnet(ctx, tx, r, subnetID)
+		subnets = []string{subnetID}
+	case portID != "":
+		p, err = c.interfaceByPort(ctx, tx, r, portID)
+		for _, f := range p.FixedIPs {
+			subnets = append(subnets, f.SubnetID)
+		}
+	default:
+		return none, badRequest("router", "Either subnet_id or port_id must be specified")
+	}
+	if err != nil {
+		return none, err
+	}
+	if err := c.routerChanged(ctx, tx, r, p.NetworkID); err != nil {
+		return none, err
+	}
+	return interfaceInfo(r, p, subnets), nil
 }
 
 func interfaceInfo(r store.Router, p network.Port, subnets []string) network.InterfaceInfo {
@@ -151,27 +156,32 @@ func (c *Control) mayJoin(ctx context.Context, tx *write, r store.Router, subnet
 // RemoveInterface takes a router off a subnet; the port goes too.
 func (c *Control) RemoveInterface(ctx context.Context, routerID string, in network.InterfaceInput) (network.InterfaceInfo, error) {
 	var info network.InterfaceInfo
-	err := c.write(ctx, func(tx *write) error {
-		r, err := c.router(ctx, tx, routerID, "remove_router_interface", nil)
-		if err != nil {
-			return err
-		}
-		p, subnets, err := c.findInterface(ctx, tx, r, in.SubnetID.Or(""), in.PortID.Or(""))
-		if err != nil {
-			return err
-		}
-		for _, subnetID := range subnets {
-			if err := c.interfaceFree(ctx, tx, r, subnetID); err != nil {
-				return err
-			}
-		}
-		if err := c.store.DeletePort(ctx, tx.Tx, p.ID); err != nil {
-			return err
-		}
-		info = interfaceInfo(r, p, subnets)
-		return c.routerChanged(ctx, tx, r, p.NetworkID)
+	err := c.write(ctx, func(tx *write) (err error) {
+		info, err = c.removeInterface(ctx, tx, routerID, in)
+		return err
 	})
 	return info, err
+}
+
+func (c *Control) removeInterface(ctx context.Context, tx *write, routerID string, in network.InterfaceInput) (network.InterfaceInfo, error) {
+	none := network.InterfaceInfo{}
+	r, err := c.router(ctx, tx, routerID, "remove_router_interface", nil)
+	if err != nil {
+		return none, err
+	}
+	p, subnets, err := c.findInterface(ctx, tx, r, in.SubnetID.Or(""), in.PortID.Or(""))
+	if err != nil {
+		return none, err
+	}
+	for _, subnetID := range subnets {
+		if err := c.interfaceFree(ctx, tx, r, subnetID); err != nil {
+			return none, err
+		}
+	}
+	if err := c.store.DeletePort(ctx, tx.Tx, p.ID); err != nil {
+		return none, err
+	}
+	return interfaceInfo(r, p, subnets), c.routerChanged(ctx, tx, r, p.NetworkID)
 }
 
 func (c *Control) findInterface(ctx context.Context, tx *write, r store.Router, subnetID, portID string) (network.Port, []string, error) {

@@ -24,6 +24,17 @@ type networkRow struct {
 	Segmentation int               `db:"segmentation"`
 	Segment      *string           `db:"segment"`
 	QoSPolicy    string            `db:"qos_policy"`
+	DefaultFor   *string           `db:"default_for"`
+}
+
+// defaultExternal marks the external network that is the default one.
+const defaultExternal = "external"
+
+func defaultFor(n network.Network) *string {
+	if n.External && n.IsDefault != nil && *n.IsDefault {
+		return new(defaultExternal)
+	}
+	return nil
 }
 
 type networkRead struct {
@@ -51,6 +62,7 @@ var networkList = &listing{
 		"router:external":           {kind: boolean, expr: granted(network.AccessExternal)},
 		"dns_domain":                {expr: "t.dns_domain"},
 		"qos_policy_id":             {expr: "t.qos_policy"},
+		"is_default":                {kind: boolean, expr: "(t.default_for IS NOT NULL)"},
 		"provider:network_type":     {expr: "t.type"},
 		"provider:physical_network": {expr: "t.physical"},
 		"provider:segmentation_id":  {kind: number, expr: "t.segmentation"},
@@ -138,6 +150,9 @@ func (s *Store) networks(ctx context.Context, q db.Querier, list []networkRead) 
 		if r.Segmentation != 0 {
 			out[i].Segmentation = &r.Segmentation
 		}
+		if r.External {
+			out[i].IsDefault = new(r.DefaultFor != nil)
+		}
 	}
 	return out, nil
 }
@@ -147,7 +162,7 @@ func (s *Store) networks(ctx context.Context, q db.Querier, list []networkRead) 
 func (s *Store) InsertNetwork(ctx context.Context, tx *db.Tx, n network.Network) error {
 	row := networkRow{standard: standardRow(n.Standard), Name: n.Name, AdminUp: n.AdminUp, Status: n.Status, MTU: n.MTU,
 		PortSecurity: n.PortSecurity, ZoneHints: db.AsJSON(n.ZoneHints), DNSDomain: n.DNSDomain,
-		Type: n.Type, Physical: text(n.Physical), QoSPolicy: text(n.QoSPolicy)}
+		Type: n.Type, Physical: text(n.Physical), QoSPolicy: text(n.QoSPolicy), DefaultFor: defaultFor(n)}
 	if n.Segmentation != nil {
 		row.Segmentation = *n.Segmentation
 	}
@@ -162,9 +177,9 @@ func (s *Store) InsertNetwork(ctx context.Context, tx *db.Tx, n network.Network)
 
 // UpdateNetwork writes what can change of a network.
 func (s *Store) UpdateNetwork(ctx context.Context, tx *db.Tx, n network.Network, now time.Time) error {
-	return stale(tx.Exec(ctx, `UPDATE networks SET name = ?, description = ?, admin_up = ?, mtu = ?, port_security = ?, dns_domain = ?, qos_policy = ?,
+	return stale(tx.Exec(ctx, `UPDATE networks SET name = ?, description = ?, admin_up = ?, mtu = ?, port_security = ?, dns_domain = ?, qos_policy = ?, default_for = ?,
 		revision = revision + 1, updated_at = ? WHERE id = ? AND revision = ?`,
-		n.Name, n.Description, n.AdminUp, n.MTU, n.PortSecurity, n.DNSDomain, text(n.QoSPolicy), db.At(now), n.ID, n.Revision))
+		n.Name, n.Description, n.AdminUp, n.MTU, n.PortSecurity, n.DNSDomain, text(n.QoSPolicy), defaultFor(n), db.At(now), n.ID, n.Revision))
 }
 
 // DeleteNetwork removes a network without ports, with its subnets.
@@ -176,6 +191,7 @@ func (s *Store) DeleteNetwork(ctx context.Context, tx *db.Tx, id string) error {
 		`DELETE FROM subnets WHERE network_id = ?`,
 		`DELETE FROM dhcp_bindings WHERE network_id = ?`,
 		`DELETE FROM rbac_policies WHERE object_id = ?`,
+		`DELETE FROM topologies WHERE network_id = ?`,
 		`DELETE FROM tags WHERE resource_id = ?`,
 		`DELETE FROM networks WHERE id = ?`,
 	} {
