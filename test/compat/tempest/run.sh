@@ -52,6 +52,9 @@ head -c 65536 /dev/urandom > "$work/alt.img"
 image=$(openstack image show cirros -f value -c id)
 image_alt=$(openstack image create --public --disk-format raw --container-format bare --file "$work/alt.img" cirros-alt -f value -c id)
 public=$(openstack network show public -f value -c id)
+# What networks that are laid out by themselves are made of.
+openstack subnet pool create --default --share --pool-prefix 10.224.0.0/16 --default-prefix-length 26 default-v4 -f value -c id >/dev/null
+openstack network set --default public
 extensions=$(openstack extension list --network -f value -c Alias | paste -sd,)
 tempest=$work/tempest
 mkdir -p "$tempest/etc" "$tempest/logs" "$tempest/lock"
