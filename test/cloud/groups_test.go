@@ -143,7 +143,7 @@ func another(t *testing.T, c *cloud) {
 	first := c.stacks[2].Config
 	second := first
 	second.Roles, second.Data, second.Host = "conductor", t.TempDir(), "second"
-	second.Listen.Address = freeAddress(t)
+	second.Listen.Address = freeAddresses(t, 1)[0]
 	second.Database.Connection = "sqlite://" + filepath.Join(first.Data, "db") + "/%s.db"
 	st, err := stack.Start(t.Context(), second, testLog(), time.Now)
 	if err != nil {

@@ -96,9 +96,8 @@ func splitWith(t *testing.T, change func(*stack.Config)) *cloud {
 		{"compute,conductor,metadata,console", []string{"compute", "metadata", "console"}},
 		{"network-agent,compute-agent", nil},
 	}
-	peers, addresses := map[string]string{}, make([]string, len(parts))
+	peers, addresses := map[string]string{}, freeAddresses(t, len(parts))
 	for i, p := range parts {
-		addresses[i] = freeAddress(t)
 		for _, s := range p.services {
 			peers[s] = "http://" + addresses[i] + "/" + s
 		}
@@ -128,19 +127,22 @@ func splitWith(t *testing.T, change func(*stack.Config)) *cloud {
 	return ready(t, first, stacks[0].URL(), stacks...)
 }
 
-// freeAddress finds a port that nobody listens on, below those that the kernel
-// gives to connections: one of these could take it before we listen.
-func freeAddress(t *testing.T) string {
+// freeAddresses finds n ports that nobody listens on, each another one, below those
+// that the kernel gives to connections: one of these could take it before we listen.
+func freeAddresses(t *testing.T, n int) (found []string) {
 	t.Helper()
-	for range 100 {
+	for range 100 * n {
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)))
-		if err == nil {
-			defer l.Close()
-			return l.Addr().String()
+		if err != nil {
+			continue
+		}
+		defer l.Close() // not before all are found
+		if found = append(found, l.Addr().String()); len(found) == n {
+			return found
 		}
 	}
-	t.Fatal("a hundred ports were all taken")
-	return ""
+	t.Fatalf("of a hundred ports a time only %d of %d were free", len(found), n)
+	return nil
 }
 
 // ready fills the cloud, logs in and waits until there is a host to build on.

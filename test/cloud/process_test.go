@@ -75,7 +75,7 @@ func newProcessWith(t *testing.T, more string) *process {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	address := freeAddress(t)
+	address := freeAddresses(t, 1)[0]
 	p.url = "http://" + address
 	p.config.Data = p.data
 	p.config.Secrets = stack.Secrets{AdminPassword: "admin-pw", DemoPassword: "demo-pw"}
