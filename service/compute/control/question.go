@@ -10,7 +10,6 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
-	"kilonova/service/compute/hardware"
 	"kilonova/service/compute/schedule"
 )
 
@@ -131,7 +130,7 @@ func askFlavor(q *question, s *compute.Server, merged map[string]bool) {
 	}
 	set("MEMORY_MB", s.Flavor.MemoryMB)
 	set("DISK_GB", s.Claims().DiskGB())
-	if hardware.Yes(either(s, "mem_encryption")) {
+	if compute.Yes(either(s, "mem_encryption")) {
 		set("MEM_ENCRYPTION_CONTEXT", 1)
 	}
 	if version := either(s, "tpm_version"); version != "" {

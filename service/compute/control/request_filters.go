@@ -138,7 +138,7 @@ func accelerators(_ context.Context, _ *Control, q *question, s *compute.Server,
 }
 
 func packedVirtqueue(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
-	if hardware.Yes(either(s, "virtio_packed_ring")) {
+	if compute.Yes(either(s, "virtio_packed_ring")) {
 		q.Required = append(q.Required, "COMPUTE_NET_VIRTIO_PACKED")
 	}
 	return nil
@@ -180,7 +180,7 @@ func remoteManagedPorts(_ context.Context, _ *Control, q *question, s *compute.S
 }
 
 func ephemeralEncryption(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
-	if !hardware.Yes(either(s, "ephemeral_encryption")) {
+	if !compute.Yes(either(s, "ephemeral_encryption")) {
 		return nil
 	}
 	q.Required = append(q.Required, "COMPUTE_EPHEMERAL_ENCRYPTION")

@@ -13,7 +13,6 @@ import (
 	"kilonova/internal/task"
 	"kilonova/internal/undo"
 	"kilonova/service/compute"
-	"kilonova/service/compute/hardware"
 )
 
 // The image of a server whose root disk is a volume has no data: it names
@@ -116,7 +115,7 @@ func (c *Control) quiesce(ctx context.Context, s *compute.Server, imageID string
 	if err == nil {
 		return nil
 	}
-	if hardware.Yes(s.ImageMeta.Properties["os_require_quiesce"]) {
+	if compute.Yes(s.ImageMeta.Properties["os_require_quiesce"]) {
 		return fault.New(fault.Invalid, "Quiescing is not supported in instance %s: %w", s.ID, err)
 	}
 	c.Log.Info("snapshots are taken of volumes that are being written to", "server", s.ID, "error", err)

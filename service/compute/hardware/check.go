@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute"
 )
 
 // Flavor and Image are what of the two matters here.
@@ -81,7 +82,7 @@ func (a *asked) truths(key string) (flavor, image *bool) {
 		if !ok {
 			return nil
 		}
-		v := Yes(text)
+		v := compute.Yes(text)
 		return &v
 	}
 	return read(a.flavor.ExtraSpecs, "hw:"+key), read(a.image.Properties, "hw_"+key)

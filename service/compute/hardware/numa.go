@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"kilonova/service/compute"
 )
 
 // maxNodes bounds the NUMA nodes of a guest, and maxCPU the numbers of its
@@ -164,7 +166,7 @@ func (a *asked) mask(where, text string) map[int]bool {
 
 // realtime returns the processors that run in real time, nil for none.
 func (a *asked) realtime(emulator string) map[int]bool {
-	if !Yes(a.flavor.ExtraSpecs["hw:cpu_realtime"]) {
+	if !compute.Yes(a.flavor.ExtraSpecs["hw:cpu_realtime"]) {
 		return nil
 	}
 	text, image := a.both("cpu_realtime_mask")

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"kilonova/service/compute"
 )
 
 // value says what is wrong with a text, "" if nothing is.
@@ -31,27 +33,10 @@ func lowerEnum(words ...string) value {
 
 // truth is a word that stands for true or false.
 func truth(text string) string {
-	if _, ok := boolOf(text); ok {
+	if _, ok := compute.Truth(text); ok {
 		return ""
 	}
 	return fmt.Sprintf("'%.64s' is not a valid boolean-like value.", text)
-}
-
-// Yes reads a setting that stands for true or false: whatever is not true is false
-// (oslo_utils.strutils.bool_from_string).
-func Yes(text string) bool {
-	v, _ := boolOf(text)
-	return v
-}
-
-func boolOf(text string) (v, ok bool) {
-	switch strings.ToLower(strings.TrimSpace(text)) {
-	case "1", "t", "true", "on", "y", "yes":
-		return true, true
-	case "0", "f", "false", "off", "n", "no":
-		return false, true
-	}
-	return false, false
 }
 
 // whole is a whole number, of any size.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 )
 
@@ -77,9 +78,9 @@ func readHardware(g hypervisor.Guest, usualMachine string) (hardware, error) {
 	if p["hw_pointer_model"] == "ps2mouse" {
 		h.tablet = ""
 	}
-	h.guestAgent = isTrue(p["hw_qemu_guest_agent"])
+	h.guestAgent = compute.Yes(p["hw_qemu_guest_agent"])
 	if v := p["hw_acpi"]; v != "" {
-		h.acpi = isTrue(v)
+		h.acpi = compute.Yes(v)
 	}
 	if strings.ContainsFunc(h.cmdline, func(r rune) bool { return r < ' ' }) || len(h.cmdline) > 2048 {
 		return h, fault.Invalidf("Image %s has an os_command_line with control characters or of more than 2048 bytes.", g.Image.ID)
@@ -89,11 +90,6 @@ func readHardware(g hypervisor.Guest, usualMachine string) (hardware, error) {
 
 func isMachineRune(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(".-_", r)
-}
-
-// isTrue reads a property as upstream reads booleans.
-func isTrue(v string) bool {
-	return slices.Contains([]string{"1", "t", "true", "on", "y", "yes"}, strings.ToLower(strings.TrimSpace(v)))
 }
 
 // busPrefix is how the devices of a bus are called.
