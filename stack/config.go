@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -191,7 +192,15 @@ type ComputeOptions struct {
 type PCIOptions struct {
 	computecontrol.PCIOptions
 	DeviceSpec []string `toml:"device_spec"`
+	// Whitelist is what DeviceSpec was called of old, and counts with it.
+	Whitelist []string `toml:"passthrough_whitelist"`
+	// ReportInPlacement has a host's devices told to Placement. Once it is so it stays
+	// so, as upstream has it.
+	ReportInPlacement bool `toml:"report_in_placement"`
 }
+
+// deviceSpec is which devices of a host guests may have, by whatever name.
+func (o PCIOptions) deviceSpec() []string { return slices.Concat(o.DeviceSpec, o.Whitelist) }
 
 // VNC is where guests' screens are served.
 type VNC struct {
@@ -302,10 +311,14 @@ type FakeOptions struct {
 	Delays map[string]config.Duration `toml:"delays"`
 	// NUMANodes spreads a host's processors and memory over nodes, each with so
 	// many pages of 2 MiB; [compute] cpu_dedicated_set counts here too. PCIDevices
-	// are so many virtual functions 8086:1520.
-	NUMANodes  int `toml:"numa_nodes"`
-	HugePages  int `toml:"huge_pages"`
-	PCIDevices int `toml:"pci_devices"`
+	// are so many virtual functions 8086:1520, PCIFunctions (8) of each physical one
+	// 8086:1521, and PCICards cards 10de:1db4 without any. Guests may have those that
+	// [pci] device_spec names; all but the physical functions if it names none.
+	NUMANodes    int `toml:"numa_nodes"`
+	HugePages    int `toml:"huge_pages"`
+	PCIDevices   int `toml:"pci_devices"`
+	PCIFunctions int `toml:"pci_functions"`
+	PCICards     int `toml:"pci_cards"`
 	// Faults are what fails, for those who test how their programs take it.
 	Faults []FakeFault `toml:"faults"`
 }

@@ -46,22 +46,44 @@ var hypervisors = map[string]func(ctx context.Context, c *Config, hostName strin
 		if err != nil {
 			return nil, err
 		}
+		devices, err := fakeDevices(c)
+		if err != nil {
+			return nil, err
+		}
 		delays := map[fakehypervisor.Verb]time.Duration{fakehypervisor.Create: delay, fakehypervisor.Power: delay, fakehypervisor.Park: delay,
 			fakehypervisor.Receive: delay, fakehypervisor.MigrateLive: max(delay, c.Fake.LiveDelay.D())}
 		for verb, d := range c.Fake.Delays {
 			delays[fakehypervisor.Verb(verb)] = d.D()
 		}
 		return fakehypervisor.New(fakehypervisor.Config{Host: hostName, NUMANodes: c.Fake.NUMANodes, Dedicated: dedicated, HugePages: c.Fake.HugePages,
-			PCI: fakehypervisor.Devices(c.Fake.PCIDevices, c.Fake.NUMANodes), HostIP: c.MyIP, StateFile: filepath.Join(c.Data, "fake", hostName+".json"),
+			PCI: devices, PCIInPlacement: c.PCI.ReportInPlacement, HostIP: c.MyIP, StateFile: filepath.Join(c.Data, "fake", hostName+".json"),
 			Delays: delays, Faults: faults}), nil
 	},
 	"libvirt": func(ctx context.Context, c *Config, hostName string, log *slog.Logger, now func() time.Time) (hypervisor.Driver, error) {
 		o := c.Libvirt
-		o.SharedSet, o.DedicatedSet, o.DeviceSpec = c.Compute.SharedSet, c.Compute.DedicatedSet, c.PCI.DeviceSpec
+		o.SharedSet, o.DedicatedSet, o.DeviceSpec, o.PCIInPlacement = c.Compute.SharedSet, c.Compute.DedicatedSet, c.PCI.deviceSpec(), c.PCI.ReportInPlacement
 		o.InstancesPath, o.ServerListen, o.HostIP, o.Host = c.Default.InstancesPath, c.VNC.ServerListen, c.MyIP, hostName
 		o.EphemeralFormat = c.Default.EphemeralFormat
 		return libvirt.New(ctx, o, log, now)
 	},
+}
+
+// fakeDevices are the PCI devices that guests of a fake host may have.
+func fakeDevices(c *Config) ([]compute.PCIDevice, error) {
+	all := fakehypervisor.Cards{Virtual: c.Fake.PCIDevices, PerCard: c.Fake.PCIFunctions, Plain: c.Fake.PCICards, Nodes: c.Fake.NUMANodes}.Devices()
+	specs, err := compute.ReadDeviceSpecs(c.PCI.deviceSpec(), c.PCI.ReportInPlacement)
+	if err != nil {
+		return nil, err
+	}
+	if len(specs) > 0 {
+		all = compute.AllowDevices(all, specs)
+	} else {
+		all = slices.DeleteFunc(all, func(d compute.PCIDevice) bool { return d.Type == compute.DevicePF })
+	}
+	if c.PCI.ReportInPlacement {
+		err = compute.CheckDevices(all)
+	}
+	return all, err
 }
 
 // dataplanes are the drivers that [network] dataplane may name.

@@ -209,6 +209,7 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 		}
 	}
 	images, networks := &computeremote.Images{Client: clients["image"]}, &computeremote.Networks{Client: clients["network"]}
+	placement := &computeremote.Placement{Client: clients["placement"]}
 	broker, err := s.broker()
 	if err != nil {
 		return nil, err
@@ -218,7 +219,7 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 		return nil, err
 	}
 	s.compute, err = computecontrol.New(computecontrol.Config{Store: st, Bus: s.bus, Attestation: attestation, Images: images, Catalog: images, Networks: networks, OldNetworks: networks, PortRequests: networks,
-		Broker: broker, Placement: &computeremote.Placement{Client: clients["placement"]},
+		Broker: broker, Placement: placement, DeviceProviders: placement,
 		Options: s.Config.computeOptions(), ConsoleURLs: s.consoleURLs(), Host: s.Config.Host, Place: s.place, Log: s.Log, Now: s.Now})
 	if err != nil {
 		return nil, err

@@ -34,4 +34,12 @@ type HeldDevice struct {
 	Address string `json:"address"` // "0000:81:00.1"
 	Request string `json:"request"` // for which alias
 	Cell    int    `json:"cell"`    // the host's NUMA node; -1: not known
+	// Parent is a virtual function's physical one.
+	Parent    string `json:"parent,omitempty"`
+	Unmanaged bool   `json:"unmanaged,omitempty"` // the operator has taken it off the host's driver
+	// Provider is who has it in Placement, and Class as what; "": nobody. OneTime: it
+	// is kept back there from others for good.
+	Provider string `json:"provider,omitempty"`
+	Class    string `json:"class,omitempty"`
+	OneTime  bool   `json:"one_time,omitempty"`
 }

@@ -213,6 +213,9 @@ type RequestGroup struct {
 	Suffix              string
 	Resources           map[string]int
 	Required, Forbidden []string
+	// Open: who gives it is decided by who asks. It is not in Candidate.Allocations,
+	// and Candidate.Free says who could.
+	Open bool `json:",omitempty"`
 }
 
 // Candidate is a host that has room, with what Placement knows of it.
@@ -222,6 +225,9 @@ type Candidate struct {
 	// Allocations are what would be claimed, by provider; nil when it is all of
 	// ProviderID.
 	Allocations map[string]map[string]int
+	// Free is what each provider of the host's tree has left beside Allocations, by
+	// class, where the question had open groups.
+	Free map[string]map[string]int
 }
 
 // Capacity is what a host has of each resource class, each once. It is a list, for
@@ -279,6 +285,32 @@ type Placement interface {
 	AggregatesOf(ctx context.Context, providerID string) ([]string, error)
 	// Withdraw removes a provider that nothing is claimed on.
 	Withdraw(ctx context.Context, providerID string) error
+}
+
+// TraitDevice is what Placement's providers have that stand for PCI devices of a host.
+const TraitDevice = "COMPUTE_MANAGED_PCI_DEVICE"
+
+// DeviceProvider stands in Placement for PCI devices of a host: for one, or for all
+// virtual functions of one.
+type DeviceProvider struct {
+	ID     string   `json:"id"`
+	Name   string   `json:"name"`
+	Class  string   `json:"class"`
+	Total  int      `json:"total"`
+	Traits []string `json:"traits"` // all it has
+	// Back: it is kept back from everybody, whether it is claimed or not. That it is
+	// not any more only an operator says, to Placement.
+	Back bool `json:"back,omitempty"`
+}
+
+// DeviceProviders is what compute tells the Placement service of PCI devices.
+type DeviceProviders interface {
+	// PublishDevices makes these the providers below a host's that stand for its
+	// devices: others with TraitDevice go. What operators have reserved stays so. One
+	// that is to go and is claimed is fault.Conflict, after all else is done.
+	PublishDevices(ctx context.Context, hostID string, all []DeviceProvider) error
+	// KeepBack has a provider be claimed by nobody any more.
+	KeepBack(ctx context.Context, providerID string) error
 }
 
 // TapName is the name of the host device behind a port: the convention that

@@ -29,6 +29,8 @@ type Resources struct {
 	// NUMA describes the host's nodes, PCI the devices that guests may have.
 	NUMA []NUMACell  `json:",omitempty"`
 	PCI  []PCIDevice `json:",omitempty"`
+	// PCIInPlacement: PCI are told to Placement, but those for ports.
+	PCIInPlacement bool `json:",omitempty"`
 	// Metrics are what the host's monitors measure, by upstream's names
 	// (cpu.percent, ...).
 	Metrics map[string]float64 `json:",omitempty"`
@@ -64,16 +66,6 @@ type PagePool struct {
 	SizeKB   int `json:"size_kb"`
 	Total    int `json:"total"`
 	Reserved int `json:"reserved,omitempty"` // for others than guests
-}
-
-// PCIDevice is a device that guests may have to themselves.
-type PCIDevice struct {
-	Address string `json:"address"` // "0000:81:00.1"
-	Vendor  string `json:"vendor"`  // "8086"
-	Product string `json:"product"`
-	Type    string `json:"type"`              // "type-PCI", "type-PF" or "type-VF"
-	Cell    int    `json:"cell"`              // NUMA node; -1: not known
-	Network string `json:"network,omitempty"` // physical network behind it
 }
 
 // CPU is cpu_info of the API.

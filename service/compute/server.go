@@ -65,6 +65,9 @@ type Server struct {
 	// agent or others are told of the server, and nil elsewhere.
 	Shares []Share `json:",omitempty"`
 	Fault  *ServerFault
+	// Roots are, while its host is being noted, where in Placement the devices are that
+	// it has claimed there: addresses, one for each. They are kept nowhere.
+	Roots []string `json:"-"`
 	// Hold is what the server has of its host to itself. It is read where work is
 	// handed to an agent, and nil elsewhere.
 	Hold *Hold `json:",omitempty"`

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"kilonova/internal/peer"
+	"kilonova/service/compute"
 	"kilonova/service/compute/hypervisor"
 	"kilonova/stack"
 )
@@ -171,6 +172,7 @@ type hostState struct {
 		Spec    struct {
 			Volumes []struct{ ID, Path string }
 			Disks   []hypervisor.LocalDisk
+			Hold    *compute.Hold
 		}
 	}
 	Taps   map[string]any

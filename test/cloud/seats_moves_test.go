@@ -124,7 +124,7 @@ func TestPinnedServersStayOnTheirHost(t *testing.T) {
 	c := oneWith(t, func(c *stack.Config) {
 		c.Fake.NUMANodes, c.Fake.PCIDevices, c.Default.ResizeToSameHost = 2, 2, true
 		c.Compute.DedicatedSet = "0-3,32-35"
-		c.PCI.Alias = []string{`{"name": "vf", "vendor_id": "8086", "device_type": "type-VF", "numa_policy": "preferred"}`}
+		c.PCI.Alias = []string{`{"name": "vf", "vendor_id": "8086", "product_id": "1520", "device_type": "type-VF", "numa_policy": "preferred"}`}
 	})
 	hostsUp(t, c)
 	u := c.admin

@@ -1,10 +1,7 @@
 package cloud
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
@@ -20,7 +17,7 @@ func TestHardwareOfOnesOwn(t *testing.T) {
 	c := oneWith(t, func(c *stack.Config) {
 		c.Fake.NUMANodes, c.Fake.HugePages, c.Fake.PCIDevices = 2, 512, 3
 		c.Compute.DedicatedSet = "0-3,32-35" // four of each node
-		c.PCI.Alias = []string{`{"name": "vf", "vendor_id": "8086", "device_type": "type-VF", "numa_policy": "preferred"}`}
+		c.PCI.Alias = []string{`{"name": "vf", "vendor_id": "8086", "product_id": "1520", "device_type": "type-VF", "numa_policy": "preferred"}`}
 	})
 	hostsUp(t, c)
 	for name, x := range map[string]struct {
@@ -109,20 +106,7 @@ type guestHold struct {
 func guestsHold(t *testing.T, c *cloud) map[string]guestHold {
 	t.Helper()
 	all := map[string]guestHold{}
-	for _, host := range hostNames(t, c) {
-		data, err := os.ReadFile(filepath.Join(c.config.Data, "fake", host+".json"))
-		if os.IsNotExist(err) { // nothing has been made on it yet
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		var state struct {
-			Guests map[string]struct{ Spec struct{ Hold *compute.Hold } }
-		}
-		if err := json.Unmarshal(data, &state); err != nil {
-			t.Fatal(err)
-		}
+	for host, state := range c.fakeHosts(t) {
 		for id, g := range state.Guests {
 			if g.Spec.Hold != nil {
 				all[id] = guestHold{host, *g.Spec.Hold}

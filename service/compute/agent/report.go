@@ -27,7 +27,9 @@ func (a *Agent) reportLoop(ctx context.Context) {
 			pause := a.ReportInterval
 			if err := a.report(ctx); err != nil && ctx.Err() == nil {
 				a.Log.Warn("compute agent: report", "error", err)
-				pause = min(pause, 250*time.Millisecond) // control may just be starting
+				if !fault.Is(err, fault.Invalid) { // which somebody has to mend
+					pause = min(pause, 250*time.Millisecond) // control may just be starting
+				}
 			}
 			tick.Reset(pause)
 		case id := <-a.changed:

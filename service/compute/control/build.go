@@ -140,6 +140,9 @@ func (c *Control) buildOnce(ctx context.Context, run *task.Run, s *compute.Serve
 			return progress, err
 		}
 	}
+	if err := c.countDevices(ctx, s, s.Hold); err != nil {
+		return progress, err
+	}
 	if err := c.ensurePorts(ctx, s, state.Host, run.Attempt > 1); err != nil {
 		return progress, err
 	}

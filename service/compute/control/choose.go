@@ -46,11 +46,14 @@ func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildSta
 			return d, err
 		}
 		result, err := c.scheduler.Select(hosts, d.request)
-		if d.choices, d.explanation = result.Ordered, result.Explanation; err != nil {
+		if d.choices, d.explanation = chooseDevices(result.Ordered, d.request), result.Explanation; err != nil {
 			return d, err
 		}
 	}
 	if f, err := c.fleetWithin(ctx, fleetPatience); err == nil {
+		if len(d.choices) == 0 && fresh {
+			d.lacking = c.lackingDevices(ctx, s, f, hosts)
+		}
 		d.withoutRoom(f, len(hosts))
 	}
 	switch {
@@ -64,13 +67,13 @@ func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildSta
 		v.forget()
 		return c.decide(ctx, s, state, v)
 	case len(hosts) == 0:
-		return d, c.nobody(ctx, s, d.question)
+		return d, c.nobody(ctx, s, d)
 	}
 	return d, fault.New(fault.Conflict, "%s", d.explanation.Summary())
 }
 
 // nobody says why Placement knows no host with room.
-func (c *Control) nobody(ctx context.Context, s *compute.Server, q question) error {
+func (c *Control) nobody(ctx context.Context, s *compute.Server, d *decision) error {
 	f, err := c.Fleet(ctx)
 	if err != nil {
 		return err
@@ -84,8 +87,12 @@ func (c *Control) nobody(ctx context.Context, s *compute.Server, q question) err
 			down++
 		}
 	}
-	return fault.Conflictf("No valid host was found. Of %d hosts none has room for %d VCPU, %d MB of memory and %d GB of disk%s (%d disabled, %d down).",
-		len(f.hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), furthermore(q), disabled, down)
+	why := fmt.Sprintf("%d disabled, %d down", disabled, down)
+	for _, r := range d.lacking {
+		why += fmt.Sprintf(", %d %s", r.Hosts, r.Why)
+	}
+	return fault.Conflictf("No valid host was found. Of %d hosts none has room for %d VCPU, %d MB of memory and %d GB of disk%s (%s).",
+		len(f.hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), furthermore(d.question), why)
 }
 
 // furthermore says what a question asks for beside processors, memory and disk.
@@ -141,11 +148,12 @@ func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []comp
 		x.Aggregates, x.FailedBuilds = f.byHost[h.name], f.failures[h.name]
 		x.DisabledReason, x.Metrics = f.reasons[h.name], h.metrics
 		if held := holds[h.name]; len(held) > 0 {
-			x.NUMA, x.PCI = cellsOf(h.machine.numa, held), poolsOf(h.machine.pci, held)
+			x.NUMA, x.PCI = cellsOf(h.machine.numa, held), poolsOf(h.machine.pci, held, h.machine.inPlacement)
 		} else {
 			seats := free.of(h.machine)
 			x.NUMA, x.PCI = seats.cells, seats.pools
 		}
+		x.Rooms = roomsOf(h.nodeID, x.PCI, candidates[i].Free)
 		x.Servers, x.IOOps = loads[h.name].Servers, busy[h.name]
 		all = append(all, x)
 	}
@@ -183,7 +191,7 @@ type seatsOf struct {
 func (f freeSeats) of(m *machine) *seatsOf {
 	s := f[m]
 	if s == nil {
-		s = &seatsOf{cellsOf(m.numa, nil), poolsOf(m.pci, nil)}
+		s = &seatsOf{cellsOf(m.numa, nil), poolsOf(m.pci, nil, m.inPlacement)}
 		f[m] = s
 	}
 	return s
@@ -210,9 +218,10 @@ func (c *Control) scheduleRequest(ctx context.Context, s *compute.Server, state 
 		r.Tried = append(r.Tried, schedule.Place{Host: host})
 	}
 	var err error
-	if r.PCI, err = c.deviceRequests(s.Flavor); err != nil {
+	if r.PCI, err = c.deviceRequests(s); err != nil {
 		return nil, err
 	}
+	r.PCIApart = c.apart(s)
 	r.Located, err = c.Store.HostsOf(ctx, c.Store.DB, slices.Concat(r.Hints.SameHost, r.Hints.DifferentHost))
 	if err != nil {
 		return nil, err
@@ -250,6 +259,11 @@ func (c *Control) addGroup(ctx context.Context, r *schedule.Request, s *compute.
 		}
 	}
 	return nil
+}
+
+// apart is whether a server's devices are to be behind different roots.
+func (c *Control) apart(s *compute.Server) bool {
+	return c.Options.Scheduler.Filter.PCIInPlacement && s.Flavor.ExtraSpecs["group_policy"] == "isolate"
 }
 
 // hintsOf reads the hints that are known; others are the user's own.

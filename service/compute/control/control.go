@@ -35,6 +35,8 @@ type Config struct {
 	OldNetworks compute.OldNetworks
 	// PortRequests is the same as Networks, for ports that take resources of hosts.
 	PortRequests compute.PortRequests
+	// DeviceProviders is the same as Placement, for PCI devices.
+	DeviceProviders compute.DeviceProviders
 	// Volumes and OldVolumes are the Block Storage service; nil: there is none.
 	Volumes    compute.Volumes
 	OldVolumes compute.OldVolumes
@@ -96,7 +98,7 @@ func New(c Config) (*Control, error) {
 	if c.Attestation == nil && scheduler.Enabled("TrustedFilter") {
 		return nil, fault.Invalidf("[filter_scheduler] enabled_filters names TrustedFilter, which asks a server that [trusted_computing] attestation_server does not name.")
 	}
-	aliases, err := aliasesOf(c.Options.PCI)
+	aliases, err := aliasesOf(c.Options.PCI, c.Options.Scheduler.Filter.PCIInPlacement)
 	if err != nil {
 		return nil, err
 	}

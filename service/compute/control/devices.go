@@ -1,204 +1,276 @@
 package control
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
+	"maps"
 	"slices"
-	"strconv"
-	"strings"
+
+	"github.com/google/uuid"
 
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
+	"kilonova/service/compute/hardware"
 	"kilonova/service/compute/schedule"
 )
 
-// aliasSpec is the extra spec that asks for PCI devices: "gpu:2,nic:1".
-const aliasSpec = "pci_passthrough:alias"
+// maxPlaced bounds how many devices a flavor asks for of Placement: each is a group of
+// its own in the question.
+const maxPlaced = 64
 
-// maxDevices bounds what one flavor asks for.
-const maxDevices = 256
-
-// PCIOptions are section [pci].
-type PCIOptions struct {
-	// Alias gives names to kinds of devices, each a JSON object with name,
-	// vendor_id, product_id, device_type and numa_policy; several of one name are
-	// alternatives.
-	Alias []string `toml:"alias"`
+// deviceProvider is the id of the provider that stands in Placement for the device at
+// an address of a node. It is always the same, so that what is told twice is told once.
+func deviceProvider(nodeID, address string) string {
+	return uuid.NewSHA1(uuid.NameSpaceOID, []byte("kilonova/pci/"+nodeID+"/"+address)).String()
 }
 
-// alias is one of them.
-type alias struct {
-	Name       string `json:"name"`
-	Vendor     string `json:"vendor_id"`
-	Product    string `json:"product_id"`
-	Type       string `json:"device_type"`
-	NUMAPolicy string `json:"numa_policy"`
-	Capability string `json:"capability_type"`
-}
+// classOf is what a device is in Placement.
+func classOf(d *compute.PCIDevice) string { return hardware.DeviceClass(d.Class, d.Vendor, d.Product) }
 
-// aliasesOf reads the configured aliases, by name.
-func aliasesOf(o PCIOptions) (map[string][]alias, error) {
-	all := map[string][]alias{}
-	for _, text := range o.Alias {
-		decoder := json.NewDecoder(strings.NewReader(text))
-		decoder.DisallowUnknownFields()
-		var a alias
-		if err := decoder.Decode(&a); err != nil {
-			return nil, fault.New(fault.Invalid, "[pci] alias %q cannot be read: %w", text, err)
-		}
-		switch {
-		case a.Name == "":
-			return nil, fault.Invalidf("[pci] alias %q has no name.", text)
-		case a.Type != "" && !slices.Contains([]string{"type-PCI", "type-PF", "type-VF"}, a.Type):
-			return nil, fault.Invalidf("[pci] alias %s: the device_type %q is not type-PCI, type-PF or type-VF.", a.Name, a.Type)
-		case a.NUMAPolicy != "" && !slices.Contains([]string{"required", "preferred", "legacy", "socket"}, a.NUMAPolicy):
-			return nil, fault.Invalidf("[pci] alias %s: the numa_policy %q is not required, preferred, legacy or socket.", a.Name, a.NUMAPolicy)
-		}
-		all[a.Name] = append(all[a.Name], a)
+// traitsOfDevice are those of the provider that stands for a device, without those
+// that all such have.
+func traitsOfDevice(d *compute.PCIDevice) []string {
+	traits := hardware.DeviceTraits(d.Traits)
+	if d.Migratable != nil && *d.Migratable {
+		traits = append(traits, "HW_PCI_LIVE_MIGRATABLE")
 	}
-	return all, nil
-}
-
-// tags are what a device must be for an alias.
-func (a alias) tags() map[string]string {
-	tags := map[string]string{}
-	for name, value := range map[string]string{"vendor_id": a.Vendor, "product_id": a.Product, "dev_type": a.Type} {
-		if value != "" {
-			tags[name] = value
-		}
+	if d.OneTime {
+		traits = append(traits, "HW_PCI_ONE_TIME_USE")
 	}
-	return tags
+	slices.Sort(traits)
+	return slices.Compact(traits)
 }
 
-func tagsOf(d compute.PCIDevice) map[string]string {
-	return map[string]string{"vendor_id": d.Vendor, "product_id": d.Product, "dev_type": d.Type, "physical_network": d.Network, "numa_node": strconv.Itoa(d.Cell)}
+// devicePool are like devices of which nobody has any.
+type devicePool struct {
+	schedule.PCIPool
+	devices []compute.PCIDevice
 }
 
-// deviceRequests reads what PCI devices a flavor asks for; an alias that is not
-// defined is fault.Invalid.
-func (c *Control) deviceRequests(f compute.Flavor) ([]schedule.PCIRequest, error) {
-	text := f.ExtraSpecs[aliasSpec]
-	if text == "" {
-		return nil, nil
+// poolsOf are a host's free devices, by kind. inPlacement says whether providers stand
+// for them there.
+func poolsOf(devices []compute.PCIDevice, holds map[string]compute.Hold, inPlacement bool) []schedule.PCIPool {
+	pools := devicePools(devices, holds, inPlacement)
+	if len(pools) == 0 {
+		return nil
 	}
-	var all []schedule.PCIRequest
-	total := 0
-	for part := range strings.SplitSeq(text, ",") {
-		name, number, _ := strings.Cut(strings.TrimSpace(part), ":")
-		n, err := strconv.Atoi(strings.TrimSpace(number))
-		if total += n; err != nil || n < 1 || total > maxDevices {
-			return nil, fault.Invalidf("%s %.64q is no list of name:count with 1 to %d devices.", aliasSpec, text, maxDevices)
-		}
-		r := schedule.PCIRequest{Alias: name, Count: n}
-		for _, a := range c.aliases[name] {
-			r.Alternatives = append(r.Alternatives, a.tags())
-		}
-		if len(r.Alternatives) == 0 {
-			return nil, fault.Invalidf("PCI alias %s is not defined", name)
-		}
-		all = append(all, r)
+	all := make([]schedule.PCIPool, len(pools))
+	for i := range pools {
+		all[i] = pools[i].PCIPool
 	}
-	return all, nil
+	return all
 }
 
-// poolsOf are a host's free devices, by kind.
-func poolsOf(devices []compute.PCIDevice, holds map[string]compute.Hold) []schedule.PCIPool {
-	var pools []schedule.PCIPool
-	at := map[string]int{}
+// kind is by what devices are told apart.
+type kind struct {
+	vendor, product, typ, network, root, class string
+	cell                                       int
+	remote                                     bool
+	migratable                                 string
+}
+
+func devicePools(devices []compute.PCIDevice, holds map[string]compute.Hold, inPlacement bool) []devicePool {
+	var pools []devicePool
+	at := map[kind]int{}
 	for _, d := range freeDevices(devices, holds) {
-		key := fmt.Sprint(d.Vendor, " ", d.Product, " ", d.Type, " ", d.Cell, " ", d.Network)
-		i, known := at[key]
+		k := kind{vendor: d.Vendor, product: d.Product, typ: d.Type, network: d.Network, cell: d.Cell, remote: d.Remote}
+		if d.Migratable != nil {
+			k.migratable = fmt.Sprint(*d.Migratable)
+		}
+		if inPlacement {
+			if k.root = d.Root(); k.root != "" {
+				k.class = classOf(&d)
+			}
+		}
+		i, known := at[k]
 		if !known {
-			i = len(pools)
-			pools, at[key] = append(pools, schedule.PCIPool{Tags: tagsOf(d)}), i
+			i, at[k] = len(pools), len(pools)
+			p := devicePool{PCIPool: schedule.PCIPool{Cell: d.Cell, Remote: d.Remote, Root: k.root, Class: k.class}}
+			p.Tags = map[string]string{"vendor_id": d.Vendor, "product_id": d.Product, "dev_type": d.Type, "physical_network": d.Network, "numa_node": fmt.Sprint(d.Cell)}
+			if k.migratable != "" {
+				p.Tags["live_migratable"] = k.migratable
+			}
+			if k.root != "" {
+				p.Traits = traitsOfDevice(&d)
+			}
+			pools = append(pools, p)
 		}
 		pools[i].Count++
+		pools[i].devices = append(pools[i].devices, d)
 	}
 	return pools
 }
 
+// freeDevices are those that nobody holds, nor anything of: a physical function is not
+// free while one of its virtual ones is somebody's, nor these while it is.
 func freeDevices(devices []compute.PCIDevice, holds map[string]compute.Hold) []compute.PCIDevice {
-	if len(devices) == 0 {
-		return nil
+	if len(devices) == 0 || len(holds) == 0 {
+		return devices
 	}
-	taken := map[string]bool{}
+	held, parents := map[string]bool{}, map[string]bool{}
 	for _, hold := range holds {
 		for _, d := range hold.Devices {
-			taken[d.Address] = true
+			held[d.Address] = true
+			parents[parentOf(devices, d)] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(devices), func(d compute.PCIDevice) bool { return taken[d.Address] })
+	delete(parents, "")
+	return slices.DeleteFunc(slices.Clone(devices), func(d compute.PCIDevice) bool { return held[d.Address] || held[d.Parent] || parents[d.Address] })
 }
 
-// holdDevices chooses devices for a server, those near its NUMA nodes first; for
-// an alias, a flavor or an image that requires it only such.
-func (c *Control) holdDevices(h *compute.Host, others map[string]compute.Hold, cells []compute.GuestCell, s *compute.Server) ([]compute.HeldDevice, error) {
-	requests, err := c.deviceRequests(s.Flavor)
-	if err != nil || len(requests) == 0 {
-		return nil, err
+// parentOf is a held device's physical function, also where that was not noted.
+func parentOf(devices []compute.PCIDevice, h compute.HeldDevice) string {
+	if h.Parent != "" {
+		return h.Parent
 	}
-	near := func(d compute.PCIDevice) bool {
-		return slices.ContainsFunc(cells, func(g compute.GuestCell) bool { return g.HostCell == d.Cell })
+	if i := slices.IndexFunc(devices, func(d compute.PCIDevice) bool { return d.Address == h.Address }); i >= 0 {
+		return devices[i].Parent
 	}
-	free := freeDevices(h.Resources.PCI, others)
-	slices.SortStableFunc(free, func(a, b compute.PCIDevice) int {
-		switch x, y := near(a), near(b); {
-		case x == y:
-			return strings.Compare(a.Address, b.Address)
-		case x:
-			return -1
-		}
-		return 1
-	})
-	policy := either(s, "pci_numa_affinity_policy")
-	sockets := socketsOf(h.Resources, cells)
+	return ""
+}
+
+// pickDevices takes a device of each of these pools, for the requests in their order.
+// It fails with errHeld where one of them is part of another.
+func pickDevices(h *compute.Host, pools []devicePool, from []int, requests []schedule.PCIRequest) ([]compute.HeldDevice, error) {
 	var held []compute.HeldDevice
+	next := 0
 	for _, r := range requests {
-		strict := policy
-		if strict == "" {
-			strict = c.aliases[r.Alias][0].NUMAPolicy
-		}
 		for range r.Count {
-			i := slices.IndexFunc(free, func(d compute.PCIDevice) bool {
-				if strict == "socket" && len(cells) > 0 && !sockets[d.Cell] {
-					return false
-				}
-				if len(cells) > 0 && !near(d) && (strict == "required" || (strict == "" || strict == "legacy") && d.Cell >= 0) {
-					return false
-				}
-				return matches(tagsOf(d), r.Alternatives)
-			})
-			if i < 0 {
-				return nil, fault.New(fault.Conflict, "Host %s has too few free PCI devices for %d of %s: %w", h.Name, r.Count, r.Alias, errHeld)
+			p := &pools[from[next]]
+			next++
+			d := p.devices[0]
+			p.devices = p.devices[1:]
+			if slices.ContainsFunc(held, func(o compute.HeldDevice) bool { return o.Parent == d.Address || d.Parent == o.Address }) {
+				return nil, fault.New(fault.Conflict, "Host %s has PCI device %s only together with another one that is asked for: %w", h.Name, d.Address, errHeld)
 			}
-			held = append(held, compute.HeldDevice{Address: free[i].Address, Request: r.Alias, Cell: free[i].Cell})
-			free = slices.Delete(free, i, i+1)
+			one := compute.HeldDevice{Address: d.Address, Request: r.Alias, Cell: d.Cell, Parent: d.Parent, Unmanaged: d.Unmanaged, OneTime: d.OneTime}
+			if p.Root != "" {
+				one.Provider, one.Class = deviceProvider(h.NodeID, p.Root), p.Class
+			}
+			held = append(held, one)
 		}
 	}
 	return held, nil
 }
 
-// socketsOf are the NUMA nodes of a host that share a socket with one of a guest's.
-func socketsOf(r compute.Resources, cells []compute.GuestCell) map[int]bool {
-	sockets, nodes := map[int]bool{}, map[int]bool{}
-	for _, n := range r.NUMA {
-		if n.Socket != nil && slices.ContainsFunc(cells, func(g compute.GuestCell) bool { return g.HostCell == n.ID }) {
-			sockets[*n.Socket] = true
+// roomsOf is how many devices of each root Placement has left on a host, nil where it
+// was not asked.
+func roomsOf(nodeID string, pools []schedule.PCIPool, free map[string]map[string]int) map[string]int {
+	if free == nil {
+		return nil
+	}
+	rooms := map[string]int{}
+	for i := range pools {
+		if p := &pools[i]; p.Root != "" {
+			rooms[p.Root] = free[deviceProvider(nodeID, p.Root)][p.Class]
 		}
 	}
-	for _, n := range r.NUMA {
-		nodes[n.ID] = n.Socket != nil && sockets[*n.Socket]
-	}
-	return nodes
+	return rooms
 }
 
-func matches(tags map[string]string, alternatives []map[string]string) bool {
-	return slices.ContainsFunc(alternatives, func(want map[string]string) bool {
-		for name, value := range want {
-			if tags[name] != value {
-				return false
-			}
+// freeOf is what roomsOf made rooms of.
+func freeOf(h *schedule.Host) map[string]map[string]int {
+	if h.Rooms == nil {
+		return nil
+	}
+	free := map[string]map[string]int{}
+	for i := range h.PCI {
+		if p := &h.PCI[i]; p.Root != "" {
+			free[deviceProvider(h.ProviderID, p.Root)] = map[string]int{p.Class: h.Rooms[p.Root]}
 		}
-		return true
-	})
+	}
+	return free
+}
+
+// chooseDevices says of each choice whose devices the server is to have there, and
+// has the claim be on them. A host on which that cannot be done is left out.
+func chooseDevices(choices []schedule.Choice, r *schedule.Request) []schedule.Choice {
+	if !slices.ContainsFunc(r.PCI, func(p schedule.PCIRequest) bool { return p.Class != "" }) {
+		return choices
+	}
+	var able []schedule.Choice
+	for _, choice := range choices {
+		settled, ok, err := schedule.Settle(choice.Host, r)
+		if err != nil || !ok {
+			continue
+		}
+		h := *choice.Host
+		h.Allocations = maps.Clone(h.Allocations)
+		for _, k := range settled.Devices {
+			p := &h.PCI[k]
+			id := deviceProvider(h.ProviderID, p.Root)
+			amounts := maps.Clone(h.Allocations[id])
+			if amounts == nil {
+				amounts = map[string]int{}
+			}
+			amounts[p.Class]++
+			h.Allocations[id] = amounts
+			choice.Roots = append(choice.Roots, p.Root)
+		}
+		choice.Host = &h
+		able = append(able, choice)
+	}
+	return able
+}
+
+// lackingDevices says of hosts that Placement does not name, as far as a server asks for
+// devices there, which they have too few of: Placement itself gives no reasons.
+func (c *Control) lackingDevices(ctx context.Context, s *compute.Server, f *Fleet, named []*schedule.Host) []schedule.Reason {
+	requests, err := c.deviceRequests(s)
+	if err != nil || len(requests) == 0 || requests[0].Class == "" {
+		return nil
+	}
+	lacks, err := schedule.Lacks(&schedule.Request{Flavor: flavorOf(s), Image: imageOf(s), PCI: requests, PCIApart: c.apart(s)})
+	if err != nil {
+		return nil
+	}
+	known := make(map[string]bool, len(named))
+	for _, h := range named {
+		known[h.Name] = true
+	}
+	holds, err := c.Store.Holds(ctx, c.Store.DB)
+	if err != nil {
+		c.Log.Warn("what hosts lack in devices is not said", "server", s.ID, "error", err)
+		return nil
+	}
+	count := map[string]int{}
+	for i := range f.hosts {
+		h := &f.hosts[i]
+		if known[h.name] || h.disabled {
+			continue
+		}
+		x := &schedule.Host{NUMA: cellsOf(h.machine.numa, holds[h.name]), PCI: poolsOf(h.machine.pci, holds[h.name], h.machine.inPlacement)}
+		x.VCPUs.Ratio, x.MemoryMB.Ratio = c.Options.CPURatio, c.Options.RAMRatio
+		if why := lacks(x); why != "" {
+			count[why]++
+		}
+	}
+	var all []schedule.Reason
+	for _, why := range slices.Sorted(maps.Keys(count)) {
+		all = append(all, schedule.Reason{Why: why, Hosts: count[why]})
+	}
+	return all
+}
+
+// askDevices adds to a question the devices that a server asks for: a group for each,
+// since each may be another provider's. Who gives them is decided with the host.
+func (c *Control) askDevices(q *question, s *compute.Server) error {
+	requests, err := c.deviceRequests(s)
+	if err != nil {
+		return err
+	}
+	for i, r := range requests {
+		if r.Class == "" {
+			continue
+		}
+		for n := range r.Count {
+			q.Groups = append(q.Groups, compute.RequestGroup{Suffix: fmt.Sprintf("_pci%d-%d", i, n), Resources: map[string]int{r.Class: 1}, Required: r.Traits, Open: true})
+		}
+	}
+	if len(q.Groups) > 1 && q.GroupPolicy == "" {
+		if q.GroupPolicy = s.Flavor.ExtraSpecs["group_policy"]; q.GroupPolicy == "" {
+			q.GroupPolicy = "none" // Placement wants to be told
+		}
+	}
+	return nil
 }

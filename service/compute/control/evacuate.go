@@ -150,6 +150,9 @@ func (c *Control) evacuateOnce(ctx context.Context, run *task.Run, s *compute.Se
 	if there.Hold, err = c.heldBy(ctx, &there, there.Host); err != nil {
 		return progress, err
 	}
+	if err := c.countDevices(ctx, s, there.Hold); err != nil {
+		return progress, err
+	}
 	request := compute.RebuildRequest{Server: there, On: !state.Off && m.WasState != compute.Stopped}
 	progress, err = work(ctx, c, compute.RebuildGuest, m.DestHost, m.ID+"/evacuate", request, run.Created.Add(c.Options.BuildTimeout.D()), func() error { return c.notDeleting(ctx, s) })
 	if err != nil {

@@ -136,6 +136,12 @@ func (d *decision) withoutRoom(f *Fleet, candidates int) {
 		step.Reasons = append(step.Reasons, schedule.Reason{Why: "disabled", Hosts: min(f.disabled, refused)})
 		refused -= min(f.disabled, refused)
 	}
+	for _, r := range d.lacking {
+		if r.Hosts = min(r.Hosts, refused); r.Hosts > 0 {
+			step.Reasons = append(step.Reasons, r)
+			refused -= r.Hosts
+		}
+	}
 	if refused > 0 {
 		why := asked(d.question)
 		if d.question.Limit > 0 && candidates >= d.question.Limit {

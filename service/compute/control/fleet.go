@@ -56,6 +56,7 @@ type machine struct {
 	cpu             compute.CPU
 	numa            []compute.NUMACell
 	pci             []compute.PCIDevice
+	inPlacement     bool // pci are
 }
 
 // up is compute.Host.Up.
@@ -77,7 +78,7 @@ const makes = 64
 
 func machineOf(h *compute.Host, known *[]*machine) *machine {
 	r := &h.Resources
-	x := machine{r.HypervisorType, r.HypervisorVersion, r.Supported, h.Traits, h.Methods, r.CPU, r.NUMA, r.PCI}
+	x := machine{r.HypervisorType, r.HypervisorVersion, r.Supported, h.Traits, h.Methods, r.CPU, r.NUMA, r.PCI, r.PCIInPlacement}
 	for _, other := range *known {
 		if other.like(&x) {
 			return other
@@ -91,7 +92,7 @@ func machineOf(h *compute.Host, known *[]*machine) *machine {
 
 func (m *machine) like(x *machine) bool {
 	return m.hypervisor == x.hypervisor && m.version == x.version && same(m.supported, x.supported) && same(m.traits, x.traits) && same(m.methods, x.methods) &&
-		same(m.numa, x.numa) && same(m.pci, x.pci) && same(m.cpu.Features, x.cpu.Features) && m.cpu.Topology == x.cpu.Topology &&
+		same(m.numa, x.numa) && same(m.pci, x.pci) && m.inPlacement == x.inPlacement && same(m.cpu.Features, x.cpu.Features) && m.cpu.Topology == x.cpu.Topology &&
 		m.cpu.Arch == x.cpu.Arch && m.cpu.Model == x.cpu.Model && m.cpu.Vendor == x.cpu.Vendor
 }
 

@@ -66,8 +66,8 @@ func (c *Control) carryOnce(ctx context.Context, run *task.Run, s *compute.Serve
 		if s.Power != compute.PowerRunning && s.Power != compute.PowerPaused {
 			return fault.Conflictf("Cannot 'live migrate' instance %s while it is in power_state %d", s.ID, s.Power)
 		}
-		if asked := s.Flavor.ExtraSpecs[aliasSpec]; asked != "" {
-			return fault.Conflictf("Server %s cannot be carried while it runs: it has devices of its host (%.64s), which know nothing of that.", s.ID, asked)
+		if asked := s.Flavor.ExtraSpecs[aliasSpec]; asked != "" && !c.allMigratable(s) {
+			return fault.Conflictf("Migration pre-check error: This request does not explicitly request live-migratable devices. Server %s has devices of its host (%.64s) whose alias does not say live_migratable.", s.ID, asked)
 		}
 		if err := c.Placement.Transfer(ctx, s.ID, m.ID, consumerMigration, true); err != nil {
 			return err
@@ -87,6 +87,9 @@ func (c *Control) carryOnce(ctx context.Context, run *task.Run, s *compute.Serve
 		}
 		there.Devices = state.Devices
 		if there.Hold, err = c.heldBy(ctx, &there, there.Host); err != nil {
+			return err
+		}
+		if err := c.countDevices(ctx, s, there.Hold); err != nil {
 			return err
 		}
 		ask, cancel := context.WithTimeout(ctx, 2*time.Minute)

@@ -120,6 +120,9 @@ func (c *Control) moveOnce(ctx context.Context, run *task.Run, s *compute.Server
 	if there.Hold, err = c.heldBy(ctx, &there, there.Host); err != nil {
 		return progress, err
 	}
+	if err := c.countDevices(ctx, s, there.Hold); err != nil {
+		return progress, err
+	}
 	request := compute.ArriveRequest{Server: there, From: m.SourceHost, On: m.WasState != compute.Stopped}
 	progress, err = work(ctx, c, compute.ArriveGuest, m.DestHost, m.ID+"/arrive", request, deadline, check)
 	if err != nil {

@@ -66,7 +66,7 @@ func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *comp
 			unable++
 			continue
 		}
-		claim.Allocations = choice.Allocations
+		claim.Allocations, there.Roots = choice.Allocations, choice.Roots
 		err := c.Placement.Claim(ctx, choice.ProviderID, claim)
 		if fault.Is(err, fault.Conflict) {
 			continue
@@ -111,7 +111,7 @@ func (c *Control) moveChoices(ctx context.Context, there *compute.Server, state 
 	}
 	x := &schedule.Host{Name: h.name, Node: h.node, ProviderID: h.nodeID}
 	q := baseQuestion(there)
-	if err := c.askPorts(ctx, &q, there); err != nil {
+	if err := c.askMore(ctx, &q, there); err != nil {
 		return nil, err
 	}
 	if len(q.Groups) > 0 { // providers below the host have a part in it: which, Placement says
@@ -123,7 +123,30 @@ func (c *Control) moveChoices(ctx context.Context, there *compute.Server, state 
 		if len(found) == 0 {
 			return nil, fault.Conflictf("No valid host was found. Host %s has no room for all that server %s takes.", h.name, there.ID)
 		}
-		x.Allocations = found[0].Allocations
+		if x.Allocations = found[0].Allocations; found[0].Free != nil {
+			return c.forcedDevices(ctx, there, &state.Place, fleet, found)
+		}
 	}
 	return []schedule.Choice{{Host: x}}, nil
+}
+
+// forcedDevices chooses the devices that a server is to have on a host that nobody
+// else was asked about.
+func (c *Control) forcedDevices(ctx context.Context, there *compute.Server, place *buildState, fleet *Fleet, found []compute.Candidate) ([]schedule.Choice, error) {
+	hosts, err := c.scheduleHosts(ctx, fleet, found, needs{seats: true})
+	if err != nil {
+		return nil, err
+	}
+	request, err := c.scheduleRequest(ctx, there, place)
+	if err != nil {
+		return nil, err
+	}
+	var choices []schedule.Choice
+	for _, h := range hosts {
+		choices = append(choices, schedule.Choice{Host: h})
+	}
+	if choices = chooseDevices(choices, request); len(choices) == 0 {
+		return nil, fault.Conflictf("No valid host was found. Host %s has too few free PCI devices for what server %s asks for (%.64s).", place.Requested.Host, there.ID, there.Flavor.ExtraSpecs[aliasSpec])
+	}
+	return choices, nil
 }

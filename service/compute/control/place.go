@@ -46,6 +46,7 @@ type decision struct {
 	request     *schedule.Request
 	choices     []schedule.Choice // best first
 	explanation schedule.Explanation
+	lacking     []schedule.Reason // what hosts lack in devices that Placement does not name
 	began       time.Time
 	took        time.Duration // until the host was claimed, for all that were decided with it
 	together    int           // how many these were
@@ -293,6 +294,7 @@ func (c *Control) placed(ctx context.Context, all []*placing, choices []schedule
 }
 
 func (c *Control) placedIn(ctx context.Context, tx *db.Tx, p *placing, choice schedule.Choice) error {
+	p.s.Roots = choice.Roots
 	if err := c.hold(ctx, tx, p.s, choice.Name); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ type offer struct {
 	Inventory  map[string]compute.Inventory `json:"inventory"`
 	Traits     []string                     `json:"traits"`
 	Aggregates []string                     `json:"aggregates"`
+	Devices    []compute.DeviceProvider     `json:"devices,omitempty"`
 }
 
 // publish tells Placement what a host has and in which aggregates it is, if that
@@ -35,18 +37,25 @@ func (c *Control) publish(ctx context.Context, h *compute.Host, gone ...string) 
 		o.Traits = append(o.Traits, compute.TraitOwner)
 		slices.Sort(o.Traits)
 	}
+	holds, err := c.holdsOn(ctx, h, &h.Resources)
+	if err != nil {
+		return false, err
+	}
+	last := lastOffer(h)
+	o.Devices = deviceOffers(h, holds, last.Devices, slices.Contains(o.Traits, compute.TraitOwner))
 	text, err := json.Marshal(o)
 	if err != nil || string(text) == h.Published && len(gone) == 0 {
 		return false, err
-	}
-	var last offer
-	if json.Unmarshal([]byte(h.Published), &last) != nil || last.Node != o.Node {
-		last = offer{} // an older text, or nothing: it is all told
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := c.Placement.Publish(ctx, h.NodeID, h.Name, o.Inventory, o.Traits); err != nil {
 		return false, err
+	}
+	if len(o.Devices)+len(last.Devices) > 0 && !reflect.DeepEqual(o.Devices, last.Devices) {
+		if err := c.publishDevices(ctx, h, o.Devices, holds); err != nil {
+			return false, err
+		}
 	}
 	gone = slices.DeleteFunc(slices.Concat(last.Aggregates, gone), func(id string) bool { return slices.Contains(o.Aggregates, id) })
 	if len(o.Aggregates)+len(gone) > 0 {

@@ -162,7 +162,7 @@ func sortTraits(lists ...*[]string) {
 func (c *Control) questionOf(ctx context.Context, s *compute.Server, f *Fleet) (question, error) {
 	q := baseQuestion(s)
 	q.Limit = c.Options.Scheduler.Scheduler.MaxPlacementResults
-	if err := c.askPorts(ctx, &q, s); err != nil {
+	if err := c.askMore(ctx, &q, s); err != nil {
 		return q, err
 	}
 	for _, filter := range requestFilters {
@@ -172,6 +172,14 @@ func (c *Control) questionOf(ctx context.Context, s *compute.Server, f *Fleet) (
 	}
 	sortTraits(&q.Required, &q.Forbidden)
 	return q, nil
+}
+
+// askMore adds to a question what a server's ports and devices take of its host.
+func (c *Control) askMore(ctx context.Context, q *question, s *compute.Server) error {
+	if err := c.askPorts(ctx, q, s); err != nil {
+		return err
+	}
+	return c.askDevices(q, s)
 }
 
 // dedicatedCPUs counts the processors that a server has to itself.

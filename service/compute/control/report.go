@@ -145,6 +145,13 @@ func (c *Control) hear(ctx context.Context, r compute.HostReport) error {
 	if err != nil {
 		return err
 	}
+	holds, err := c.holdsOn(ctx, h, &r.Resources)
+	if err != nil {
+		return err
+	}
+	if err := refuseDevices(h, &r.Resources, holds); err != nil {
+		return err
+	}
 	changed := !sameHost(h, r)
 	h.LastSeen, h.Resources, h.Traits, h.Methods = now, r.Resources, r.Traits, r.Methods
 	published, err := c.publish(ctx, h)

@@ -48,16 +48,20 @@ func (c *Control) holdHardware(ctx context.Context, tx *db.Tx, s *compute.Server
 		}
 		others[s.ID+"/before"] = *before
 	}
-	x := &schedule.Host{VCPUs: schedule.Resource{Ratio: c.Options.CPURatio}, MemoryMB: schedule.Resource{Ratio: c.Options.RAMRatio}, NUMA: cellsOf(h.Resources.NUMA, others)}
-	seats, emulator, ok, err := schedule.Seats(x, flavorOf(s), imageOf(s))
+	r := &schedule.Request{Flavor: flavorOf(s), Image: imageOf(s), PCIApart: c.apart(s)}
+	if r.PCI, err = c.deviceRequests(s); err != nil {
+		return hold, err
+	}
+	pools := devicePools(h.Resources.PCI, others, h.Resources.PCIInPlacement)
+	settled, ok, err := schedule.Settle(c.bare(h, others, pools, s.Roots), r)
 	if err != nil {
 		return hold, err
 	}
 	if !ok {
-		return hold, fault.New(fault.Conflict, "The NUMA nodes of host %s have no room for what server %s asks for: %w", host, s.ID, errHeld)
+		return hold, fault.New(fault.Conflict, "The NUMA nodes and devices of host %s have no room for what server %s asks for: %w", host, s.ID, errHeld)
 	}
-	hold.Emulator = emulator
-	for _, seat := range seats {
+	hold.Emulator = settled.Emulator
+	for _, seat := range settled.Seats {
 		cell := compute.GuestCell{HostCell: seat.Cell, MemoryMB: seat.MemoryMB, PageKB: seat.PageKB, CPUs: slices.Clone(seat.Floating), Pins: seat.Pins, Shared: seat.Shared}
 		for guest := range seat.Pins {
 			cell.CPUs = append(cell.CPUs, guest)
@@ -65,8 +69,24 @@ func (c *Control) holdHardware(ctx context.Context, tx *db.Tx, s *compute.Server
 		slices.Sort(cell.CPUs)
 		hold.Cells = append(hold.Cells, cell)
 	}
-	hold.Devices, err = c.holdDevices(h, others, hold.Cells, s)
+	hold.Devices, err = pickDevices(h, pools, settled.Devices, r.PCI)
 	return hold, err
+}
+
+// bare is a host as far as it matters for what is held of it. roots are where the
+// devices are that have been claimed; nil: Placement was not asked for any.
+func (c *Control) bare(h *compute.Host, others map[string]compute.Hold, pools []devicePool, roots []string) *schedule.Host {
+	x := &schedule.Host{VCPUs: schedule.Resource{Ratio: c.Options.CPURatio}, MemoryMB: schedule.Resource{Ratio: c.Options.RAMRatio}, NUMA: cellsOf(h.Resources.NUMA, others)}
+	for i := range pools {
+		x.PCI = append(x.PCI, pools[i].PCIPool)
+	}
+	if roots != nil {
+		x.Rooms = map[string]int{}
+		for _, root := range roots {
+			x.Rooms[root]++
+		}
+	}
+	return x
 }
 
 // cellsOf are a host's NUMA nodes with what is held of them.
@@ -77,7 +97,7 @@ func cellsOf(nodes []compute.NUMACell, holds map[string]compute.Hold) []schedule
 	cells := make([]schedule.NUMACell, len(nodes))
 	at := make(map[int]*schedule.NUMACell, len(cells))
 	for i, n := range nodes {
-		cells[i] = schedule.NUMACell{ID: n.ID, Shared: n.Shared, Dedicated: n.Dedicated, Siblings: n.Siblings, MemoryMB: n.MemoryMB}
+		cells[i] = schedule.NUMACell{ID: n.ID, Socket: n.Socket, Shared: n.Shared, Dedicated: n.Dedicated, Siblings: n.Siblings, MemoryMB: n.MemoryMB}
 		for _, p := range n.Pages {
 			cells[i].Pages = append(cells[i].Pages, schedule.PagePool{SizeKB: p.SizeKB, Total: p.Total, Reserved: p.Reserved})
 		}

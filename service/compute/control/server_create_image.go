@@ -79,7 +79,7 @@ func (c *Control) takeImage(ctx context.Context, s *compute.Server, image comput
 	if image.Properties["img_config_drive"] == "mandatory" || c.Options.ForceConfigDrive {
 		s.ConfigDrive = true
 	}
-	if _, err := c.deviceRequests(s.Flavor); err != nil {
+	if _, err := c.deviceRequests(s); err != nil {
 		return err
 	}
 	return checkHardware(s.Flavor, s.ImageID, s.ImageMeta)

@@ -151,6 +151,9 @@ func (c *Control) unshelveOnce(ctx context.Context, run *task.Run, s *compute.Se
 			return progress, err
 		}
 	}
+	if err := c.countDevices(ctx, s, s.Hold); err != nil {
+		return progress, err
+	}
 	if err := c.bindPorts(ctx, s, state.Host, s.ID); err != nil {
 		return progress, err
 	}
@@ -189,7 +192,7 @@ func (c *Control) placeShelvedOn(ctx context.Context, run *task.Run, s *compute.
 	claim := compute.Claim{ServerID: s.ID, ProjectID: s.ProjectID, UserID: s.UserID, Resources: resourcesOf(s)}
 	var lost error
 	for _, choice := range choices {
-		claim.Allocations = choice.Allocations
+		claim.Allocations, s.Roots = choice.Allocations, choice.Roots
 		err := c.Placement.Claim(ctx, choice.ProviderID, claim)
 		if err == nil {
 			next := *state

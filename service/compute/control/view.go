@@ -107,7 +107,7 @@ func (l *hostList) fill(ctx context.Context, c *Control, age time.Duration) erro
 	if l.hosts != nil { // what was given since Placement was asked is in room
 		candidates = make([]compute.Candidate, len(l.hosts))
 		for i, h := range l.hosts {
-			candidates[i] = compute.Candidate{ProviderID: h.ProviderID, Capacity: l.room[i], Allocations: h.Allocations}
+			candidates[i] = compute.Candidate{ProviderID: h.ProviderID, Capacity: l.room[i], Allocations: h.Allocations, Free: freeOf(h)}
 		}
 	}
 	all, err := c.scheduleHosts(ctx, f, candidates, l.needs)

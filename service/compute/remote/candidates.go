@@ -24,9 +24,17 @@ func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery) ([
 	if err := p.do(ctx, "GET", "/allocation_candidates?"+candidatesQuery(q).Encode(), nil, text); err != nil {
 		return nil, err
 	}
-	reply, err := readCandidates(text.Bytes())
+	open := openGroups(q)
+	read := readCandidates
+	if len(open) > 0 { // it matters who gives what
+		read = readAny
+	}
+	reply, err := read(text.Bytes())
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "The placement service gave an answer that cannot be read.")
+	}
+	if len(open) > 0 {
+		return reply.openCandidates(open), nil
 	}
 	return reply.candidates(), nil
 }
@@ -35,6 +43,9 @@ func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery) ([
 type candidatesReply struct {
 	requests  [][]allocation      // each ordered by provider
 	providers map[string]*summary // by id
+	// mappings say for each request who gives each group, by suffix; readAny reads
+	// them.
+	mappings []map[string][]string
 }
 
 // allocation is what would be claimed of a provider.

@@ -27,6 +27,7 @@ func readAny(text []byte) (*candidatesReply, error) {
 			Allocations map[string]struct {
 				Resources map[string]int `json:"resources"`
 			} `json:"allocations"`
+			Mappings map[string][]string `json:"mappings"`
 		} `json:"allocation_requests"`
 		Summaries map[string]struct {
 			Root      string                                  `json:"root_provider_uuid"`
@@ -46,7 +47,7 @@ func readAny(text []byte) (*candidatesReply, error) {
 			}
 			all = append(all, a)
 		}
-		out.requests = append(out.requests, all)
+		out.requests, out.mappings = append(out.requests, all), append(out.mappings, r.Mappings)
 	}
 	for id, in := range in.Summaries {
 		s := &summary{root: in.Root}

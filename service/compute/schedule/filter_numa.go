@@ -3,7 +3,7 @@ package schedule
 import "fmt"
 
 // numaTopology wants the NUMA nodes of the guest, if it is to have any, to fit on
-// nodes of the host. Where PCI devices sit is not considered.
+// nodes of the host. Where PCI devices sit is PciPassthroughFilter's business.
 func numaTopology(_ *Options, r *Request) (*filter, error) {
 	guest, err := parseNUMA(r)
 	if err != nil || guest == nil {

@@ -2,69 +2,64 @@ package schedule
 
 import "fmt"
 
-// pciPassthrough wants enough free devices of each kind that is asked for.
+// pciPassthrough wants enough free devices of each kind that is asked for, as near to
+// the guest's NUMA nodes as their policies say.
 func pciPassthrough(_ *Options, r *Request) (*filter, error) {
 	if len(r.PCI) == 0 {
 		return nil, nil
 	}
-	var scratch []int
+	guest, err := parseNUMA(r)
+	if err != nil {
+		return nil, err
+	}
 	return &filter{
 		refuse: func(h *Host) string {
 			if len(h.PCI) == 0 {
-				return "without PCI devices"
+				return "without free PCI devices"
 			}
-			scratch = scratch[:0]
-			for i := range h.PCI {
-				scratch = append(scratch, h.PCI[i].Count)
+			_, missing, far, ok := h.settle(guest, r)
+			switch {
+			case ok:
+				return ""
+			case missing < 0:
+				return "with NUMA nodes too small or full"
+			case far:
+				return fmt.Sprintf("with %s on other NUMA nodes only", r.PCI[missing].what())
 			}
-			if takeDevices(h.PCI, scratch, r.PCI) >= 0 {
-				return "with too few PCI devices"
-			}
-			return ""
+			return fmt.Sprintf("with too few %s left", r.PCI[missing].what())
 		},
 		detail: func(h *Host) string {
-			free := make([]int, len(h.PCI))
-			for i := range h.PCI {
-				free[i] = h.PCI[i].Count
+			_, missing, far, _ := h.settle(guest, r)
+			if missing < 0 {
+				return ""
 			}
-			missing := r.PCI[max(0, takeDevices(h.PCI, free, r.PCI))]
-			return fmt.Sprintf("too few free PCI devices for %d of %s", missing.Count, missing.Alias)
+			asked := &r.PCI[missing]
+			if far {
+				return fmt.Sprintf("too few free PCI devices for %d of %s as near as its NUMA policy %s has it", asked.Count, asked.Alias, asked.Policy)
+			}
+			return fmt.Sprintf("too few free PCI devices for %d of %s", asked.Count, asked.Alias)
 		},
 	}, nil
 }
 
-// takeDevices takes what is asked for from the pools' free counts, in order. It
-// returns the index of the first request that there are too few devices for, -1
-// when there are enough for all.
-func takeDevices(pools []PCIPool, free []int, requests []PCIRequest) int {
-	for i := range requests {
-		need := requests[i].Count
-		for k := range pools {
-			if need == 0 {
-				break
-			}
-			if pools[k].matches(requests[i].Alternatives) {
-				n := min(need, free[k])
-				free[k] -= n
-				need -= n
-			}
-		}
-		if need > 0 {
-			return i
-		}
+// Lacks returns what says of a host which of the devices that a request asks for it has
+// too few of, "" if none. A request that is wrong in itself is fault.Invalid.
+func Lacks(r *Request) (func(*Host) string, error) {
+	f, err := pciPassthrough(nil, r)
+	if err != nil || f == nil {
+		return func(*Host) string { return "" }, err
 	}
-	return -1
+	return f.refuse, nil
 }
 
-func (p *PCIPool) matches(alternatives []map[string]string) bool {
-	for _, tags := range alternatives {
-		ok := true
-		for name, value := range tags {
-			ok = ok && p.Tags[name] == value
-		}
-		if ok {
-			return true
-		}
+// kinds are the types of devices as one says them.
+var kinds = map[string]string{"type-VF": "VFs", "type-PF": "PFs"}
+
+// what is what a request asks for, for explanations.
+func (r *PCIRequest) what() string {
+	kind := "devices"
+	if len(r.Alternatives) > 0 && kinds[r.Alternatives[0]["dev_type"]] != "" {
+		kind = kinds[r.Alternatives[0]["dev_type"]]
 	}
-	return false
+	return fmt.Sprintf("%s of alias %s", kind, r.Alias)
 }

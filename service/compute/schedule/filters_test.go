@@ -131,12 +131,12 @@ var verdicts = []verdict{
 	{filter: "MetricsFilter", name: "missing", host: Host{}, options: func(o *Options) { o.Metrics.Setting = []string{"cpu=1.0"} }, why: "metric cpu"},
 
 	{filter: "PciPassthroughFilter", name: "none wanted", host: Host{}},
-	{filter: "PciPassthroughFilter", name: "no devices", host: Host{}, request: Request{PCI: []PCIRequest{{"gpu", 1, []map[string]string{{}}}}}, why: "gpu"},
-	{filter: "PciPassthroughFilter", name: "enough in two pools", host: Host{PCI: pools()}, request: Request{PCI: []PCIRequest{{"gpu", 3, []map[string]string{{"vendor_id": "10de"}}}}}},
-	{filter: "PciPassthroughFilter", name: "too few", host: Host{PCI: pools()}, request: Request{PCI: []PCIRequest{{"gpu", 4, []map[string]string{{"vendor_id": "10de"}}}}}, why: "4 of gpu"},
+	{filter: "PciPassthroughFilter", name: "no devices", host: Host{}, request: Request{PCI: []PCIRequest{{Alias: "gpu", Count: 1, Alternatives: []map[string]string{{}}}}}, why: "gpu"},
+	{filter: "PciPassthroughFilter", name: "enough in two pools", host: Host{PCI: pools()}, request: Request{PCI: []PCIRequest{{Alias: "gpu", Count: 3, Alternatives: []map[string]string{{"vendor_id": "10de"}}}}}},
+	{filter: "PciPassthroughFilter", name: "too few", host: Host{PCI: pools()}, request: Request{PCI: []PCIRequest{{Alias: "gpu", Count: 4, Alternatives: []map[string]string{{"vendor_id": "10de"}}}}}, why: "4 of gpu"},
 	{filter: "PciPassthroughFilter", name: "shared by two requests", host: Host{PCI: pools()},
-		request: Request{PCI: []PCIRequest{{"a", 2, []map[string]string{{"vendor_id": "10de"}}}, {"b", 2, []map[string]string{{"product_id": "2"}}}}}, why: "2 of b"},
-	{filter: "PciPassthroughFilter", name: "alternative", host: Host{PCI: pools()}, request: Request{PCI: []PCIRequest{{"a", 1, []map[string]string{{"vendor_id": "8086"}, {"product_id": "1"}}}}}},
+		request: Request{PCI: []PCIRequest{{Alias: "a", Count: 2, Alternatives: []map[string]string{{"vendor_id": "10de"}}}, {Alias: "b", Count: 2, Alternatives: []map[string]string{{"product_id": "2"}}}}}, why: "2 of b"},
+	{filter: "PciPassthroughFilter", name: "alternative", host: Host{PCI: pools()}, request: Request{PCI: []PCIRequest{{Alias: "a", Count: 1, Alternatives: []map[string]string{{"vendor_id": "8086"}, {"product_id": "1"}}}}}},
 
 	{filter: "AggregateMultiTenancyIsolation", name: "open", host: Host{Aggregates: aggregate("ssd", "true")}, request: Request{ProjectID: "p"}},
 	{filter: "AggregateMultiTenancyIsolation", name: "mine", host: Host{Aggregates: aggregate("filter_tenant_id", "q, r", "filter_tenant_id2", "p")}, request: Request{ProjectID: "p"}},
@@ -219,7 +219,7 @@ func itself(r Request) Request {
 func query(q string) Request { return Request{Hints: Hints{Query: q}} }
 
 func pools() []PCIPool {
-	return []PCIPool{{2, map[string]string{"vendor_id": "10de", "product_id": "1"}}, {1, map[string]string{"vendor_id": "10de", "product_id": "2"}}}
+	return []PCIPool{{Count: 2, Tags: map[string]string{"vendor_id": "10de", "product_id": "1"}}, {Count: 1, Tags: map[string]string{"vendor_id": "10de", "product_id": "2"}}}
 }
 
 func numaHost() []NUMACell {

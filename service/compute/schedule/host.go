@@ -54,6 +54,9 @@ type Host struct {
 
 	NUMA []NUMACell
 	PCI  []PCIPool
+	// Rooms is how many devices Placement has left of each PCIPool.Root; nil where
+	// it was not asked for devices.
+	Rooms map[string]int
 
 	// Trust is the level that an attestation service gives it, for TrustedFilter;
 	// "" where it gives none.
@@ -85,7 +88,8 @@ func (r Resource) ratio() float64 {
 
 // NUMACell is one NUMA node of a host.
 type NUMACell struct {
-	ID int
+	ID     int
+	Socket *int // where its processors sit; nil: not known
 	// Shared and Dedicated are the processors for floating and for pinned
 	// virtual ones; Siblings are the sets of hardware threads of a core.
 	Shared, Dedicated []int
@@ -107,6 +111,14 @@ type PagePool struct {
 // PCIPool is a number of like free devices.
 type PCIPool struct {
 	Count int
-	// Tags describe them: vendor_id, product_id, dev_type, physical_network...
+	// Tags describe them: vendor_id, product_id, dev_type, live_migratable...
 	Tags map[string]string
+	Cell int // their NUMA node; -1: not known
+	// Remote ones are for ports of their own kind, and for no request.
+	Remote bool
+	// Root is the address of the device that stands for them in Placement, with
+	// these traits and as this resource class; "": none does.
+	Root   string
+	Class  string
+	Traits []string
 }

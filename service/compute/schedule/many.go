@@ -1,6 +1,9 @@
 package schedule
 
-import "slices"
+import (
+	"maps"
+	"slices"
+)
 
 // SelectMany places several servers of one request, one after the other, each
 // seeing what those before it will take of the hosts. There is a result for each
@@ -96,21 +99,31 @@ func (h *Host) with(r *Request, guest *guestNUMA) *Host {
 		}
 		next.Flavors[r.Flavor.Name]++
 	}
+	var on []int
 	if len(r.PCI) > 0 && len(h.PCI) > 0 {
-		free := make([]int, len(h.PCI))
-		for i := range h.PCI {
-			free[i] = h.PCI[i].Count
-		}
-		takeDevices(h.PCI, free, r.PCI)
-		next.PCI = slices.Clone(h.PCI)
-		for i := range next.PCI {
-			next.PCI[i].Count = free[i]
+		settled, _, _, ok := h.settle(guest, r)
+		if on = settled.on; ok {
+			next.takeDevices(settled.from)
 		}
 	}
 	if guest != nil && len(h.NUMA) > 0 {
-		if on := guest.fit(h.NUMA, h.numaLimits()); on != nil {
+		if on == nil {
+			on = guest.fit(h.NUMA, h.numaLimits())
+		}
+		if on != nil {
 			next.NUMA = guest.claim(h.NUMA, on)
 		}
 	}
 	return &next
+}
+
+// takeDevices takes one device of each of these pools.
+func (h *Host) takeDevices(from []int) {
+	h.PCI, h.Rooms = slices.Clone(h.PCI), maps.Clone(h.Rooms)
+	for _, k := range from {
+		h.PCI[k].Count--
+		if root := h.PCI[k].Root; h.Rooms != nil && root != "" {
+			h.Rooms[root]--
+		}
+	}
 }

@@ -71,6 +71,10 @@ type FilterOptions struct {
 	// ImagePropsSetting has elements "property=ratio"; empty: all count alike.
 	ImagePropsSetting []string `toml:"image_props_weight_setting"`
 
+	// PCIInPlacement has PCI devices asked for and claimed in Placement, once all hosts
+	// that have any report them there.
+	PCIInPlacement bool `toml:"pci_in_placement"`
+
 	// Filters and weighers of the operator's own, asked after upstream's.
 	CELFilters  []CELFilter  `toml:"cel_filters"`
 	CELWeighers []CELWeigher `toml:"cel_weighers"`

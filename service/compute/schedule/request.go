@@ -35,6 +35,8 @@ type Request struct {
 	Located map[string]string
 
 	PCI []PCIRequest
+	// PCIApart has no two devices behind one PCIPool.Root (group_policy=isolate).
+	PCIApart bool
 
 	// Choices bounds how many hosts a result lists, best first; 0: all.
 	Choices int
@@ -95,4 +97,18 @@ type PCIRequest struct {
 	Alias        string // for the explanation
 	Count        int
 	Alternatives []map[string]string
+	// Policy is how near they are to the guest's NUMA nodes, if it has any: one of
+	// the constants below.
+	Policy string
+	// Class is what Placement was asked for, with these traits; "": it was not.
+	Class  string
+	Traits []string
 }
+
+// The policies of PCIRequest.
+const (
+	NearRequired  = "required"  // on one of the guest's nodes
+	NearSocket    = "socket"    // on a node of a socket with one of them
+	NearLegacy    = "legacy"    // on one of them, or nobody knows where
+	NearPreferred = "preferred" // as near as can be
+)

@@ -13,6 +13,9 @@ type Result struct {
 type Choice struct {
 	*Host
 	Weight float64
+	// Roots are the PCIPool.Root of each device that the server is to have there,
+	// where Placement counts them.
+	Roots []string
 }
 
 // Explanation is the record of a decision, of bounded size, to be kept as JSON

@@ -175,7 +175,7 @@ func TestFewChoicesAreTheFirstOfAll(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(few.Ordered, all.Ordered[:min(n, len(all.Ordered))]) {
+		if !reflect.DeepEqual(few.Ordered, all.Ordered[:min(n, len(all.Ordered))]) {
 			t.Fatalf("%v of %v", names(few.Ordered), names(all.Ordered))
 		}
 		if !slices.IsSortedFunc(all.Ordered, func(a, b Choice) int {
@@ -297,7 +297,7 @@ func TestSelectManyConsumes(t *testing.T) {
 	h := &Host{Name: "h", Up: true, VCPUs: Resource{Total: 8}, MemoryMB: Resource{Total: 8192}, DiskGB: Resource{Total: 100}, DiskLeastGB: ptr(50),
 		PCI: pools(), Flavors: map[string]int{"m1": 1}}
 	r := &Request{Flavor: Flavor{Name: "m1", VCPUs: 2, MemoryMB: 1024, RootGB: 10, SwapMB: 1},
-		PCI: []PCIRequest{{"gpu", 1, []map[string]string{{"vendor_id": "10de"}}}}}
+		PCI: []PCIRequest{{Alias: "gpu", Count: 1, Alternatives: []map[string]string{{"vendor_id": "10de"}}}}}
 	results, err := newScheduler(t, only("PciPassthroughFilter", "CoreFilter")).SelectMany([]*Host{h}, r, []string{"a", "b", "c", "d"})
 	if err != nil || len(results) != 4 || len(results[3].Ordered) != 0 { // there are three devices
 		t.Fatalf("%d results, %v", len(results), err)

@@ -29,19 +29,31 @@ type Seat struct {
 	Pins     map[int]int // the guest's other processors, each with one of the host to itself
 }
 
-// Seats finds the places of a guest's NUMA nodes on a host, and the host's
-// processors for the hypervisor's own threads. A guest that asks for no nodes has
-// no seats; ok is false when it does not fit.
-func Seats(h *Host, f Flavor, i Image) (seats []Seat, emulator []int, ok bool, err error) {
-	g, err := parseNUMA(&Request{Flavor: f, Image: i})
-	if err != nil || g == nil {
-		return nil, nil, err == nil, err
+// Settled is where a guest's NUMA nodes and devices are on a host.
+type Settled struct {
+	Seats    []Seat // one for each of its NUMA nodes, if it asks for any
+	Emulator []int  // the host's processors for the hypervisor's own threads
+	// Devices is the index in Host.PCI of each device that is asked for, in the
+	// order of the requests.
+	Devices []int
+}
+
+// Settle finds places for what a request asks of a host's NUMA nodes and devices; ok is
+// false when it does not fit. What is no right request is fault.Invalid.
+func Settle(h *Host, r *Request) (s Settled, ok bool, err error) {
+	g, err := parseNUMA(r)
+	if err != nil {
+		return s, false, err
 	}
-	on := g.fit(h.NUMA, h.numaLimits())
-	if len(h.NUMA) == 0 || on == nil {
-		return nil, nil, false, nil
+	if g != nil && len(h.NUMA) == 0 {
+		return s, false, nil
 	}
-	for i, k := range on {
+	at, _, _, ok := h.settle(g, r)
+	if !ok {
+		return s, false, nil
+	}
+	s.Devices = at.from
+	for i, k := range at.on {
 		c, cell := &g.cells[i], &h.NUMA[k]
 		seat := Seat{Cell: cell.ID, MemoryMB: c.memoryMB, Floating: slices.Clone(c.floating)}
 		if g.pageKB != 0 {
@@ -56,11 +68,11 @@ func Seats(h *Host, f Flavor, i Image) (seats []Seat, emulator []int, ok bool, e
 			for n, guest := range c.pinned {
 				seat.Pins[guest] = cpus[n]
 			}
-			emulator = append(emulator, cpus[c.dedicated:]...)
+			s.Emulator = append(s.Emulator, cpus[c.dedicated:]...)
 		}
-		seats = append(seats, seat)
+		s.Seats = append(s.Seats, seat)
 	}
-	return seats, emulator, true, nil
+	return s, true, nil
 }
 
 // AsksForSeats reports whether flavor and image ask for NUMA nodes at all, or for

@@ -93,7 +93,7 @@ func (g *weighing) order(s *Scheduler, limit int) []Choice {
 	rank = firstOf(rank, n, before)
 	choices := make([]Choice, len(rank))
 	for i, r := range rank {
-		choices[i] = Choice{g.hosts[r.index], r.weight}
+		choices[i] = Choice{Host: g.hosts[r.index], Weight: r.weight}
 	}
 	if subset = min(subset, len(choices)); subset > 1 {
 		chosen := s.pick(subset)

@@ -27,6 +27,8 @@ type Config struct {
 	HugePages int
 	// PCI are the devices that guests may have.
 	PCI []compute.PCIDevice
+	// PCIInPlacement: Placement is told of them.
+	PCIInPlacement bool
 	// Metrics are what the host says that it measures.
 	Metrics map[string]float64
 

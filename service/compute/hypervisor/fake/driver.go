@@ -2,6 +2,7 @@ package fake
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -55,7 +56,7 @@ func (d *Driver) Create(ctx context.Context, spec hypervisor.Guest) error {
 				return fault.Conflictf("The name %s belongs to guest %s already.", spec.Name, id)
 			}
 		}
-		if err := d.unmounted(spec); err != nil {
+		if err := errors.Join(d.unmounted(spec), d.unclaimed(spec)); err != nil {
 			return err
 		}
 		if d.state.Guests == nil {
@@ -231,7 +232,7 @@ func (d *Driver) Resources(ctx context.Context) (r hypervisor.Resources, err err
 				Topology: hypervisor.CPUTopology{Sockets: 1, Cores: d.cfg.VCPUs, Threads: 1}},
 			Supported: [][3]string{{"x86_64", "fake", "hvm"}},
 			Traits:    traits,
-			NUMA:      d.cfg.cells(), PCI: d.cfg.PCI, Metrics: d.cfg.Metrics,
+			NUMA:      d.cfg.cells(), PCI: d.cfg.PCI, PCIInPlacement: d.cfg.PCIInPlacement, Metrics: d.cfg.Metrics,
 		}
 		for _, g := range d.state.Guests {
 			r.DiskUsedGB += g.Spec.DiskGB()

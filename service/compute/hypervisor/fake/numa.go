@@ -1,7 +1,6 @@
 package fake
 
 import (
-	"fmt"
 	"slices"
 
 	"kilonova/service/compute"
@@ -35,17 +34,4 @@ func (c Config) cells() []compute.NUMACell {
 		}
 	}
 	return cells
-}
-
-// Devices are n virtual functions, spread over NUMA nodes.
-func Devices(n, nodes int) []compute.PCIDevice {
-	var all []compute.PCIDevice
-	for i := range n {
-		d := compute.PCIDevice{Address: fmt.Sprintf("0000:%02x:%02x.%d", 0x80+i/256, i/8%32, i%8), Vendor: "8086", Product: "1520", Type: "type-VF", Cell: -1}
-		if nodes > 0 {
-			d.Cell = i % nodes
-		}
-		all = append(all, d)
-	}
-	return all
 }

@@ -45,8 +45,10 @@ type Config struct {
 	// that are given away whole, [compute] cpu_shared_set and cpu_dedicated_set.
 	SharedSet    string `toml:"-"`
 	DedicatedSet string `toml:"-"`
-	// DeviceSpec says which PCI devices guests may have, [pci] device_spec.
-	DeviceSpec []string `toml:"-"`
+	// DeviceSpec says which PCI devices guests may have, [pci] device_spec, and
+	// PCIInPlacement that Placement is told of them, report_in_placement.
+	DeviceSpec     []string `toml:"-"`
+	PCIInPlacement bool     `toml:"-"`
 
 	// InstancesPath is the folder that holds a folder for each guest.
 	// Empty: /var/lib/kilonova/instances.

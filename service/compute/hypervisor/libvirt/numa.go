@@ -216,6 +216,10 @@ func hostdevOf(dev compute.HeldDevice) (hostdev, error) {
 	if n, err := fmt.Sscanf(strings.ToLower(dev.Address), "%4x:%2x:%2x.%1x", &domain, &bus, &slot, &function); n != 4 || err != nil {
 		return hostdev{}, fault.Invalidf("%q is no address of a PCI device.", dev.Address)
 	}
-	return hostdev{Mode: "subsystem", Type: "pci", Managed: "yes", Source: pciAddress{
+	managed := "yes" // libvirt takes it from the host's driver, and gives it back
+	if dev.Unmanaged {
+		managed = "no"
+	}
+	return hostdev{Mode: "subsystem", Type: "pci", Managed: managed, Source: pciAddress{
 		Domain: fmt.Sprintf("0x%04x", domain), Bus: fmt.Sprintf("0x%02x", bus), Slot: fmt.Sprintf("0x%02x", slot), Function: fmt.Sprintf("0x%x", function)}}, nil
 }

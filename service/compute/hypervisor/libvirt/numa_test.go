@@ -1,9 +1,11 @@
 package libvirt
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"kilonova/internal/fault"
@@ -46,39 +48,70 @@ func TestCells(t *testing.T) {
 	}
 }
 
+// TestDevices: which of a host's devices are given away, and what is said of them.
 func TestDevices(t *testing.T) {
 	folder := t.TempDir()
+	const vpd = "\x82\x05\x00Model\x90\x11\x00PN\x03123SN\x08AB12\x00\x00\x00\x00\x78"
 	for address, files := range map[string]map[string]string{
-		"0000:81:00.0": {"vendor": "0x8086", "device": "0x1520", "numa_node": "1", "sriov_totalvfs": "8"},
-		"0000:81:00.1": {"vendor": "0x8086", "device": "0x1521", "numa_node": "1", "physfn": ""},
+		"0000:81:00.0": {"vendor": "0x8086", "device": "0x1520", "numa_node": "1", "sriov_totalvfs": "8", "vpd": vpd, "net/ens1f0": ""},
+		"0000:81:00.1": {"vendor": "0x8086", "device": "0x1521", "numa_node": "1"},
+		"0000:81:00.2": {"vendor": "0x8086", "device": "0x1521", "numa_node": "1", "vdpa3/x": ""},
 		"0000:02:00.0": {"vendor": "0x10de", "device": "0x1db4", "numa_node": "-1"},
 	} {
-		if err := os.Mkdir(filepath.Join(folder, address), 0o755); err != nil {
-			t.Fatal(err)
-		}
 		for name, text := range files {
-			if err := os.WriteFile(filepath.Join(folder, address, name), []byte(text+"\n"), 0o644); err != nil {
+			file := filepath.Join(folder, address, name)
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if name != "vpd" {
+				text += "\n"
+			}
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	for text, want := range map[string][]compute.PCIDevice{
-		`{"vendor_id": "10DE"}`:                                 {{Address: "0000:02:00.0", Vendor: "10de", Product: "1db4", Type: "type-PCI", Cell: -1}},
-		`{"address": "*:81:00.1", "physical_network": "sriov"}`: {{Address: "0000:81:00.1", Vendor: "8086", Product: "1521", Type: "type-VF", Cell: 1, Network: "sriov"}},
-		`{"vendor_id": "8086", "product_id": "1520"}`:           {{Address: "0000:81:00.0", Vendor: "8086", Product: "1520", Type: "type-PF", Cell: 1}},
-		`{"vendor_id": "1234"}`:                                 nil,
+	for _, vf := range []string{"0000:81:00.1", "0000:81:00.2"} {
+		if err := os.Symlink("../0000:81:00.0", filepath.Join(folder, vf, "physfn")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for text, want := range map[string]string{
+		`{"vendor_id": "10DE"}`:                                 "[0000:02:00.0 type-PCI  -1]",
+		`{"address": "*:81:00.1", "physical_network": "sriov"}`: "[0000:81:00.1 type-VF 0000:81:00.0 1]",
+		`{"address": "0000:81:00.0", "product_id": "1521"}`:     "[0000:81:00.1 type-VF 0000:81:00.0 1] [0000:81:00.2 type-VDPA 0000:81:00.0 1]",
+		`{"vendor_id": "8086", "product_id": "1520"}`:           "[0000:81:00.0 type-PF  1]",
+		`{"devname": "ens1f0", "product_id": "1521"}`:           "[0000:81:00.1 type-VF 0000:81:00.0 1] [0000:81:00.2 type-VDPA 0000:81:00.0 1]",
+		`{"devname": "ens9"}`:                                   "",
+		`{"vendor_id": "8086", "remote_managed": "true"}`:       "[0000:81:00.1 type-VF 0000:81:00.0 1 AB12] [0000:81:00.2 type-VDPA 0000:81:00.0 1 AB12]",
+		`{"vendor_id": "10de", "remote_managed": "true"}`:       "",
+		`[{"vendor_id": "10de"}, {"product_id": "1520"}]`:       "[0000:02:00.0 type-PCI  -1] [0000:81:00.0 type-PF  1]",
+		`{"address": {"bus": "0[12]"}}`:                         "[0000:02:00.0 type-PCI  -1]",
+		`{"vendor_id": "1234"}`:                                 "",
 	} {
-		specs, err := readDeviceSpecs([]string{text})
+		got, err := pciDevices(folder, []string{text}, false)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := readDevices(folder, specs); err != nil || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %+v, %v; want %+v", text, got, err, want)
+		var all []string
+		for _, d := range got {
+			all = append(all, strings.TrimSuffix(fmt.Sprintf("[%s %s %s %d %s", d.Address, d.Type, d.Parent, d.Cell, d.Serial), " ")+"]")
+		}
+		if now := strings.Join(all, " "); now != want {
+			t.Errorf("%s: %s; want %s", text, now, want)
 		}
 	}
-	for _, bad := range []string{`{}`, `x`, `{"address": "["}`, `{"vendor": "8086"}`} {
-		if _, err := readDeviceSpecs([]string{bad}); !fault.Is(err, fault.Invalid) {
-			t.Errorf("%s: %v", bad, err)
+	if _, err := pciDevices(folder, []string{`{"vendor_id": "8086"}`}, true); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "0000:81:00.0") {
+		t.Errorf("a physical function beside its virtual ones in Placement: %v", err)
+	}
+}
+
+// TestDeviceOfTheOperators: a device that the operator takes off the host's driver
+// is left to them by libvirt.
+func TestDeviceOfTheOperators(t *testing.T) {
+	for unmanaged, want := range map[bool]string{false: "yes", true: "no"} {
+		if h, err := hostdevOf(compute.HeldDevice{Address: "0000:81:00.1", Unmanaged: unmanaged}); err != nil || h.Managed != want {
+			t.Errorf("unmanaged %v: %+v, %v", unmanaged, h, err)
 		}
 	}
 }

@@ -1,72 +1,27 @@
 package libvirt
 
 import (
-	"encoding/json"
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
 
-	"kilonova/internal/fault"
 	"kilonova/service/compute"
 )
-
-// deviceSpec is one element of [pci] device_spec: which devices of the host guests
-// may have. Empty members and "*" match anything.
-type deviceSpec struct {
-	Address string `json:"address"` // "*:81:00.*", or in full
-	Vendor  string `json:"vendor_id"`
-	Product string `json:"product_id"`
-	Network string `json:"physical_network"`
-}
-
-func readDeviceSpecs(texts []string) ([]deviceSpec, error) {
-	var all []deviceSpec
-	for _, text := range texts {
-		decoder := json.NewDecoder(strings.NewReader(text))
-		decoder.DisallowUnknownFields()
-		var s deviceSpec
-		if err := decoder.Decode(&s); err != nil {
-			return nil, fault.New(fault.Invalid, "[pci] device_spec %q cannot be read: %w", text, err)
-		}
-		if s.Address == "" && s.Vendor == "" && s.Product == "" {
-			return nil, fault.Invalidf("[pci] device_spec %q names no address, vendor or product.", text)
-		}
-		if _, err := path.Match(s.Address, ""); err != nil {
-			return nil, fault.Invalidf("[pci] device_spec: the address %q cannot be read.", s.Address)
-		}
-		all = append(all, s)
-	}
-	return all, nil
-}
-
-func (s deviceSpec) matches(d compute.PCIDevice) bool {
-	for _, m := range [][2]string{{s.Vendor, d.Vendor}, {s.Product, d.Product}} {
-		if m[0] != "" && m[0] != "*" && !strings.EqualFold(m[0], m[1]) {
-			return false
-		}
-	}
-	if s.Address == "" {
-		return true
-	}
-	for _, address := range []string{d.Address, strings.TrimPrefix(d.Address, "0000:")} {
-		if ok, err := path.Match(strings.ToLower(s.Address), address); err == nil && ok {
-			return true
-		}
-	}
-	return false
-}
 
 // maxPCIDevices bounds what a host reports.
 const maxPCIDevices = 4096
 
-// readDevices lists the devices below a folder like /sys/bus/pci/devices that a
-// specification names.
-func readDevices(folder string, specs []deviceSpec) ([]compute.PCIDevice, error) {
-	if len(specs) == 0 {
-		return nil, nil
+// pciDevices lists the devices below a folder like /sys/bus/pci/devices that guests
+// may have. inPlacement refuses those that Placement cannot know together.
+func pciDevices(folder string, texts []string, inPlacement bool) ([]compute.PCIDevice, error) {
+	specs, err := compute.ReadDeviceSpecs(texts, inPlacement)
+	if err != nil || len(specs) == 0 {
+		return nil, err
 	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -74,16 +29,13 @@ func readDevices(folder string, specs []deviceSpec) ([]compute.PCIDevice, error)
 	}
 	var all []compute.PCIDevice
 	for _, e := range entries {
-		d := readDevice(filepath.Join(folder, e.Name()), strings.ToLower(e.Name()))
-		for _, s := range specs {
-			if s.matches(d) && len(all) < maxPCIDevices {
-				d.Network = s.Network
-				all = append(all, d)
-				break
-			}
-		}
+		all = append(all, readDevice(filepath.Join(folder, e.Name()), strings.ToLower(e.Name())))
 	}
-	return all, nil
+	all = compute.AllowDevices(all, specs)
+	if all = all[:min(len(all), maxPCIDevices)]; inPlacement {
+		err = compute.CheckDevices(all)
+	}
+	return all, err
 }
 
 func readDevice(folder, address string) compute.PCIDevice {
@@ -94,14 +46,74 @@ func readDevice(folder, address string) compute.PCIDevice {
 		}
 		return strings.TrimSpace(string(data))
 	}
-	d := compute.PCIDevice{Address: address, Vendor: strings.TrimPrefix(text("vendor"), "0x"), Product: strings.TrimPrefix(text("device"), "0x"), Type: "type-PCI", Cell: -1}
+	d := compute.PCIDevice{Address: address, Vendor: strings.TrimPrefix(text("vendor"), "0x"), Product: strings.TrimPrefix(text("device"), "0x"), Type: compute.DevicePCI, Cell: -1}
 	if n, err := strconv.Atoi(text("numa_node")); err == nil {
 		d.Cell = n
 	}
-	if _, err := os.Lstat(filepath.Join(folder, "physfn")); err == nil {
-		d.Type = "type-VF"
+	if parent, err := os.Readlink(filepath.Join(folder, "physfn")); err == nil {
+		d.Type, d.Parent = compute.DeviceVF, strings.ToLower(filepath.Base(parent))
+		if on, err := filepath.Glob(filepath.Join(folder, "vdpa*")); err == nil && len(on) > 0 {
+			d.Type = compute.DeviceVDPA
+		}
 	} else if n := text("sriov_totalvfs"); n != "" && n != "0" {
-		d.Type = "type-PF"
+		d.Type = compute.DevicePF
+	}
+	if on, err := os.ReadDir(filepath.Join(folder, "net")); err == nil && len(on) > 0 {
+		d.Interface = on[0].Name()
+	}
+	if d.Serial = serialOf(filepath.Join(folder, "vpd")); d.Serial == "" && d.Parent != "" {
+		d.Serial = serialOf(filepath.Join(folder, "physfn", "vpd"))
 	}
 	return d
+}
+
+// The tags of a device's vital product data, PCI Local Bus 3.0, appendix I.
+const (
+	maxVPD   = 32 << 10
+	vpdLarge = 0x80 // a tag with two bytes of length
+	vpdRead  = 0x90 // the fields that cannot be written
+	vpdEnd   = 0x78
+)
+
+// serialOf reads a card's serial number of its vital product data; "" where it has
+// none, or none that can be read.
+func serialOf(path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxVPD))
+	if err != nil {
+		return ""
+	}
+	for len(data) > 0 && data[0] != vpdEnd {
+		tag, n, head := data[0], int(data[0]&7), 1
+		if tag&vpdLarge != 0 {
+			if len(data) < 3 {
+				return ""
+			}
+			n, head = int(binary.LittleEndian.Uint16(data[1:])), 3
+		}
+		if head+n > len(data) {
+			return ""
+		}
+		if tag == vpdRead {
+			return vpdField(data[head:head+n], "SN")
+		}
+		data = data[head+n:]
+	}
+	return ""
+}
+
+func vpdField(data []byte, name string) string {
+	const head = 3
+	for len(data) >= head && head+int(data[2]) <= len(data) {
+		n := int(data[2])
+		if string(data[:2]) == name {
+			return string(bytes.TrimRight(data[head:head+n], " \x00"))
+		}
+		data = data[head+n:]
+	}
+	return ""
 }

@@ -70,13 +70,10 @@ func (d *Driver) readStatic(ctx context.Context, v *verdict) (static, error) {
 	if s.NUMA, err = c.cells(sets); err != nil {
 		return s, err
 	}
-	specs, err := readDeviceSpecs(d.cfg.DeviceSpec)
-	if err != nil {
+	if s.PCI, err = pciDevices("/sys/bus/pci/devices", d.cfg.DeviceSpec, d.cfg.PCIInPlacement); err != nil {
 		return s, err
 	}
-	if s.PCI, err = readDevices("/sys/bus/pci/devices", specs); err != nil {
-		return s, err
-	}
+	s.PCIInPlacement = d.cfg.PCIInPlacement
 	if !c.runs(s.CPU.Arch, virtType) {
 		return s, fault.New(fault.Unsupported, "libvirt on host %s cannot run %s guests of the type %s.", name, s.CPU.Arch, virtType)
 	}

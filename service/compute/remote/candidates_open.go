@@ -1,0 +1,71 @@
+package remote
+
+import "kilonova/service/compute"
+
+// openGroups are the groups of a question of which who asks decides who gives them,
+// by suffix.
+func openGroups(q compute.CandidateQuery) map[string]map[string]int {
+	open := map[string]map[string]int{}
+	for _, g := range q.Groups {
+		if g.Open {
+			open[g.Suffix] = g.Resources
+		}
+	}
+	return open
+}
+
+// openCandidates is candidates for a question with open groups: these are left out of
+// what would be claimed, and what all providers of the host's tree have left is said.
+func (r *candidatesReply) openCandidates(open map[string]map[string]int) []compute.Candidate {
+	trees := map[string][]string{} // by root
+	for id := range r.providers {
+		root := r.rootOf(id)
+		trees[root] = append(trees[root], id)
+	}
+	var all []compute.Candidate
+	seen := map[string]bool{}
+	for i, asked := range r.requests {
+		c := r.candidate(asked)
+		if c.ProviderID == "" || seen[c.ProviderID] {
+			continue
+		}
+		seen[c.ProviderID] = true
+		if c.Allocations == nil { // it is all of the host
+			c.Allocations = map[string]map[string]int{c.ProviderID: {}}
+			for _, a := range asked[0].amounts {
+				c.Allocations[c.ProviderID][a.class] = a.n
+			}
+		}
+		for suffix, resources := range open {
+			for _, provider := range r.mappings[i][suffix] {
+				leaveOut(c.Allocations, provider, resources)
+			}
+		}
+		c.Free = map[string]map[string]int{}
+		for _, id := range trees[c.ProviderID] {
+			free := map[string]int{}
+			for _, u := range r.providers[id].capacity {
+				free[u.Class] = u.Capacity - u.Used - c.Allocations[id][u.Class]
+			}
+			c.Free[id] = free
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// leaveOut takes resources of a provider off what would be claimed.
+func leaveOut(allocations map[string]map[string]int, provider string, resources map[string]int) {
+	have := allocations[provider]
+	if have == nil {
+		return
+	}
+	for class, n := range resources {
+		if have[class] -= n; have[class] <= 0 {
+			delete(have, class)
+		}
+	}
+	if len(have) == 0 {
+		delete(allocations, provider)
+	}
+}

@@ -1,0 +1,393 @@
+package cloud
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
+	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
+
+	"kilonova/stack"
+)
+
+// Placement's names of the devices in these tests.
+const (
+	vfClass   = "CUSTOM_PCI_8086_1520"
+	cardClass = "CUSTOM_FAST_CARD"
+)
+
+// carded is a cloud whose hosts have two physical functions with two virtual ones each,
+// and a card, which Placement knows and is asked for.
+func carded(c *stack.Config) {
+	c.Fake.PCIDevices, c.Fake.PCIFunctions, c.Fake.PCICards = 4, 2, 1
+	c.PCI.DeviceSpec = []string{`{"vendor_id": "8086", "product_id": "1520", "live_migratable": "yes"}`, `{"vendor_id": "10de", "resource_class": "fast card", "traits": "blue, HW_GPU_API_VULKAN"}`}
+	c.PCI.Alias = []string{`{"name": "vf", "vendor_id": "8086", "product_id": "1520", "device_type": "type-VF"}`,
+		`{"name": "live", "vendor_id": "8086", "product_id": "1520", "live_migratable": "yes"}`, `{"name": "card", "resource_class": "FAST_CARD", "traits": "Blue"}`}
+	c.PCI.ReportInPlacement, c.FilterScheduler.PCIInPlacement = true, true
+}
+
+// deviceProviders are the providers of devices, by name.
+type deviceProvider struct {
+	provider
+	Parent      string `json:"parent_provider_uuid"`
+	inventories map[string]struct{ Total, Reserved int }
+	traits      []string
+	used        int
+}
+
+func (c *cloud) deviceProviders(t *testing.T) map[string]deviceProvider {
+	t.Helper()
+	c.admin.placement.Microversion = "1.39"
+	var list struct {
+		Providers []deviceProvider `json:"resource_providers"`
+	}
+	c.get(t, c.admin.placement, "/resource_providers?required=COMPUTE_MANAGED_PCI_DEVICE", &list)
+	all := map[string]deviceProvider{}
+	for _, p := range list.Providers {
+		at := "/resource_providers/" + p.UUID
+		var inventories struct {
+			Inventories map[string]struct{ Total, Reserved int }
+		}
+		c.get(t, c.admin.placement, at+"/inventories", &inventories)
+		var traits struct{ Traits []string }
+		c.get(t, c.admin.placement, at+"/traits", &traits)
+		var usages struct{ Usages map[string]int }
+		c.get(t, c.admin.placement, at+"/usages", &usages)
+		slices.Sort(traits.Traits)
+		p.inventories, p.traits = inventories.Inventories, traits.Traits
+		for _, n := range usages.Usages {
+			p.used += n
+		}
+		all[p.Name] = p
+	}
+	return all
+}
+
+// devicesOf says which providers the devices are of that a server's guest has:
+// "dev-1_0000:40:00.0=2 ".
+func (c *cloud) devicesOf(t *testing.T, id string) string {
+	t.Helper()
+	g := guestsHold(t, c)[id]
+	count := map[string]int{}
+	for _, d := range g.hold.Devices {
+		count[g.host+"_"+strings.ToUpper(cmp.Or(d.Parent, d.Address))]++
+	}
+	return counted(count)
+}
+
+func counted(count map[string]int) string {
+	text := ""
+	for _, name := range slices.Sorted(maps.Keys(count)) {
+		text += fmt.Sprintf("%s=%d ", name, count[name])
+	}
+	return text
+}
+
+// devicesAgree waits until what the servers' guests have is what the servers have
+// claimed, and nothing else is taken but by migrations of these servers.
+func (c *cloud) devicesAgree(t *testing.T, ids ...string) {
+	t.Helper()
+	eventually(t, "Placement's view of devices", func() string {
+		taken := map[string]int{}
+		for _, id := range ids {
+			claimed := map[string]int{}
+			for _, a := range c.allocations(t, id) {
+				for class, n := range a.resources {
+					if class != vfClass && class != cardClass {
+						continue
+					}
+					if taken[a.provider.Name] += n; a.who == "server" {
+						claimed[a.provider.Name] += n
+					}
+				}
+			}
+			if has, claims := c.devicesOf(t, id), counted(claimed); has != claims {
+				return fmt.Sprintf("server %s has %q and claims %q", id, has, claims)
+			}
+		}
+		for name, p := range c.deviceProviders(t) {
+			if p.used != taken[name] {
+				return fmt.Sprintf("of %s %d are taken, and servers have %d", name, p.used, taken[name])
+			}
+		}
+		return ""
+	})
+}
+
+// published waits until Placement knows so many devices.
+func (c *cloud) published(t *testing.T, want int) map[string]deviceProvider {
+	t.Helper()
+	var all map[string]deviceProvider
+	eventually(t, "the providers of devices", func() string {
+		if all = c.deviceProviders(t); len(all) != want {
+			return fmt.Sprintf("%d, want %d", len(all), want)
+		}
+		for name, p := range all {
+			if len(p.inventories) != 1 || len(p.traits) < 2 {
+				return fmt.Sprintf("%s has %v and %v", name, p.inventories, p.traits)
+			}
+		}
+		return ""
+	})
+	return all
+}
+
+// TestDevicesInPlacement: what Placement knows of devices, servers that claim them
+// there until there are none left, and why there are none.
+func TestDevicesInPlacement(t *testing.T) {
+	for name, start := range map[string]func(*testing.T, func(*stack.Config)) *cloud{"one": oneWith, "split": splitWith} {
+		t.Run(name, func(t *testing.T) { devicesInPlacement(t, start(t, carded)) })
+	}
+}
+
+func devicesInPlacement(t *testing.T, c *cloud) {
+	hostsUp(t, c)
+	hosts := hostNames(t, c)
+	all := c.published(t, 3*len(hosts))
+	for _, host := range hosts {
+		for address, want := range map[string]string{"0000:40:00.0": "2 " + vfClass, "0000:40:01.0": "2 " + vfClass, "0000:20:00.0": "1 " + cardClass} {
+			p := all[host+"_"+address]
+			_, class, _ := strings.Cut(want, " ")
+			if got := fmt.Sprint(p.inventories[class].Total, " ", class); got != want || p.Parent != providerOf(t, c, host) {
+				t.Errorf("%s on %s: %s below %s, want %s", address, host, got, p.Parent, want)
+			}
+			traits := "[COMPUTE_MANAGED_PCI_DEVICE HW_PCI_LIVE_MIGRATABLE OWNER_NOVA]"
+			if class == cardClass {
+				traits = "[COMPUTE_MANAGED_PCI_DEVICE CUSTOM_BLUE HW_GPU_API_VULKAN OWNER_NOVA]"
+			}
+			if fmt.Sprint(p.traits) != traits {
+				t.Errorf("%s has traits %v, want %s", p.Name, p.traits, traits)
+			}
+		}
+	}
+	// One each with the host's card, and then one each with a function of both others.
+	apart := flavorOf(t, c, "apart", 1, 64, flavors.ExtraSpecsOpts{"pci_passthrough:alias": "vf:2", "group_policy": "isolate"})
+	single := flavorOf(t, c, "single", 1, 64, flavors.ExtraSpecsOpts{"pci_passthrough:alias": "vf:1,card:1"})
+	var ids []string
+	boot := func(flavor, status string) string {
+		t.Helper()
+		id := bootOf(t, c, flavor)
+		settledAs(t, c.admin, id, status)
+		ids = append(ids, id)
+		return id
+	}
+	for range hosts {
+		boot(single, "ACTIVE")
+	}
+	for range hosts {
+		id := boot(apart, "ACTIVE")
+		if got := c.devicesOf(t, id); strings.Count(got, "=1 ") != 2 {
+			t.Errorf("devices that are to be apart: %s", got)
+		}
+	}
+	c.devicesAgree(t, ids...)
+	// There are virtual functions left, and no card.
+	id := boot(single, "ERROR")
+	s, err := servers.Get(t.Context(), c.admin.compute, id).Extract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("%d with too few devices of alias card left", len(hosts)); !strings.Contains(s.Fault.Message, want) {
+		t.Errorf("it is nowhere because: %s; want %q", s.Fault.Message, want)
+	}
+	c.devicesAgree(t, ids...)
+	deleteAll(t, c, c.admin)
+	c.devicesAgree(t)
+}
+
+// TestDevicesRaced: of servers that are asked for at once so many get devices as there
+// are, and none gets what another one has.
+func TestDevicesRaced(t *testing.T) {
+	c := oneWith(t, func(c *stack.Config) {
+		carded(c)
+		c.Quota.Instances, c.Quota.Cores = -1, -1
+	})
+	hostsUp(t, c)
+	hosts := hostNames(t, c)
+	c.published(t, 3*len(hosts))
+	flavor := flavorOf(t, c, "card", 1, 64, flavors.ExtraSpecsOpts{"pci_passthrough:alias": "vf:1"})
+	fit := 4 * len(hosts)
+	var ids []string
+	for range fit + 3 {
+		ids = append(ids, bootOf(t, c, flavor))
+	}
+	settled(t, c.admin)
+	status := map[string]int{}
+	for _, s := range allServers(t, c.admin) {
+		status[s.Status]++
+	}
+	if status["ACTIVE"] != fit || status["ERROR"] != 3 {
+		t.Errorf("%v, want %d ACTIVE and 3 ERROR", status, fit)
+	}
+	c.devicesAgree(t, ids...)
+	// Two ask for the last.
+	for _, id := range ids[:fit+3] {
+		if s, err := servers.Get(t.Context(), c.admin.compute, id).Extract(); err == nil && s.Status == "ACTIVE" {
+			if err := servers.Delete(t.Context(), c.admin.compute, id).ExtractErr(); err != nil {
+				t.Fatal(err)
+			}
+			gone(t, c, id)
+			ids = slices.DeleteFunc(ids, func(x string) bool { return x == id })
+			break
+		}
+	}
+	a, b := bootOf(t, c, flavor), bootOf(t, c, flavor)
+	settled(t, c.admin)
+	got := ""
+	for _, id := range []string{a, b} {
+		s, err := servers.Get(t.Context(), c.admin.compute, id).Extract()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += s.Status + " "
+	}
+	if got != "ACTIVE ERROR " && got != "ERROR ACTIVE " {
+		t.Errorf("two for the last device are %s", got)
+	}
+	c.devicesAgree(t, append(ids, a, b)...)
+}
+
+// TestDevicesMove: through each kind of move a server has devices of where it is, and
+// claims just these.
+func TestDevicesMove(t *testing.T) {
+	c := oneWith(t, func(c *stack.Config) {
+		carded(c)
+		c.Default.ResizeToSameHost = true
+	})
+	hostsUp(t, c)
+	u := c.admin
+	c.published(t, 3*len(hostNames(t, c)))
+	one := flavorOf(t, c, "one", 1, 64, flavors.ExtraSpecsOpts{"pci_passthrough:alias": "live:1"})
+	two := flavorOf(t, c, "two", 1, 128, flavors.ExtraSpecsOpts{"pci_passthrough:alias": "live:2"})
+	fixed := flavorOf(t, c, "fixed", 1, 64, flavors.ExtraSpecsOpts{"pci_passthrough:alias": "vf:1"})
+	id, other := bootOf(t, c, one), bootOf(t, c, fixed)
+	settledAs(t, u, id, "ACTIVE")
+	settledAs(t, u, other, "ACTIVE")
+	has := func(what string, n int) {
+		t.Helper()
+		c.devicesAgree(t, id, other)
+		if got := len(guestsHold(t, c)[id].hold.Devices); got != n {
+			t.Errorf("after %s it has %d devices, want %d", what, got, n)
+		}
+	}
+	has("its build", 1)
+	do := func(what string, body any, status string, n int) {
+		t.Helper()
+		if err := ask(t, u, id, body); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		settledAs(t, u, id, status)
+		has(what, n)
+	}
+	at, version := func() string { return c.where(t, id).host }, u.compute.Microversion
+	for _, same := range []bool{true, false} {
+		for _, end := range []string{"revertResize", "confirmResize"} {
+			a := at()
+			b := c.other(t, a)
+			away := map[bool]string{true: b, false: a}[same] // nothing can come here
+			c.disable(t, away, true)
+			to, n := two, 2
+			if len(guestsHold(t, c)[id].hold.Devices) == 2 {
+				to, n = one, 1
+			}
+			do("a resize", object{"resize": object{"flavorRef": to}}, "VERIFY_RESIZE", n)
+			if (at() == a) != same {
+				t.Errorf("it was on %s and is on %s", a, at())
+			}
+			if end == "revertResize" {
+				n = 3 - n
+			}
+			do(end, object{end: nil}, "ACTIVE", n)
+			c.disable(t, away, false)
+		}
+	}
+	n := len(guestsHold(t, c)[id].hold.Devices)
+	do("a cold migration", object{"migrate": nil}, "VERIFY_RESIZE", n)
+	do("its end", object{"confirmResize": nil}, "ACTIVE", n)
+	a := at()
+	do("a live migration", json.RawMessage(`{"os-migrateLive":{"host":null,"block_migration":"auto"}}`), "ACTIVE", n)
+	if at() == a {
+		t.Error("it has not moved")
+	}
+	u.compute.Microversion = "2.30" // by which a host may be forced
+	if err := ask(t, u, id, json.RawMessage(`{"os-migrateLive":{"host":"`+a+`","block_migration":"auto","force":true}}`)); err != nil {
+		t.Fatal(err)
+	}
+	u.compute.Microversion = version
+	settledAs(t, u, id, "ACTIVE")
+	has("a forced one", n)
+	if at() != a {
+		t.Error("it has not moved back")
+	}
+	do("a rebuild", object{"rebuild": object{"imageRef": imageID(t, u)}}, "ACTIVE", n)
+	do("shelving", object{"shelve": nil}, "SHELVED_OFFLOADED", 0)
+	do("unshelving", object{"unshelve": nil}, "ACTIVE", n)
+	a = at()
+	c.forceDown(t, a, true)
+	do("an evacuation", object{"evacuate": object{}}, "ACTIVE", n)
+	c.forceDown(t, a, false)
+	eventually(t, "what was claimed at the old place", func() string {
+		if got := c.claims(t, id); strings.Contains(got, a) {
+			return got
+		}
+		return ""
+	})
+	has("the host's return", n)
+	// A device that nobody has called migratable keeps its server where it is.
+	was := c.devicesOf(t, other)
+	if err := ask(t, u, other, json.RawMessage(`{"os-migrateLive":{"host":null,"block_migration":"auto"}}`)); err != nil {
+		t.Fatal(err)
+	}
+	settledAs(t, u, other, "ACTIVE")
+	if now := c.devicesOf(t, other); now != was {
+		t.Errorf("it had %s and has %s", was, now)
+	}
+	c.devicesAgree(t, id, other)
+	deleteAll(t, c, u)
+	c.devicesAgree(t)
+}
+
+// TestDevicesForOneTime: a device that is for one time only is kept back from everybody
+// once it has been given away, until an operator says otherwise to Placement.
+func TestDevicesForOneTime(t *testing.T) {
+	c := oneWith(t, func(c *stack.Config) {
+		carded(c)
+		c.PCI.DeviceSpec = []string{`{"vendor_id": "10de", "one_time_use": true, "resource_class": "FAST_CARD", "traits": "BLUE"}`}
+	})
+	hostsUp(t, c)
+	hosts := hostNames(t, c)
+	c.published(t, len(hosts))
+	flavor := flavorOf(t, c, "card", 1, 64, flavors.ExtraSpecsOpts{"pci_passthrough:alias": "card:1"})
+	host := ""
+	for range hosts {
+		id := bootOf(t, c, flavor)
+		settledAs(t, c.admin, id, "ACTIVE")
+		c.devicesAgree(t, id)
+		host = c.where(t, id).host
+		p := c.deviceProviders(t)[host+"_0000:20:00.0"]
+		if i := p.inventories[cardClass]; i.Reserved != 1 || i.Total != 1 || !slices.Contains(p.traits, "HW_PCI_ONE_TIME_USE") {
+			t.Errorf("while a server has it: %+v", p)
+		}
+		if err := servers.Delete(t.Context(), c.admin.compute, id).ExtractErr(); err != nil {
+			t.Fatal(err)
+		}
+		gone(t, c, id)
+	}
+	id := bootOf(t, c, flavor)
+	settledAs(t, c.admin, id, "ERROR")
+	p := c.deviceProviders(t)[host+"_0000:20:00.0"]
+	var now map[string]any
+	c.get(t, c.admin.placement, "/resource_providers/"+p.UUID+"/inventories", &now)
+	now["inventories"].(map[string]any)[cardClass].(map[string]any)["reserved"] = 0
+	c.must(t, c.admin.placement, "PUT", "resource_providers/"+p.UUID+"/inventories", now, nil)
+	id = bootOf(t, c, flavor)
+	settledAs(t, c.admin, id, "ACTIVE")
+	if got := c.where(t, id).host; got != host {
+		t.Errorf("it is on %s, and only %s has a card", got, host)
+	}
+}
