@@ -26,11 +26,12 @@ const (
 	NotAcceptable                  // no such version of the API
 	UnsupportedMedia               // the request's media type is not understood here
 	PreconditionFailed             // what the caller assumed is no longer so
+	Unprocessable                  // the request is in order, but what it brings is not what it says
 )
 
 var names = [...]string{"internal", "invalid", "unauthenticated", "forbidden", "not found", "conflict",
 	"over limit", "unavailable", "unsupported", "too large", "gone", "method not allowed", "not acceptable",
-	"unsupported media type", "precondition failed"}
+	"unsupported media type", "precondition failed", "unprocessable"}
 
 func (k Kind) String() string { return names[k] }
 

@@ -28,6 +28,7 @@ var statuses = map[fault.Kind]int{
 	fault.NotAcceptable:      http.StatusNotAcceptable,
 	fault.UnsupportedMedia:   http.StatusUnsupportedMediaType,
 	fault.PreconditionFailed: http.StatusPreconditionFailed,
+	fault.Unprocessable:      http.StatusUnprocessableEntity,
 }
 
 // Status returns the HTTP status of a fault. A rate that is used up, known by

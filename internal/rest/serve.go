@@ -28,6 +28,9 @@ func (s *Service) serve(w http.ResponseWriter, hr *http.Request) {
 	if s.Name == "compute" {
 		w.Header().Set("X-Compute-Request-Id", id)
 	}
+	if s.Head != nil {
+		s.Head(w.Header(), id)
+	}
 	resp, err := s.answer(w, r)
 	if err == nil {
 		err = s.write(out, r, resp)
@@ -186,16 +189,20 @@ func (s *Service) find(r *Request) ([]*Route, error) {
 	if s.StrictSlash && strings.HasSuffix(p, "/") && (strings.Count(p, "/") > 2 || below && len(p) > 1) {
 		return nil, notFound
 	}
-	if len(p) > 1 {
+	if len(p) > 1 && (s.NameAfter == 0 || strings.Count(p, "/") <= s.NameAfter) {
 		p = strings.TrimSuffix(p, "/")
 	}
 	if p == "" {
 		p = "/"
 	}
-	if path.Clean(p) != p || len(p) > 2048 {
+	probed := p
+	if s.NameAfter > 0 {
+		probed = s.nameless(p)
+	}
+	if path.Clean(probed) != probed || len(p) > 2048 {
 		return nil, notFound
 	}
-	probe := &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: p}}
+	probe := &http.Request{Method: r.Method, Host: r.Host, URL: &url.URL{Path: probed}}
 	_, pattern := s.mux.Handler(probe)
 	if pattern == "/{$}" {
 		pattern = "/"
@@ -214,6 +221,21 @@ func (s *Service) find(r *Request) ([]*Route, error) {
 		return nil, fault.New(fault.MethodNotAllowed, "The method %s is not allowed for this resource.", printableMethod(r.Method))
 	}
 	return list, nil
+}
+
+// nameless is p with something in place of the parts that clients choose: what they
+// say must not lead to another route.
+func (s *Service) nameless(p string) string {
+	parts := strings.SplitN(strings.TrimPrefix(p, "/"), "/", s.NameAfter+1)
+	for i := range parts {
+		if i > 0 && parts[i] != "" {
+			parts[i] = "name"
+		}
+	}
+	if len(parts) > s.NameAfter && parts[s.NameAfter] == "" {
+		parts = parts[:s.NameAfter]
+	}
+	return "/" + strings.Join(parts, "/")
 }
 
 func printableMethod(m string) string { return strings.ToUpper(m[:min(len(m), 16)]) }

@@ -73,8 +73,14 @@ type Service struct {
 	// root, as one whose last part is empty: DELETE /v2/images/ is about an image
 	// without a name, and not about the list.
 	StrictSlash bool
-	Log         *slog.Logger
-	Now         func() time.Time
+	// NameAfter services take all of a path after so many parts as one name that
+	// clients choose freely, with slashes, dots and whatever else is in it: 3 for
+	// /v1/{account}/{container}/{object...}. 0: paths have no such end.
+	NameAfter int
+	// Head, if not nil, adds to the head of every answer; id is the request's.
+	Head func(h http.Header, id string)
+	Log  *slog.Logger
+	Now  func() time.Time
 	// CORS lets pages of other origins in; nil: none.
 	CORS *CORS
 	// Observe is told of every request that ended, for metrics. May be nil.
