@@ -1,0 +1,335 @@
+// Package file keeps payloads as files below a folder, usually the root of a file
+// system of its own. A payload is written beside its place, forced to the disk and
+// renamed, so that under a key there is a whole payload or none.
+//
+// A folder that has been in use carries a file with the device's name. Where that is
+// missing or another's, the disk below is not mounted, or is the wrong one: the
+// device then refuses everything, and does not fill the file system underneath.
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"kilonova/internal/fault"
+	"kilonova/service/object/device"
+)
+
+const (
+	begun = ".part"  // ends the names of files that are not whole yet; a dot begins them
+	label = "device" // the file with the device's name
+)
+
+// Options are those of one device.
+type Options struct {
+	// Name is the device's in the ring.
+	Name string `toml:"name"`
+	// Dir is the folder, made when it is not there.
+	Dir string `toml:"path"`
+	// Mounted refuses a folder that nothing is mounted on: upstream's mount_check.
+	Mounted bool `toml:"mount_check"`
+	// MinFree is how many bytes of the file system are kept free.
+	MinFree int64 `toml:"fallocate_reserve"`
+}
+
+// Device implements device.Device.
+type Device struct{ o Options }
+
+// New opens a folder. One that cannot be used now is no error: the device refuses
+// until it can.
+func New(o Options) (*Device, error) {
+	if o.Dir == "" || o.Name == "" {
+		return nil, errors.New("object device: a name and a path are needed")
+	}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("object device: %w", err)
+	}
+	o.Dir = dir
+	return &Device{o}, nil
+}
+
+// ready refuses where the folder is not the device's.
+func (d *Device) ready() error {
+	name, err := os.ReadFile(filepath.Join(d.o.Dir, label))
+	switch {
+	case err == nil && strings.TrimSpace(string(name)) == d.o.Name:
+		return nil
+	case err == nil:
+		return fault.New(fault.Unavailable, "The folder of the device %s belongs to the device %.64q.", d.o.Name, strings.TrimSpace(string(name)))
+	case !errors.Is(err, fs.ErrNotExist):
+		return told(err)
+	}
+	return d.settle()
+}
+
+// settle takes a folder that is empty, or not there yet.
+func (d *Device) settle() error {
+	if err := os.MkdirAll(d.o.Dir, 0o700); err != nil {
+		return told(err)
+	}
+	if d.o.Mounted && !mounted(d.o.Dir) {
+		return fault.New(fault.Unavailable, "Nothing is mounted on the folder of the device %s.", d.o.Name)
+	}
+	there, err := os.ReadDir(d.o.Dir)
+	if err != nil {
+		return told(err)
+	}
+	for _, e := range there {
+		if name := e.Name(); name != "lost+found" && !strings.HasPrefix(name, label) {
+			return fault.New(fault.Unavailable, "The folder of the device %s has files in it but not its name: it is another device's, or nobody's.", d.o.Name)
+		}
+	}
+	f, err := os.CreateTemp(d.o.Dir, label+"-*")
+	if err != nil {
+		return told(err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(d.o.Name + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return told(err)
+	}
+	return told(os.Rename(f.Name(), filepath.Join(d.o.Dir, label)))
+}
+
+func mounted(dir string) bool {
+	var here, above unix.Stat_t
+	return unix.Stat(dir, &here) == nil && unix.Stat(filepath.Dir(dir), &above) == nil && here.Dev != above.Dev
+}
+
+// path spreads payloads over 4096 folders, by the first digits of their keys.
+func (d *Device) path(key string) string { return filepath.Join(d.o.Dir, key[:3], key) }
+
+func (d *Device) part(key string) string { return filepath.Join(d.o.Dir, key[:3], "."+key+begun) }
+
+// Create implements device.Device.
+func (d *Device) Create(_ context.Context, key string, size int64) (device.Writer, error) {
+	if err := device.ValidKey(key); err != nil {
+		return nil, err
+	}
+	if err := d.ready(); err != nil {
+		return nil, err
+	}
+	if err := d.room(size); err != nil {
+		return nil, err
+	}
+	f, err := d.begin(key)
+	if errors.Is(err, fs.ErrNotExist) {
+		dir := filepath.Dir(d.path(key))
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, told(err)
+		}
+		if err := syncDir(d.o.Dir); err != nil {
+			return nil, told(err)
+		}
+		f, err = d.begin(key)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fault.Conflictf("Payload %s has been written, or is being written.", key)
+	}
+	if err != nil {
+		return nil, told(err)
+	}
+	return &writer{d: d, key: key, f: f}, nil
+}
+
+func (d *Device) begin(key string) (*os.File, error) {
+	if _, err := os.Lstat(d.path(key)); err == nil {
+		return nil, fs.ErrExist
+	}
+	return os.OpenFile(d.part(key), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// room says whether size more bytes fit. size may be -1.
+func (d *Device) room(size int64) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(d.o.Dir, &st); err != nil {
+		return told(err)
+	}
+	free := int64(st.Bavail)*st.Bsize - d.o.MinFree
+	if free <= 0 || size > free {
+		return fmt.Errorf("%w on the device %s: %d bytes are free and %d are needed", device.ErrFull, d.o.Name, max(free, 0), max(size, 1))
+	}
+	return nil
+}
+
+// Open implements device.Device.
+func (d *Device) Open(_ context.Context, key string) (device.Reader, error) {
+	if err := device.ValidKey(key); err != nil {
+		return nil, err
+	}
+	f, err := os.Open(d.path(key))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, device.ErrNotFound
+	}
+	if err != nil {
+		return nil, told(err)
+	}
+	st, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, told(err)
+	}
+	return &reader{f, st.Size()}, nil
+}
+
+// Delete implements device.Device.
+func (d *Device) Delete(_ context.Context, key string) error {
+	if err := device.ValidKey(key); err != nil {
+		return err
+	}
+	if err := d.ready(); err != nil { // or what is unmounted now would come back later
+		return err
+	}
+	for _, path := range []string{d.part(key), d.path(key)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return told(err)
+		}
+	}
+	return nil
+}
+
+// Each implements device.Device.
+func (d *Device) Each(ctx context.Context, f func(device.Entry) error) error {
+	if err := d.ready(); err != nil {
+		return err
+	}
+	folders, err := os.ReadDir(d.o.Dir)
+	if err != nil {
+		return told(err)
+	}
+	for _, folder := range folders {
+		if len(folder.Name()) != 3 || !folder.IsDir() {
+			continue
+		}
+		files, err := os.ReadDir(filepath.Join(d.o.Dir, folder.Name()))
+		if err != nil {
+			return told(err)
+		}
+		for _, file := range files {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			key, unfinished := strings.CutSuffix(file.Name(), begun)
+			if unfinished {
+				key = strings.TrimPrefix(key, ".")
+			}
+			info, err := file.Info()
+			if err != nil || device.ValidKey(key) != nil || !info.Mode().IsRegular() || key[:3] != folder.Name() {
+				continue // gone meanwhile, or not ours
+			}
+			if err := f(device.Entry{Key: key, Size: info.Size(), Modified: info.ModTime(), Whole: !unfinished}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+type reader struct {
+	*os.File
+	size int64
+}
+
+func (r *reader) Size() int64 { return r.size }
+
+type writer struct {
+	d       *Device
+	key     string
+	f       *os.File
+	size    int64
+	flushed int64 // up to where the kernel was told to begin writing
+
+	mu   sync.Mutex // Abort may come from another goroutine than Write
+	done bool
+}
+
+// flushEvery is how many bytes are written before the kernel is told to begin
+// bringing them to the disk, so that Commit has little left to wait for; then there
+// is also a look at the free space.
+const flushEvery = 8 << 20
+
+// Write implements device.Writer.
+func (w *writer) Write(p []byte) (int, error) {
+	n, err := w.f.Write(p)
+	w.size += int64(n)
+	if err != nil {
+		return n, told(err)
+	}
+	if part := w.size - w.flushed; part >= flushEvery {
+		_ = unix.SyncFileRange(int(w.f.Fd()), w.flushed, part, unix.SYNC_FILE_RANGE_WRITE) // a hint: Commit's sync is what counts
+		w.flushed = w.size
+		return n, w.d.room(-1)
+	}
+	return n, nil
+}
+
+// Commit implements device.Writer.
+func (w *writer) Commit() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done {
+		return fault.Conflictf("Payload %s has been given up.", w.key)
+	}
+	w.done = true
+	err := w.f.Sync()
+	if err == nil {
+		// Not over what may be there already. A deletion meanwhile has taken our name away.
+		err = unix.Renameat2(unix.AT_FDCWD, w.d.part(w.key), unix.AT_FDCWD, w.d.path(w.key), unix.RENAME_NOREPLACE)
+	}
+	if err == nil {
+		err = syncDir(filepath.Dir(w.d.path(w.key)))
+	}
+	err = errors.Join(err, w.f.Close())
+	if err != nil {
+		_ = os.Remove(w.d.part(w.key)) // what cannot be removed is found by Each
+	}
+	return told(err)
+}
+
+// Abort implements device.Writer.
+func (w *writer) Abort() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done {
+		return nil
+	}
+	w.done = true
+	err := os.Remove(w.d.part(w.key))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return told(errors.Join(err, w.f.Close()))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// told gives errors of the file system the meaning that they have for callers, and
+// keeps paths out of what callers see.
+func told(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("%w (%w)", device.ErrFull, err)
+	case fault.KindOf(err) != fault.Internal:
+		return err
+	}
+	return fault.Wrap(err, fault.Unavailable, "A device of the object store cannot be used now.")
+}
