@@ -78,6 +78,7 @@ type Config struct {
 	Image     ImageOptions     `toml:"image"`
 	Placement PlacementOptions `toml:"placement"`
 	Network   NetworkOptions   `toml:"network"`
+	Object    ObjectOptions    `toml:"object"`
 
 	// Fake steers the fake drivers, for laptops, CI jobs and tests.
 	Fake FakeOptions `toml:"fake"`
@@ -345,7 +346,8 @@ func Defaults() Config {
 		API:        metadata.DefaultOptions(), Neutron: NeutronOptions{MetadataProxy: true}, Manila: ManilaOptions{PolicyTimeout: 10}, Cinder: VolumeOptions{CrossAZAttach: true}, TrustedComputing: computeremote.DefaultAttestation(),
 		VNC: VNC{ServerListen: "127.0.0.1"}, ConsoleAuth: ConsoleAuth{TTL: 600}, Identity: IdentityOptions{Options: identitycontrol.Defaults()}, Image: ImageOptions{Options: imagecontrol.Defaults()},
 		Placement: PlacementOptions{Options: placementcontrol.Defaults()}, Network: NetworkOptions{Options: networkcontrol.Defaults(), Dataplane: "linuxbridge"},
-		Fake: FakeOptions{Hosts: 1}}
+		Object: defaultObject(),
+		Fake:   FakeOptions{Hosts: 1}}
 }
 
 // Load reads a configuration file over the defaults.
@@ -391,7 +393,8 @@ func (c *Config) settle() error {
 		login          *AuthToken
 		name, password string
 	}{{&c.AuthToken, "nova", c.Secrets.NovaPassword}, {&c.Network.AuthToken, "neutron", c.Secrets.NeutronPass},
-		{&c.Image.AuthToken, "glance", c.Secrets.GlancePass}, {&c.Placement.AuthToken, "placement", c.Secrets.PlacementPass}} {
+		{&c.Image.AuthToken, "glance", c.Secrets.GlancePass}, {&c.Placement.AuthToken, "placement", c.Secrets.PlacementPass},
+		{&c.Object.AuthToken, "swift", c.Secrets.SwiftPass}} {
 		l := u.login
 		l.Username, l.Password, l.Project = cmp.Or(l.Username, u.name), cmp.Or(l.Password, u.password), cmp.Or(l.Project, "service")
 		l.UserDomain, l.ProjectDomain = cmp.Or(l.UserDomain, "Default"), cmp.Or(l.ProjectDomain, "Default")

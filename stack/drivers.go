@@ -27,6 +27,8 @@ import (
 	"kilonova/service/network/dataplane"
 	fakedataplane "kilonova/service/network/dataplane/fake"
 	"kilonova/service/network/dataplane/linuxbridge"
+	"kilonova/service/object/device"
+	objectfile "kilonova/service/object/device/file"
 )
 
 // LibvirtOptions are those of the section [libvirt].
@@ -150,6 +152,14 @@ var imageStores = map[string]func(ctx context.Context, c *Config, o ImageStoreOp
 	"swift": func(_ context.Context, _ *Config, o ImageStoreOptions) (blob.Store, error) {
 		return imageswift.New(o.SwiftOptions, time.Now)
 	},
+}
+
+// ObjectFileOptions are those of a device of the kind file.
+type ObjectFileOptions = objectfile.Options
+
+// objectDevices are where objects' bytes may lie.
+var objectDevices = map[string]func(ObjectDevice) (device.Device, error){
+	"file": func(o ObjectDevice) (device.Device, error) { return objectfile.New(o.ObjectFileOptions) },
 }
 
 func linuxBridgeConfig(c *Config) (linuxbridge.Config, error) {

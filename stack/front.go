@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,11 @@ import (
 )
 
 // classicPorts are upstream's, for those who ask for them.
-var classicPorts = map[string]int{"identity": 5000, "compute": 8774, "image": 9292, "network": 9696, "placement": 8778, "metadata": 8775}
+var classicPorts = map[string]int{"identity": 5000, "compute": 8774, "image": 9292, "network": 9696, "placement": 8778, "metadata": 8775, "object-store": 8080}
+
+// rootPaths are those that clients of the object store look for at the root of its
+// address, whatever path its endpoint has.
+var rootPaths = []string{"/info", "/healthcheck", "/crossdomain.xml"}
 
 // front is where clients come in.
 type front struct {
@@ -119,6 +124,10 @@ func (s *Stack) route(w http.ResponseWriter, r *http.Request) {
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if h := s.handlers[first]; h != nil && prefixes[first] == "/"+first {
 		rest.Below(prefixes[first], h).ServeHTTP(w, r)
+		return
+	}
+	if h := s.handlers[objectStoreType]; h != nil && slices.Contains(rootPaths, r.URL.Path) {
+		h.ServeHTTP(w, r)
 		return
 	}
 	switch r.URL.Path {

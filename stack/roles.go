@@ -19,6 +19,7 @@ const (
 	Conductor    Role = "conductor" // compute's durable work and its scheduler
 	Metadata     Role = "metadata"  // what guests read
 	Console      Role = "console"   // what shows guests' consoles to people
+	ObjectStore  Role = "object-store"
 	NetworkAgent Role = "network-agent"
 	ComputeAgent Role = "compute-agent"
 )
@@ -32,6 +33,7 @@ type starter struct {
 var starters = []starter{
 	{Identity, (*Stack).startIdentity},
 	{Placement, (*Stack).startPlacement},
+	{ObjectStore, (*Stack).startObjectStore},
 	{Image, (*Stack).startImage},
 	{Network, (*Stack).startNetwork},
 	{Compute, (*Stack).startCompute},

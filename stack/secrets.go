@@ -24,6 +24,7 @@ type Secrets struct {
 	NeutronPass    string `toml:"neutron_password"`
 	GlancePass     string `toml:"glance_password"`
 	PlacementPass  string `toml:"placement_password"`
+	SwiftPass      string `toml:"swift_password"`
 	MetadataSecret string `toml:"metadata_proxy_shared_secret"`
 	BusToken       string `toml:"bus_token"`
 	DemoPassword   string `toml:"demo_password"`

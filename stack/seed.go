@@ -142,11 +142,19 @@ func (s *Seeder) people(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	role, err := find(ctx, s.identity, "/v3/roles?name=member", "roles")
-	if err != nil {
-		return err
+	for _, name := range []string{"member", "swiftoperator"} {
+		role, err := find(ctx, s.identity, "/v3/roles?name="+name, "roles")
+		if err != nil {
+			return err
+		}
+		if role == "" { // of a cloud without an object store
+			continue
+		}
+		if err := s.identity.Do(ctx, peer.Call{Method: "PUT", Path: "/v3/projects/" + project + "/users/" + user + "/roles/" + role}); err != nil {
+			return err
+		}
 	}
-	return s.identity.Do(ctx, peer.Call{Method: "PUT", Path: "/v3/projects/" + project + "/users/" + user + "/roles/" + role})
+	return nil
 }
 
 func (s *Seeder) flavors(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,17 +61,24 @@ func (s *Stack) startIdentity() error {
 func (s *Stack) bootstrap() identitycontrol.Bootstrap {
 	c := s.Config
 	b := identitycontrol.Bootstrap{AdminUser: c.Bootstrap.AdminName, AdminPassword: c.Secrets.AdminPassword, Region: c.Region}
-	for _, u := range []AuthToken{c.AuthToken, c.Network.AuthToken, c.Image.AuthToken, c.Placement.AuthToken} {
+	users := []AuthToken{c.AuthToken, c.Network.AuthToken, c.Image.AuthToken, c.Placement.AuthToken}
+	if s.has(ObjectStore) || c.Peers[objectStoreType] != "" {
+		users = append(users, c.Object.AuthToken)
+		b.Roles = append(slices.Clone(c.Object.OperatorRoles), c.Object.ResellerAdminRole)
+	}
+	for _, u := range users {
 		if u.UserDomain == "Default" && u.Project == "service" && u.ProjectDomain == "Default" { // others are the operator's
 			b.ServiceUsers = append(b.ServiceUsers, identitycontrol.ServiceUser{Name: u.Username, Password: u.Password})
 		}
 	}
 	for _, e := range []struct{ kind, name, path string }{{"identity", "keystone", ""}, {"image", "glance", ""}, {"placement", "placement", ""},
-		{"network", "neutron", ""}, {"compute", "nova", "/v2.1"}} {
+		{"network", "neutron", ""}, {"compute", "nova", "/v2.1"}, {objectStoreType, "swift", "/v1/" + c.Object.ResellerPrefix + "%(project_id)s"}} {
 		url := s.front.public + prefixes[e.kind] + e.path
 		elsewhere := c.Peers[e.kind]
 		switch here := s.has(Role(e.kind)); {
 		case elsewhere == byCatalog && !here: // it is the operator who says where
+			continue
+		case elsewhere == "" && !here && e.kind == objectStoreType: // which not every cloud has
 			continue
 		case elsewhere != "" && !here:
 			url = strings.TrimSuffix(elsewhere, "/") + e.path

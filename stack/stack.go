@@ -163,7 +163,7 @@ func (s *Stack) connectBus() (err error) {
 
 // services that others reach, with the prefixes of their APIs.
 var prefixes = map[string]string{"identity": "/identity", "image": "/image", "placement": "/placement", "network": "/network", "compute": "/compute",
-	"metadata": "/metadata", "console": "/console"}
+	"metadata": "/metadata", "console": "/console", "object-store": "/object-store"}
 
 // The services that nobody of ours provides, by their names in the table of peers.
 // The URLs of the first two end with the version, /v3 and /v2.

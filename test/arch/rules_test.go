@@ -144,7 +144,7 @@ var rules = []rule{
 }
 
 // contracts are the packages above drivers, by their last element.
-var contracts = []string{"hypervisor", "dataplane", "blob", "backend"}
+var contracts = []string{"hypervisor", "dataplane", "blob", "backend", "device"}
 
 // elements cuts a path below the module.
 func elements(p string) []string { return strings.Split(p, "/") }

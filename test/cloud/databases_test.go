@@ -14,7 +14,7 @@ import (
 )
 
 // keepers are the services that have a database.
-var keepers = []string{"identity", "image", "placement", "network", "compute"}
+var keepers = []string{"identity", "image", "placement", "network", "compute", "object"}
 
 // TestMangledRequestsElsewhere mangles requests to a cloud on PostgreSQL and on
 // MariaDB, which take less than SQLite does: no character of value zero, no text

@@ -55,7 +55,7 @@ func testLog() *slog.Logger {
 
 func base(t *testing.T) stack.Config {
 	c := stack.Dev(t.TempDir(), "127.0.0.1:0", 2)
-	c.Secrets = stack.Secrets{AdminPassword: "admin-pw", DemoPassword: "demo-pw", NovaPassword: "a", NeutronPass: "b", GlancePass: "c", PlacementPass: "d",
+	c.Secrets = stack.Secrets{AdminPassword: "admin-pw", DemoPassword: "demo-pw", NovaPassword: "a", NeutronPass: "b", GlancePass: "c", PlacementPass: "d", SwiftPass: "g",
 		MetadataSecret: "e", BusToken: "f"}
 	c.Default.ReportInterval = config.Duration(500 * time.Millisecond)
 	return c
@@ -92,7 +92,7 @@ func splitWith(t *testing.T, change func(*stack.Config)) *cloud {
 		services []string
 	}{
 		{"identity,placement", []string{"identity", "placement"}},
-		{"image,network", []string{"image", "network"}},
+		{"image,network,object-store", []string{"image", "network", "object-store"}},
 		{"compute,conductor,metadata,console", []string{"compute", "metadata", "console"}},
 		{"network-agent,compute-agent", nil},
 	}

@@ -43,7 +43,7 @@ func TestNoSecretIsInTheLog(t *testing.T) {
 	var log kept
 	conf := base(t)
 	conf.Secrets = stack.Secrets{AdminPassword: "secret-of-admin", DemoPassword: "secret-of-demo", NovaPassword: "secret-of-nova", NeutronPass: "secret-of-neutron",
-		GlancePass: "secret-of-glance", PlacementPass: "secret-of-placement", MetadataSecret: "secret-of-metadata", BusToken: "secret-of-bus"}
+		GlancePass: "secret-of-glance", PlacementPass: "secret-of-placement", SwiftPass: "secret-of-swift", MetadataSecret: "secret-of-metadata", BusToken: "secret-of-bus"}
 	st, err := stack.Start(t.Context(), conf, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), time.Now)
 	if err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ type Bootstrap struct {
 	Region        string // "": RegionOne
 	Services      []BootstrapService
 	ServiceUsers  []ServiceUser
+	Roles         []string // that services ask for, besides the default ones
 }
 
 // BootstrapService is a service of the catalog with its three addresses; an
@@ -56,7 +57,7 @@ func (c *Control) Bootstrap(ctx context.Context, b Bootstrap) error {
 		s.project(identity.Project{ID: identity.DefaultDomainID, Name: "Default", Description: "The default domain", IsDomain: true})
 		admin := s.project(identity.Project{Name: b.AdminProject, Description: "Bootstrap project for initializing the cloud.", DomainID: identity.DefaultDomainID})
 		services := s.project(identity.Project{Name: "service", Description: "Project of the users that services run as.", DomainID: identity.DefaultDomainID})
-		roles := s.roles()
+		roles := s.roles(b.Roles)
 		for i, u := range users {
 			id := s.user(u, hashes[u.Name])
 			if i == 0 {
@@ -154,8 +155,8 @@ func (s *bootstrap) project(p identity.Project) string {
 	return p.ID
 }
 
-// roles finds or makes the default roles, and returns their ids.
-func (s *bootstrap) roles() map[string]string {
+// roles finds or makes the default roles and others, and returns the ids of all.
+func (s *bootstrap) roles(others []string) map[string]string {
 	ids := map[string]string{}
 	all, err := store.Roles(s.ctx, s.tx, identity.Query{}.Where("domain_id", ""))
 	s.note(err)
@@ -166,6 +167,12 @@ func (s *bootstrap) roles() map[string]string {
 		if s.err == nil && ids[name] == "" {
 			ids[name] = s.newID()
 			s.note(store.AddRole(s.ctx, s.tx, identity.Role{ID: ids[name], Name: name, Options: identity.Attributes{identity.Immutable: true}}))
+		}
+	}
+	for _, name := range others {
+		if s.err == nil && ids[name] == "" {
+			ids[name] = s.newID()
+			s.note(store.AddRole(s.ctx, s.tx, identity.Role{ID: ids[name], Name: name}))
 		}
 	}
 	have, err := store.Implications(s.ctx, s.tx)
