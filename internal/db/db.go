@@ -24,7 +24,7 @@ type DB struct {
 	write, read *sql.DB
 	stmts       sync.Map // query text -> *sql.Stmt of the read pool
 	prepared    atomic.Int32
-	writes      *writeStmts  // nil where the driver remembers statements
+	writer      *writer      // nil where several can write
 	checkpoints *checkpoints // nil where the database sees to that
 	together    together
 }
@@ -36,16 +36,14 @@ const maxPrepared = 1000
 
 // Querier runs queries: a *DB outside of transactions, a *Tx inside.
 type Querier interface {
-	query(ctx context.Context, query string, args []any) (*sql.Rows, error)
+	query(ctx context.Context, query string, args []any) (rows, error)
 	explain(err error) error
 }
 
 // Close ends all connections.
 func (d *DB) Close() error {
 	d.stmts.Range(func(_, s any) bool { s.(*sql.Stmt).Close(); return true })
-	if d.writes != nil {
-		d.writes.close()
-	}
+	d.writer.close()
 	err := errors.Join(d.checkpoints.close(), d.write.Close())
 	if d.read != d.write {
 		err = errors.Join(err, d.read.Close())
@@ -56,14 +54,44 @@ func (d *DB) Close() error {
 // Administer runs a statement that takes no transaction around it, such as
 // CREATE DATABASE.
 func (d *DB) Administer(ctx context.Context, statement string) error {
+	if d.writer != nil {
+		return d.writer.outside(ctx, func(c *sql.Conn) error {
+			_, err := c.ExecContext(ctx, statement)
+			return err
+		})
+	}
 	_, err := d.write.ExecContext(ctx, statement)
 	return err
 }
 
 // Ping says whether the database answers.
-func (d *DB) Ping(ctx context.Context) error { return d.write.PingContext(ctx) }
+func (d *DB) Ping(ctx context.Context) error {
+	if d.writer != nil {
+		return d.writer.outside(ctx, func(c *sql.Conn) error { return c.PingContext(ctx) })
+	}
+	return d.write.PingContext(ctx)
+}
 
-func (d *DB) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
+// rows are those of a query. Once they are closed, so may others be that are asked
+// for with the same statement.
+type rows struct {
+	*sql.Rows
+	done func() // may be nil
+}
+
+func (r rows) Close() error {
+	if r.done != nil {
+		r.done()
+	}
+	return r.Rows.Close()
+}
+
+func (d *DB) query(ctx context.Context, query string, args []any) (rows, error) {
+	all, err := d.ask(ctx, query, args)
+	return rows{Rows: all}, err
+}
+
+func (d *DB) ask(ctx context.Context, query string, args []any) (*sql.Rows, error) {
 	if d.Trace != nil {
 		d.Trace(query, args)
 	}
@@ -98,14 +126,19 @@ func (d Dialect) explain(err error) error {
 
 // Tx is a transaction. It sees its own writes and is not for concurrent use.
 type Tx struct {
-	tx        *sql.Tx
+	tx        runner
 	dialect   Dialect
 	committed []func()
 	kept      []kept
 
-	stmts *writeStmts
-	plain []string        // what was run without being prepared
-	asked map[string]bool // queries
+	writer *writer         // SQLite's
+	open   map[string]bool // prepared queries whose rows are being read
+}
+
+// runner runs statements: *sql.Tx, or SQLite's *sql.Conn.
+type runner interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // Dialect tells which database this is, for the rare statement that must differ.
@@ -118,20 +151,46 @@ func (t *Tx) ForUpdate() string { return t.dialect.forUpdate }
 
 func (t *Tx) explain(err error) error { return t.dialect.explain(err) }
 
-func (t *Tx) query(ctx context.Context, query string, args []any) (*sql.Rows, error) {
-	if t.stmts != nil && t.first(query) {
-		if s := t.find(ctx, query); s != nil {
-			return s.QueryContext(ctx, args...)
-		}
+// prepared returns the prepared form of a text, nil if there is none, and the
+// context for it.
+func (t *Tx) prepared(ctx context.Context, text string) (*sql.Stmt, context.Context, error) {
+	if t.writer == nil {
+		return nil, ctx, nil
 	}
-	return t.tx.QueryContext(ctx, t.dialect.bind(query), args...)
+	if err := ctx.Err(); err != nil {
+		return nil, ctx, err
+	}
+	return t.writer.find(text), context.WithoutCancel(ctx), nil
+}
+
+func (t *Tx) query(ctx context.Context, query string, args []any) (rows, error) {
+	s, ctx, err := t.prepared(ctx, query)
+	switch {
+	case err != nil:
+		return rows{}, err
+	case s == nil || t.open[query]: // a statement has one set of rows at a time
+		all, err := t.tx.QueryContext(ctx, t.dialect.bind(query), args...)
+		return rows{Rows: all}, err
+	}
+	all, err := s.QueryContext(ctx, args...)
+	if err != nil {
+		return rows{}, err
+	}
+	if t.open == nil {
+		t.open = map[string]bool{}
+	}
+	t.open[query] = true
+	return rows{all, func() { delete(t.open, query) }}, nil
 }
 
 // Exec runs a statement and returns how many rows it touched.
 func (t *Tx) Exec(ctx context.Context, query string, args ...any) (int64, error) {
+	s, ctx, err := t.prepared(ctx, query)
+	if err != nil {
+		return 0, err
+	}
 	var res sql.Result
-	var err error
-	if s := t.find(ctx, query); s != nil {
+	if s != nil {
 		res, err = s.ExecContext(ctx, args...)
 	} else {
 		res, err = t.tx.ExecContext(ctx, t.dialect.bind(query), args...)
@@ -196,29 +255,46 @@ func (d *DB) Tx(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 func (d *DB) once(ctx context.Context, fn func(tx *Tx) error) error {
-	sqlTx, err := d.write.BeginTx(ctx, nil)
+	tx := &Tx{dialect: d.Dialect}
+	var err error
+	if d.writer != nil {
+		err = d.writer.once(ctx, tx, fn)
+	} else {
+		err = d.transact(ctx, tx, fn)
+	}
 	if err != nil {
-		return err
-	}
-	defer sqlTx.Rollback() // after Commit it does nothing
-	tx := &Tx{tx: sqlTx, dialect: d.Dialect, stmts: d.writes}
-	if err := fn(tx); err != nil {
-		return err
-	}
-	for _, k := range tx.kept {
-		if err := k.end(); err != nil {
-			return err
-		}
-	}
-	if err := sqlTx.Commit(); err != nil {
 		return err
 	}
 	d.checkpoints.committed()
 	for _, f := range tx.committed {
 		f()
 	}
-	if len(tx.plain) > 0 {
-		d.writes.prepare(ctx, d, tx.plain)
+	return nil
+}
+
+// transact runs fn in a transaction of database/sql.
+func (d *DB) transact(ctx context.Context, tx *Tx, fn func(tx *Tx) error) error {
+	sqlTx, err := d.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer sqlTx.Rollback() // after Commit it does nothing
+	tx.tx = sqlTx
+	if err := tx.run(fn); err != nil {
+		return err
+	}
+	return sqlTx.Commit()
+}
+
+// run does all of a transaction that is to be done before it is committed.
+func (t *Tx) run(fn func(tx *Tx) error) error {
+	if err := fn(t); err != nil {
+		return err
+	}
+	for _, k := range t.kept {
+		if err := k.end(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -26,8 +26,15 @@ func (d *DB) WaitTogether() int {
 // PreparedWrites counts the statements for writing that are kept prepared; false
 // where the driver does that.
 func (d *DB) PreparedWrites() (int, bool) {
-	if d.writes == nil {
+	if d.writer == nil {
 		return 0, false
 	}
-	return int(d.writes.kept.Load()), true
+	return len(d.writer.ready), true
+}
+
+// FailConnection closes the connection for writing behind the writer's back.
+func (d *DB) FailConnection() {
+	d.writer.turn <- struct{}{}
+	defer d.writer.leave()
+	d.writer.conn.Close()
 }

@@ -54,7 +54,7 @@ func Open(ctx context.Context, rawURL string) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	if err := d.write.PingContext(ctx); err != nil {
+	if err := d.Ping(ctx); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("database: %s: %w", scheme, err)
 	}
@@ -92,7 +92,7 @@ func openSQLite(rest string) (*DB, error) {
 		return nil, err
 	}
 	if path == ":memory:" { // a second connection would see another database
-		return &DB{Dialect: sqlite, write: write, read: write, writes: &writeStmts{}}, nil
+		return &DB{Dialect: sqlite, write: write, read: write}, nil
 	}
 	if err := write.Ping(); err != nil { // the file and its WAL exist before readers come
 		write.Close()
@@ -109,7 +109,7 @@ func openSQLite(rest string) (*DB, error) {
 		read.Close()
 		return nil, err
 	}
-	return &DB{Dialect: sqlite, write: write, read: read, writes: &writeStmts{}, checkpoints: newCheckpoints(beside)}, nil
+	return &DB{Dialect: sqlite, write: write, read: read, writer: newWriter(write), checkpoints: newCheckpoints(beside)}, nil
 }
 
 // serverConnections bounds how many connections a service has to a server, where

@@ -53,7 +53,7 @@ func Each[T any](ctx context.Context, q Querier, query string, args ...any) iter
 		}
 		defer rows.Close()
 		var v T
-		targets, err := fieldsOf(&v, rows)
+		targets, err := fieldsOf(&v, rows.Rows)
 		if err != nil {
 			yield(nil, fmt.Errorf("%w (query: %s)", err, firstLine(query)))
 			return
@@ -219,7 +219,7 @@ func Insert[T any](ctx context.Context, tx *Tx, table string, rows ...T) error {
 	}
 	for perStatement := maxParameters / len(cols.names); len(rows) > 0; {
 		n := min(perStatement, len(rows))
-		if tx.stmts != nil { // a statement more costs less than one that has to be prepared
+		if tx.writer != nil { // a statement more costs less than one that has to be prepared
 			n = min(1<<(bits.Len(uint(n))-1), rowsAtOnce)
 		}
 		if err := insert(ctx, tx, table, cols, rows[:n]); err != nil {
