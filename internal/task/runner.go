@@ -103,7 +103,7 @@ func (r *Runner) Run(ctx context.Context) error {
 					r.Wake() // the next one on this subject may go now
 				})
 			}
-			if len(taken) == 0 {
+			if len(taken) < n { // there were no more
 				break
 			}
 		}
@@ -130,7 +130,7 @@ func (r *Runner) inherit(ctx context.Context) error {
 }
 
 // atOnce bounds how many tasks are taken in one transaction.
-const atOnce = 8
+const atOnce = 32
 
 // more takes further slots, as many as are free and can be of use.
 func more(slots chan struct{}) (n int) {
@@ -150,34 +150,71 @@ func more(slots chan struct{}) (n int) {
 func (r *Runner) take(ctx context.Context, n int) ([]*Run, error) {
 	now := db.At(r.Now())
 	kinds, args := db.In(slices.Sorted(maps.Keys(r.Handlers)))
-	due, err := db.Select[row](ctx, r.DB, `SELECT * FROM tasks AS t
-		WHERE t.run_at <= ? AND (t.lease_until IS NULL OR t.lease_until < ?) AND t.kind IN `+kinds+`
-		AND (t.subject = '' OR NOT EXISTS (SELECT 1 FROM tasks AS o
-			WHERE o.subject = t.subject AND (o.seq < t.seq OR o.seq > t.seq AND o.lease_until >= ?)))
-		ORDER BY t.seq LIMIT 8`, append(append([]any{now, now}, args...), now)...)
+	may := ` AND t.run_at <= ? AND t.kind IN ` + kinds + ` AND (t.subject = '' OR NOT EXISTS (SELECT 1 FROM tasks AS o
+		WHERE o.subject = t.subject AND (o.seq < t.seq OR o.seq > t.seq AND o.lease_until >= ?)))`
+	args = append(append([]any{now}, args...), now)
+	due, err := r.due(ctx, may, args, now, n)
 	if err != nil || len(due) == 0 {
 		return nil, err
 	}
-	var taken []*Run
-	err = r.DB.Tx(ctx, func(tx *db.Tx) error {
-		taken = nil
-		for _, t := range due {
-			if len(taken) == n {
-				break
-			}
-			won, err := r.claim(ctx, tx, t, now)
-			if err != nil {
-				return err
-			}
-			if won {
-				t.Attempts++
-				taken = append(taken, &Run{row: t, runner: r, Subject: t.Subject, Step: t.Step, Attempt: t.Attempts, RequestID: t.RequestID, Created: t.CreatedAt.Time})
-			}
+	in, seqs := db.In(due)
+	var taken []row
+	err = r.DB.Together(ctx, func(tx *db.Tx) error {
+		rows, err := db.Select[row](ctx, tx, `SELECT t.* FROM tasks AS t WHERE t.seq IN `+in+` AND (t.lease_until IS NULL OR t.lease_until < ?)`+may+` ORDER BY t.seq`,
+			slices.Concat(seqs, []any{now}, args)...)
+		if err != nil {
+			return err
 		}
-		return nil
+		taken, err = r.lease(ctx, tx, rows, now)
+		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	runs := make([]*Run, len(taken))
+	for i, t := range taken {
+		t.Attempts++
+		runs[i] = &Run{row: t, runner: r, Subject: t.Subject, Step: t.Step, Attempt: t.Attempts, RequestID: t.RequestID, Created: t.CreatedAt.Time}
+	}
+	return runs, nil
+}
+
+// due finds tasks that may run: those that somebody has left, the longest ago
+// first, then those that nobody has, in their order. Two questions, since no index
+// answers both.
+func (r *Runner) due(ctx context.Context, may string, args []any, now db.Time, n int) ([]int64, error) {
+	left, err := db.Select[int64](ctx, r.DB, `SELECT t.seq FROM tasks AS t WHERE t.lease_until < ?`+may+` ORDER BY t.lease_until, t.seq LIMIT ?`, slices.Concat([]any{now}, args, []any{n})...)
+	if err != nil || len(left) == n {
+		return left, err
+	}
+	free, err := db.Select[int64](ctx, r.DB, `SELECT t.seq FROM tasks AS t WHERE t.lease_until IS NULL`+may+` ORDER BY t.seq LIMIT ?`, append(args[:len(args):len(args)], n-len(left))...)
+	return append(left, free...), err
+}
+
+// lease leases tasks that may run, and returns those that it got.
+func (r *Runner) lease(ctx context.Context, tx *db.Tx, due []row, now db.Time) ([]row, error) {
+	if len(due) == 0 {
+		return nil, nil
+	}
+	if tx.ForUpdate() == "" { // nobody else can take any meanwhile
+		seqs := make([]int64, len(due))
+		for i := range due {
+			seqs[i] = due[i].Seq
+		}
+		in, args := db.In(seqs)
+		_, err := tx.Exec(ctx, `UPDATE tasks SET lease_owner = ?, lease_until = ?, attempts = attempts + 1 WHERE seq IN `+in,
+			append([]any{r.owner, db.At(now.Add(r.Lease))}, args...)...)
+		return due, err
+	}
+	var taken []row
+	for _, t := range due {
+		won, err := r.claim(ctx, tx, t, now)
+		if err != nil {
+			return nil, err
+		}
+		if won {
+			taken = append(taken, t)
+		}
 	}
 	return taken, nil
 }

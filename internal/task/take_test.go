@@ -3,10 +3,12 @@ package task
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
 	"kilonova/internal/db"
+	"kilonova/internal/db/dbtest"
 )
 
 // one takes one task, nil if there is none.
@@ -53,4 +55,45 @@ func (r *Runner) claimAlone(ctx context.Context, t row, now db.Time) (won bool, 
 		return err
 	})
 	return won, err
+}
+
+// TestWhatIsUnderWayIsNotRead: looking for tasks costs by those that may run, not
+// by those that somebody has.
+func TestWhatIsUnderWayIsNotRead(t *testing.T) {
+	d := dbtest.SQLite(t)
+	if err := Migrate(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	type asked struct {
+		query string
+		args  []any
+	}
+	var seen []asked
+	d.Trace = func(query string, args []any) { seen = append(seen, asked{query, args}) }
+	r := &Runner{DB: d, Now: time.Now, Log: slog.New(slog.DiscardHandler), Handlers: map[string]Handler{"k": nil}}
+	r.setUp()
+	if _, err := r.take(t.Context(), 3); err != nil || len(seen) != 2 {
+		t.Fatalf("%d questions, %v", len(seen), err)
+	}
+	d.Trace = nil
+	type planStep struct {
+		ID     int    `db:"id"`
+		Parent int    `db:"parent"`
+		Unused int    `db:"notused"`
+		Detail string `db:"detail"`
+	}
+	for i, a := range seen {
+		steps, err := db.Select[planStep](t.Context(), d, "EXPLAIN QUERY PLAN "+a.query, a.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"tasks_free (lease_until<?)", "tasks_free (lease_until=?)"}[i]; !strings.Contains(steps[0].Detail, want) {
+			t.Errorf("%s\nis found by %v", a.query, steps)
+		}
+		for _, step := range steps {
+			if strings.Contains(step.Detail, "TEMP B-TREE") {
+				t.Errorf("%s\nis sorted: %v", a.query, steps)
+			}
+		}
+	}
 }

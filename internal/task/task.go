@@ -47,16 +47,32 @@ type row struct {
 	CreatedAt  db.Time `db:"created_at"`
 }
 
-// Add writes a task in tx. The runner is told after the commit.
-func (r *Runner) Add(ctx context.Context, tx *db.Tx, t Task) error {
-	payload, err := json.Marshal(t.Payload)
-	if err != nil {
-		return err
-	}
+// newRow is what of a row a new task has.
+type newRow struct {
+	ID        string  `db:"id"`
+	Kind      string  `db:"kind"`
+	Subject   string  `db:"subject"`
+	Step      string  `db:"step"`
+	Payload   string  `db:"payload"`
+	RequestID string  `db:"request_id"`
+	Attempts  int     `db:"attempts"`
+	RunAt     db.Time `db:"run_at"`
+	CreatedAt db.Time `db:"created_at"`
+}
+
+// Add writes tasks in tx, in their order. The runner is told after the commit.
+func (r *Runner) Add(ctx context.Context, tx *db.Tx, tasks ...Task) error {
 	now := r.Now()
-	_, err = tx.Exec(ctx, `INSERT INTO tasks
-		(id, kind, subject, step, payload, request_id, attempts, run_at, created_at) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)`,
-		uuid.NewString(), t.Kind, t.Subject, t.Step, string(payload), t.RequestID, db.At(now.Add(t.After)), db.At(now))
+	rows := make([]newRow, len(tasks))
+	for i, t := range tasks {
+		payload, err := json.Marshal(t.Payload)
+		if err != nil {
+			return err
+		}
+		rows[i] = newRow{ID: uuid.NewString(), Kind: t.Kind, Subject: t.Subject, Step: t.Step, Payload: string(payload), RequestID: t.RequestID,
+			RunAt: db.At(now.Add(t.After)), CreatedAt: db.At(now)}
+	}
+	err := db.Insert(ctx, tx, "tasks", rows...)
 	if err == nil {
 		tx.OnCommit(r.Wake)
 	}

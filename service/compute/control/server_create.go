@@ -9,6 +9,8 @@ import (
 	"kilonova/internal/auth"
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
+	"kilonova/internal/rest"
+	"kilonova/internal/task"
 	"kilonova/internal/undo"
 	"kilonova/service/compute"
 	"kilonova/service/compute/schedule"
@@ -96,13 +98,15 @@ func (c *Control) CreateServers(ctx context.Context, n NewServer) (created *Crea
 		if err := c.Store.InsertServers(ctx, tx, servers...); err != nil {
 			return err
 		}
-		for _, s := range servers {
+		builds := make([]task.Task, len(servers))
+		for i, s := range servers {
 			if err := c.act(ctx, tx, s.ID, "create"); err != nil {
 				return err
 			}
-			if err := c.add(ctx, tx, taskBuild, s.ID, buildState{Requested: requested}); err != nil {
-				return err
-			}
+			builds[i] = task.Task{Kind: taskBuild, Subject: s.ID, Payload: buildState{Requested: requested}, RequestID: rest.RequestID(ctx)}
+		}
+		if err := c.tasks.Add(ctx, tx, builds...); err != nil {
+			return err
 		}
 		return disksWritten(tx)
 	})
