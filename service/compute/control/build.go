@@ -105,6 +105,7 @@ func (c *Control) noteFailure(ctx context.Context, run *task.Run, state buildSta
 			if err := c.Store.AddBuildFailure(ctx, tx, state.Host); err != nil {
 				return err
 			}
+			tx.OnCommit(c.fleet.outdate)
 		}
 		return run.SaveIn(ctx, tx, stepClear, state)
 	})
@@ -112,7 +113,7 @@ func (c *Control) noteFailure(ctx context.Context, run *task.Run, state buildSta
 
 // forgive forgets a host's failures once a build has succeeded there.
 func (c *Control) forgive(ctx context.Context, host string) {
-	f, err := c.Fleet(ctx)
+	f, err := c.fleetWithin(ctx, fleetPatience)
 	if err == nil && f.failures[host] > 0 {
 		err = c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.ForgetBuildFailures(ctx, tx, host) })
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"kilonova/internal/db"
@@ -40,19 +41,58 @@ type eventRow struct {
 	Details    *string `db:"details"`
 }
 
+// newActionRow is actionRow without the number, which the database gives.
+type newActionRow struct {
+	actionRow
+	Seq int64 `db:"-"`
+}
+
+// newEventRow is eventRow without the number, which the database gives.
+type newEventRow struct {
+	eventRow
+	Seq int64 `db:"-"`
+}
+
+// history is what a transaction adds to the histories of servers: written when it
+// ends, all at once, or where somebody watches at once. Nobody asks for it in the
+// same transaction.
+type history struct {
+	actions []newActionRow
+	events  []pendingEvent
+}
+
+// pendingEvent is an event whose action is still to be found.
+type pendingEvent struct {
+	request, server string
+	row             newEventRow
+	now             time.Time
+}
+
 // InsertAction notes that something has been asked of a server.
 func (s *Store) InsertAction(ctx context.Context, tx *db.Tx, a compute.Action) error {
-	_, err := tx.Exec(ctx, `INSERT INTO actions (request_id, server_id, action, user_id, project_id, started_at, updated_at, about) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		a.RequestID, a.ServerID, a.Action, a.UserID, a.ProjectID, db.At(a.StartedAt), db.At(a.StartedAt), db.AsJSON(a.About))
-	if err == nil && s.Watcher != nil {
-		err = s.Watcher.Acted(ctx, tx, a)
+	row := newActionRow{actionRow: actionRow{RequestID: a.RequestID, ServerID: a.ServerID, Action: a.Action, UserID: a.UserID, ProjectID: a.ProjectID,
+		StartedAt: db.At(a.StartedAt), UpdatedAt: db.At(a.StartedAt), Message: a.Message, About: db.AsJSON(a.About)}}
+	if s.Watcher == nil {
+		h := s.history(ctx, tx)
+		h.actions = append(h.actions, row)
+		return nil
 	}
-	return err
+	if err := db.Insert(ctx, tx, "actions", row); err != nil {
+		return err
+	}
+	return s.Watcher.Acted(ctx, tx, a)
 }
 
 // AddEvent notes a step of the action that a request began; an action that is
 // not known is passed over. A failed step makes the action's message "Error".
 func (s *Store) AddEvent(ctx context.Context, tx *db.Tx, requestID, serverID string, e compute.ActionEvent, now time.Time) error {
+	event := pendingEvent{requestID, serverID, newEventRow{eventRow: eventRow{Name: e.Name, Host: e.Host, StartedAt: db.At(e.StartedAt), FinishedAt: db.At(e.FinishedAt),
+		Result: e.Result, Traceback: e.Traceback, Details: e.Details}}, now}
+	if s.Watcher == nil {
+		h := s.history(ctx, tx)
+		h.events = append(h.events, event)
+		return nil
+	}
 	row, err := db.Get[actionRow](ctx, tx, `SELECT * FROM actions WHERE server_id = ? AND request_id = ? ORDER BY seq DESC LIMIT 1`, serverID, requestID)
 	if errors.Is(err, db.ErrNoRow) {
 		return nil
@@ -60,21 +100,87 @@ func (s *Store) AddEvent(ctx context.Context, tx *db.Tx, requestID, serverID str
 	if err != nil {
 		return err
 	}
-	seq := row.Seq
-	_, err = tx.Exec(ctx, `INSERT INTO action_events (action_seq, name, host, started_at, finished_at, result, traceback, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		seq, e.Name, e.Host, db.At(e.StartedAt), db.At(e.FinishedAt), e.Result, e.Traceback, e.Details)
+	if err := (&history{events: []pendingEvent{event}}).write(ctx, tx); err != nil {
+		return err
+	}
+	return s.Watcher.Stepped(ctx, tx, row.action(), e)
+}
+
+// history returns that of tx.
+func (s *Store) history(ctx context.Context, tx *db.Tx) *history {
+	return db.Keep(tx, func(h *history) error { return h.write(ctx, tx) })
+}
+
+func (h *history) write(ctx context.Context, tx *db.Tx) error {
+	if err := db.Insert(ctx, tx, "actions", h.actions...); err != nil || len(h.events) == 0 {
+		return err
+	}
+	seqs, err := h.find(ctx, tx)
 	if err != nil {
 		return err
 	}
-	if e.Result != nil && *e.Result == "Error" {
-		_, err = tx.Exec(ctx, `UPDATE actions SET updated_at = ?, message = 'Error' WHERE seq = ?`, db.At(now), seq)
-	} else {
-		_, err = tx.Exec(ctx, `UPDATE actions SET updated_at = ? WHERE seq = ?`, db.At(now), seq)
+	var rows []newEventRow
+	var well, failed []int64 // actions
+	var now time.Time
+	for _, e := range h.events {
+		seq, known := seqs[[2]string{e.request, e.server}]
+		if !known {
+			continue
+		}
+		e.row.ActionSeq = seq
+		rows = append(rows, e.row)
+		if e.row.Result != nil && *e.row.Result == "Error" {
+			failed = append(failed, seq)
+		} else {
+			well = append(well, seq)
+		}
+		if e.now.After(now) {
+			now = e.now
+		}
 	}
-	if err == nil && s.Watcher != nil {
-		err = s.Watcher.Stepped(ctx, tx, row.action(), e)
+	if err := db.Insert(ctx, tx, "action_events", rows...); err != nil {
+		return err
 	}
-	return err
+	for _, set := range []struct {
+		what string
+		seqs []int64
+	}{{`updated_at = ?`, well}, {`updated_at = ?, message = 'Error'`, failed}} {
+		if len(set.seqs) == 0 {
+			continue
+		}
+		slices.Sort(set.seqs)
+		in, args := db.In(slices.Compact(set.seqs))
+		if _, err := tx.Exec(ctx, `UPDATE actions SET `+set.what+` WHERE seq IN `+in, append([]any{db.At(now)}, args...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find returns the actions of the events by request and server: the newest, where
+// one request has begun several.
+func (h *history) find(ctx context.Context, tx *db.Tx) (map[[2]string]int64, error) {
+	type found struct {
+		ServerID string `db:"server_id"`
+		Seq      int64  `db:"seq"`
+	}
+	servers := map[string][]string{} // by request
+	for _, e := range h.events {
+		if of := servers[e.request]; !slices.Contains(of, e.server) {
+			servers[e.request] = append(of, e.server)
+		}
+	}
+	seqs := make(map[[2]string]int64, len(h.events))
+	for request, of := range servers {
+		in, args := db.In(of)
+		for row, err := range db.Each[found](ctx, tx, `SELECT server_id, MAX(seq) AS seq FROM actions WHERE server_id IN `+in+` AND request_id = ? GROUP BY server_id`, append(args, request)...) {
+			if err != nil {
+				return nil, err
+			}
+			seqs[[2]string{request, row.ServerID}] = row.Seq
+		}
+	}
+	return seqs, nil
 }
 
 // Actions returns what was done with a server, newest first, without events.

@@ -41,6 +41,22 @@ func (s *Store) DropHold(ctx context.Context, tx *db.Tx, serverID, host string) 
 	return err
 }
 
+// arrivals are servers that have come to rest in a transaction.
+type arrivals struct{ ids []string }
+
+// arrived has what a server that has come to rest holds elsewhere dropped when tx
+// ends.
+func (s *Store) arrived(ctx context.Context, tx *db.Tx, id string) {
+	a := db.Keep(tx, func(a *arrivals) error {
+		slices.Sort(a.ids)
+		in, args := db.In(slices.Compact(a.ids))
+		_, err := tx.Exec(ctx, `DELETE FROM host_holds WHERE server_id IN `+in+` AND EXISTS (SELECT 1 FROM servers AS s
+			WHERE s.id = host_holds.server_id AND s.host <> host_holds.host AND s.task_state = '' AND s.vm_state <> 'resized')`, args...)
+		return err
+	})
+	a.ids = append(a.ids, id)
+}
+
 // Hold returns what a server holds of a host; the zero value for nothing.
 func (s *Store) Hold(ctx context.Context, q db.Querier, serverID, host string) (compute.Hold, error) {
 	row, err := db.Get[holdRow](ctx, q, `SELECT * FROM host_holds WHERE server_id = ? AND host = ?`, serverID, host)

@@ -176,11 +176,9 @@ type Expect struct {
 	Existing bool // not deleted
 }
 
-// UpdateServer makes a patch and reports whether it was made: false when the
-// server was not as expected. touch is the new time of change; zero leaves it.
-func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p ServerPatch, e Expect, touch time.Time) (bool, error) {
-	var set []string
-	var args []any
+// columns are what a patch sets: SQL, and its arguments. touch is the new time of
+// change; zero leaves it.
+func (p *ServerPatch) columns(touch time.Time) (set []string, args []any) {
 	add := func(column string, value any) { set, args = append(set, column+" = ?"), append(args, value) }
 	if p.State != nil {
 		add("vm_state", string(*p.State))
@@ -257,6 +255,13 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 	if !touch.IsZero() {
 		add("updated_at", db.At(touch))
 	}
+	return set, args
+}
+
+// UpdateServer makes a patch and reports whether it was made: false when the
+// server was not as expected. touch is the new time of change; zero leaves it.
+func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p ServerPatch, e Expect, touch time.Time) (bool, error) {
+	set, args := p.columns(touch)
 	if len(set) == 0 {
 		return true, nil
 	}
@@ -285,30 +290,46 @@ func (s *Store) UpdateServer(ctx context.Context, tx *db.Tx, id string, p Server
 			return false, err
 		}
 	}
-	was, err := s.counted(ctx, tx, id, &p)
-	if err != nil {
+	made, err := s.countAndUpdate(ctx, tx, id, &p, query, args)
+	if err != nil || !made {
 		return false, err
 	}
-	n, err := tx.Exec(ctx, query, args...)
-	if err == nil && n == 1 && was != nil {
-		s.tally(ctx, tx).change(was, &p)
+	if p.DeletedAt != nil || p.Host != nil && *p.Host == "" {
+		if err := s.DropHold(ctx, tx, id, ""); err != nil { // one that is nowhere holds nothing
+			return false, err
+		}
 	}
-	if err == nil && n == 1 && (p.DeletedAt != nil || p.Host != nil && *p.Host == "") {
-		err = s.DropHold(ctx, tx, id, "") // one that is nowhere holds nothing
+	if p.Task != nil && *p.Task == compute.NoTask {
+		s.arrived(ctx, tx, id)
 	}
-	if err == nil && n == 1 && p.Task != nil && *p.Task == compute.NoTask {
-		// one that has arrived holds nothing elsewhere
-		_, err = tx.Exec(ctx, `DELETE FROM host_holds WHERE server_id = ? AND NOT EXISTS
-			(SELECT 1 FROM servers AS s WHERE s.id = ? AND (s.host = host_holds.host OR s.vm_state = 'resized'))`, id, id)
-	}
-	if err != nil || n != 1 || before == nil {
-		return n == 1, err
+	if before == nil {
+		return true, nil
 	}
 	after, err := s.Server(ctx, tx, id)
 	if err != nil {
 		return false, err
 	}
 	return true, s.Watcher.Changed(ctx, tx, before, after)
+}
+
+// countAndUpdate runs the query of a patch and counts what it does to a server, and
+// reports whether it did anything.
+func (s *Store) countAndUpdate(ctx context.Context, tx *db.Tx, id string, p *ServerPatch, query string, args []any) (bool, error) {
+	if p.State != nil && *p.State != compute.SoftDeleted && p.Host == nil && p.Reserved == nil && p.DeletedAt == nil {
+		// Between all other states nothing changes that is counted.
+		if n, err := tx.Exec(ctx, query+` AND vm_state <> 'soft-delete'`, args...); err != nil || n == 1 {
+			return n == 1, err
+		}
+	}
+	was, err := s.counted(ctx, tx, id, p)
+	if err != nil {
+		return false, err
+	}
+	n, err := tx.Exec(ctx, query, args...)
+	if err == nil && n == 1 && was != nil {
+		s.tally(ctx, tx).change(was, p)
+	}
+	return n == 1, err
 }
 
 // texts turns values of string types into strings, which every driver takes.
