@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -299,19 +300,25 @@ func (st *settlement) writeAllocations(ctx context.Context) error {
 	return err
 }
 
-// adjust writes changed usages.
+// adjust writes changed usages: of alike claims all that change by the same amount
+// at once.
 func (w *writer) adjust(ctx context.Context, all map[stockKey]*stock) error {
-	keys := slices.SortedFunc(maps.Keys(all), func(a, b stockKey) int {
-		if a.provider != b.provider {
-			return int(a.provider - b.provider)
+	type change struct {
+		class string
+		delta int64
+	}
+	providers := map[change][]int64{}
+	for k, s := range all {
+		if s.delta != 0 {
+			c := change{k.class, s.delta}
+			providers[c] = append(providers[c], k.provider)
 		}
-		return strings.Compare(a.class, b.class)
-	})
-	for _, k := range keys {
-		if all[k].delta == 0 {
-			continue
-		}
-		_, err := w.Exec(ctx, `UPDATE inventories SET used = used + ? WHERE provider_id = ? AND resource_class = ?`, all[k].delta, k.provider, k.class)
+	}
+	inOrder := func(a, b change) int { return cmp.Or(strings.Compare(a.class, b.class), cmp.Compare(a.delta, b.delta)) }
+	for _, c := range slices.SortedFunc(maps.Keys(providers), inOrder) {
+		slices.Sort(providers[c])
+		in, args := db.In(providers[c])
+		_, err := w.Exec(ctx, `UPDATE inventories SET used = used + ? WHERE resource_class = ? AND provider_id IN `+in, append([]any{c.delta, c.class}, args...)...)
 		if err != nil {
 			return err
 		}
