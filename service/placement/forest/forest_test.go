@@ -68,6 +68,15 @@ func TestOrderAndLimits(t *testing.T) {
 	if got := roots(c); !slices.Equal(got, []string{"host0", "host1", "host2", "host0"}) {
 		t.Errorf("breadth first: %v", got)
 	}
+	flat := New()
+	for i := range 5 {
+		flat.Apply([]*placement.ProviderState{state(fmt.Sprint("host", i), "", fmt.Sprint("host", i), 4, 0)}, nil)
+	}
+	for _, m := range []Manners{{}, {BreadthFirst: true}} {
+		if c := find(t, flat, q, m); !slices.Equal(roots(c), []string{"host0", "host1", "host2", "host3"}) || len(c.Summaries) != 4 {
+			t.Errorf("of trees of one provider, breadth first %v: %v, %d summaries", m.BreadthFirst, roots(c), len(c.Summaries))
+		}
+	}
 	if c := find(t, f, &placement.Query{Groups: q.Groups}, Manners{BreadthFirst: true}); len(c.Requests) != 12 {
 		t.Errorf("breadth first finds %d in all", len(c.Requests))
 	}

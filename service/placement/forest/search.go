@@ -38,7 +38,7 @@ func (f *Forest) Candidates(ctx context.Context, q *placement.Query, m Manners) 
 		}
 		s.groups = append(s.groups, group{Group: g, inTree: root, conditions: conditions{g.Required, g.Forbidden, g.MemberOf, g.NotMemberOf}})
 	}
-	s.mixed = m.BreadthFirst || len(s.view.sharing) > 0
+	s.mixed = m.BreadthFirst && s.view.nested || len(s.view.sharing) > 0
 	s.run(s.order(m), m.BreadthFirst)
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -119,6 +119,17 @@ func (s *search) run(trees iter.Seq[*tree], breadthFirst bool) {
 	}
 	var open []func() (*choice, bool)
 	for t := range trees { // the first round
+		if len(t.nodes) == 1 && len(s.view.sharing) == 0 { // there is one way at most
+			for c := range s.candidates(t) {
+				if !s.keep(c) {
+					return
+				}
+			}
+			if len(open) == 0 {
+				s.again()
+			}
+			continue
+		}
 		next, stop := iter.Pull(s.candidates(t))
 		defer stop()
 		c, ok := next()
