@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gophercloud/gophercloud/v2"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/flavors"
 	"github.com/gophercloud/gophercloud/v2/openstack/compute/v2/servers"
 
@@ -49,15 +51,21 @@ func (c *cloud) deviceProviders(t *testing.T) map[string]deviceProvider {
 	c.get(t, c.admin.placement, "/resource_providers?required=COMPUTE_MANAGED_PCI_DEVICE", &list)
 	all := map[string]deviceProvider{}
 	for _, p := range list.Providers {
-		at := "/resource_providers/" + p.UUID
 		var inventories struct {
 			Inventories map[string]struct{ Total, Reserved int }
 		}
-		c.get(t, c.admin.placement, at+"/inventories", &inventories)
 		var traits struct{ Traits []string }
-		c.get(t, c.admin.placement, at+"/traits", &traits)
 		var usages struct{ Usages map[string]int }
-		c.get(t, c.admin.placement, at+"/usages", &usages)
+		vanished := false
+		for path, into := range map[string]any{"/inventories": &inventories, "/traits": &traits, "/usages": &usages} {
+			err := c.send(t, c.admin.placement, "GET", "resource_providers/"+p.UUID+path, nil, into)
+			if vanished = vanished || gophercloud.ResponseCodeIs(err, http.StatusNotFound); err != nil && !vanished {
+				t.Fatal(err)
+			}
+		}
+		if vanished { // since it was listed
+			continue
+		}
 		slices.Sort(traits.Traits)
 		p.inventories, p.traits = inventories.Inventories, traits.Traits
 		for _, n := range usages.Usages {
@@ -201,12 +209,20 @@ func devicesInPlacement(t *testing.T, c *cloud) {
 }
 
 // TestDevicesRaced: of servers that are asked for at once so many get devices as there
-// are, and none gets what another one has.
+// are, and none gets what another one has, whoever decides.
 func TestDevicesRaced(t *testing.T) {
-	c := oneWith(t, func(c *stack.Config) {
-		carded(c)
-		c.Quota.Instances, c.Quota.Cores = -1, -1
-	})
+	for _, driver := range []string{"filter", "caching", "chance"} {
+		t.Run(driver, func(t *testing.T) {
+			devicesRaced(t, oneWith(t, func(c *stack.Config) {
+				carded(c)
+				c.Quota.Instances, c.Quota.Cores = -1, -1
+				c.Scheduler.Driver = driver
+			}))
+		})
+	}
+}
+
+func devicesRaced(t *testing.T, c *cloud) {
 	hostsUp(t, c)
 	hosts := hostNames(t, c)
 	c.published(t, 3*len(hosts))
@@ -389,5 +405,39 @@ func TestDevicesForOneTime(t *testing.T) {
 	settledAs(t, c.admin, id, "ACTIVE")
 	if got := c.where(t, id).host; got != host {
 		t.Errorf("it is on %s, and only %s has a card", got, host)
+	}
+	// It goes where another one is, and the one that it leaves is kept back; so is
+	// the one that it has come for, when it goes back.
+	other := c.other(t, host)
+	free := func(host string) {
+		t.Helper()
+		p := c.deviceProviders(t)[host+"_0000:20:00.0"]
+		c.get(t, c.admin.placement, "/resource_providers/"+p.UUID+"/inventories", &now)
+		now["inventories"].(map[string]any)[cardClass].(map[string]any)["reserved"] = 0
+		c.must(t, c.admin.placement, "PUT", "resource_providers/"+p.UUID+"/inventories", now, nil)
+	}
+	free(other)
+	for _, end := range []string{"revertResize", "confirmResize"} {
+		if err := ask(t, c.admin, id, object{"migrate": nil}); err != nil {
+			t.Fatal(err)
+		}
+		settledAs(t, c.admin, id, "VERIFY_RESIZE")
+		c.devicesAgree(t, id)
+		if err := ask(t, c.admin, id, object{end: nil}); err != nil {
+			t.Fatal(err)
+		}
+		settledAs(t, c.admin, id, "ACTIVE")
+		c.devicesAgree(t, id)
+		for _, h := range []string{host, other} {
+			if p := c.deviceProviders(t)[h+"_0000:20:00.0"]; p.inventories[cardClass].Reserved != 1 {
+				t.Errorf("after %s the card of %s is not kept back", end, h)
+			}
+		}
+		if end == "revertResize" {
+			free(other)
+		}
+	}
+	if got := c.where(t, id).host; got != other {
+		t.Errorf("it is on %s, want %s", got, other)
 	}
 }

@@ -24,6 +24,18 @@ func deviceProvider(nodeID, address string) string {
 	return uuid.NewSHA1(uuid.NameSpaceOID, []byte("kilonova/pci/"+nodeID+"/"+address)).String()
 }
 
+// nameDevices has a host's devices have their classes and traits as Placement does.
+func nameDevices(r *compute.Resources) {
+	if !r.PCIInPlacement {
+		return
+	}
+	for i := range r.PCI {
+		if d := &r.PCI[i]; d.Root() != "" {
+			d.Class, d.Traits = classOf(d), hardware.DeviceTraits(d.Traits)
+		}
+	}
+}
+
 // classOf is what a device is in Placement.
 func classOf(d *compute.PCIDevice) string { return hardware.DeviceClass(d.Class, d.Vendor, d.Product) }
 
@@ -79,7 +91,9 @@ func devicePools(devices []compute.PCIDevice, holds map[string]compute.Hold, inP
 		}
 		if inPlacement {
 			if k.root = d.Root(); k.root != "" {
-				k.class = classOf(&d)
+				if k.class = d.Class; k.class == "" { // it was reported before there were classes
+					k.class = classOf(&d)
+				}
 			}
 		}
 		i, known := at[k]

@@ -145,6 +145,7 @@ func (c *Control) hear(ctx context.Context, r compute.HostReport) error {
 	if err != nil {
 		return err
 	}
+	nameDevices(&r.Resources)
 	holds, err := c.holdsOn(ctx, h, &r.Resources)
 	if err != nil {
 		return err

@@ -56,6 +56,11 @@ func (c *Control) ResizeServer(ctx context.Context, id, flavorID, diskConfig str
 	if err := fits(s, flavor); err != nil {
 		return err
 	}
+	there := *s
+	there.Flavor = flavor
+	if _, err := c.deviceRequests(&there); err != nil {
+		return err
+	}
 	m := c.migrationOf(ctx, s, compute.ResizeMove, compute.PreMigrating)
 	m.NewFlavor = flavor
 	state := moveState{MigrationID: m.ID}
