@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"kilonova/internal/rest"
+	"kilonova/service/object/s3"
 )
 
 // classicPorts are upstream's, for those who ask for them.
@@ -121,6 +122,10 @@ func (f *front) close() {
 // route finds the service by the path's prefix. It is also what the pipes
 // between services lead to.
 func (s *Stack) route(w http.ResponseWriter, r *http.Request) {
+	if s.s3 != nil && s3.IsSigned(r) { // whose buckets are at the root
+		s.s3.ServeHTTP(w, r)
+		return
+	}
 	first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	if h := s.handlers[first]; h != nil && prefixes[first] == "/"+first {
 		rest.Below(prefixes[first], h).ServeHTTP(w, r)

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"net/http"
 	"path/filepath"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 	objectcontrol "kilonova/service/object/control"
 	"kilonova/service/object/device"
 	"kilonova/service/object/pool"
+	objectremote "kilonova/service/object/remote"
 	"kilonova/service/object/ring"
+	"kilonova/service/object/s3"
 	objectstore "kilonova/service/object/store"
 )
 
@@ -29,6 +32,9 @@ type ObjectOptions struct {
 	Devices []ObjectDevice `toml:"devices"`
 	// Stall is how long an upload may be silent.
 	Stall config.Duration `toml:"client_timeout"`
+	// SecretCache is for how many seconds the secret of an access key is remembered, so
+	// that the identity service need not be asked about each request to S3.
+	SecretCache int `toml:"secret_cache_duration"`
 }
 
 // ObjectDevice is a line of the object service's ring.
@@ -40,7 +46,7 @@ type ObjectDevice struct {
 }
 
 func defaultObject() ObjectOptions {
-	return ObjectOptions{Options: objectcontrol.Defaults(), Replicas: 1, PartPower: 16, Stall: config.Duration(time.Minute)}
+	return ObjectOptions{Options: objectcontrol.Defaults(), Replicas: 1, PartPower: 16, Stall: config.Duration(time.Minute), SecretCache: 60}
 }
 
 // objectPool opens the devices that the configuration names.
@@ -107,11 +113,25 @@ func (s *Stack) startObjectStore() error {
 	if err != nil {
 		return err
 	}
-	_, v, err := s.user(s.Config.Object.AuthToken)
+	own, v, err := s.user(s.Config.Object.AuthToken)
+	if err != nil {
+		return err
+	}
+	identity, err := s.peers.Client("identity", own)
 	if err != nil {
 		return err
 	}
 	s.mount(objectStoreType, objectapi.New(c, objectapi.Options{Validator: v, AuthURL: s.authURL, Observe: s.metrics.observe, Stall: s.Config.Object.Stall, Log: s.Log, Now: s.Now}))
+	swift := s.handlers[objectStoreType]
+	s.s3 = s3.New(c, s3.Options{Signers: &objectremote.Signers{Identity: identity, TTL: time.Duration(s.Config.Object.SecretCache) * time.Second, Now: s.Now},
+		Observe: s.metrics.observe, Stall: s.Config.Object.Stall, Log: s.Log, Now: s.Now})
+	s.handlers[objectStoreType] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // on a port of its own
+		if s3.IsSigned(r) {
+			s.s3.ServeHTTP(w, r)
+			return
+		}
+		swift.ServeHTTP(w, r)
+	})
 	s.run(objectStoreType, c.Run)
 	return nil
 }

@@ -85,6 +85,9 @@ func (s *Stack) bootstrap() identitycontrol.Bootstrap {
 		}
 		b.Services = append(b.Services, identitycontrol.BootstrapService{Type: e.kind, Name: e.name, Public: url, Internal: url, Admin: url})
 	}
+	if s.has(ObjectStore) {
+		b.Services = append(b.Services, identitycontrol.BootstrapService{Type: "s3", Name: "s3", Public: s.front.public, Internal: s.front.public, Admin: s.front.public})
+	}
 	for _, kind := range []string{volumeType, shareType, bareMetalType} {
 		if url := strings.TrimSuffix(c.Peers[kind], "/"); url != "" && url != byCatalog {
 			for _, as := range foreign[kind] {

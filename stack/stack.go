@@ -35,6 +35,7 @@ type Stack struct {
 	server   *bus.Server
 	peers    peer.Table
 	handlers map[string]http.Handler // by service type: those that live here
+	s3       http.Handler            // the object service's other API; nil where it is elsewhere
 	services []*rest.Service
 	policies map[string]*auth.Overrides // by service type
 	front    *front

@@ -16,8 +16,14 @@ import (
 // waits for ever, as does a connection within the process.
 func (r *Request) Patience(d time.Duration) {
 	if d > 0 && r.writer != nil {
-		r.Body = &patient{ReadCloser: r.Body, control: http.NewResponseController(r.writer), patience: d, now: r.service.Now}
+		r.Body = Patient(r.writer, r.Body, d, r.service.Now)
 	}
+}
+
+// Patient is Patience for a request that does not come by a Service: body with w, its
+// answer's writer.
+func Patient(w http.ResponseWriter, body io.ReadCloser, d time.Duration, now func() time.Time) io.ReadCloser {
+	return &patient{ReadCloser: body, control: http.NewResponseController(w), patience: d, now: now}
 }
 
 type patient struct {

@@ -24,14 +24,21 @@ type Wanted struct {
 	Range string `json:"range"`
 }
 
+// mostOwn is how many segments an object has at most that S3 has been given in parts.
+const mostOwn = 10000
+
 // Refused is a segment that cannot be part of a large object, and why.
 type Refused struct{ Path, Why string }
 
 // PutLarge makes a static large object of segments that are there. Those that are
 // not, or not as the client says, are returned beside the error.
 func (c *Control) PutLarge(ctx context.Context, p object.Path, wanted []Wanted, up Upload) (*object.Object, []Refused, error) {
-	if len(wanted) == 0 || len(wanted) > c.o.SLO.MaxSegments {
-		return nil, nil, fault.Invalidf("A manifest has between 1 and %d segments, and not %d.", c.o.SLO.MaxSegments, len(wanted))
+	most := c.o.SLO.MaxSegments
+	if up.Own { // S3 has a limit of its own
+		most = max(most, mostOwn)
+	}
+	if len(wanted) == 0 || len(wanted) > most {
+		return nil, nil, fault.Invalidf("A manifest has between 1 and %d segments, and not %d.", most, len(wanted))
 	}
 	var segments []object.Segment
 	var refused []Refused

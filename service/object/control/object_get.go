@@ -241,7 +241,7 @@ func (c *Control) CopyObject(ctx context.Context, from, to object.Path, up Uploa
 	if up.ContentType == "" {
 		up.ContentType = source.ContentType
 	}
-	up.Size, up.trust = source.Size, true
+	up.Size, up.Own = source.Size, true
 	if manifest {
 		up.large = source.Large
 	}

@@ -25,9 +25,11 @@ type Upload struct {
 	ETag        string // MD5 that the bytes must have; "" any
 	// Absent refuses to replace an object.
 	Absent bool
+	// Own says that it comes from this service itself, whose own headers are taken.
+	Own bool
 
 	large *object.Large // the bytes are a manifest
-	trust bool          // headers that are this service's own are taken
+
 }
 
 // uploadLimit bounds how long an upload may take: what it has written by then is
@@ -89,7 +91,7 @@ func (c *Control) prepare(ctx context.Context, p object.Path, box *object.Contai
 	if o.Headers, err = c.remember(ofObjects, nil, sent, owner); err != nil {
 		return nil, err
 	}
-	if !up.trust {
+	if !up.Own {
 		delete(o.Headers, object.S3ETag)
 	}
 	if m := o.Headers[object.Manifest]; m != "" {
