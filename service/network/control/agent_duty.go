@@ -10,7 +10,11 @@ import (
 
 // What each agent carries, as administrators see and change it.
 
-func (c *Control) agentOf(ctx context.Context, id, kind string) (store.AgentRow, error) {
+// agentFor returns an agent of a kind to those whom a rule lets know of it.
+func (c *Control) agentFor(ctx context.Context, rule, id, kind string) (store.AgentRow, error) {
+	if err := c.mayAgents(ctx, rule, id); err != nil {
+		return store.AgentRow{}, err
+	}
 	a, err := c.store.Agent(ctx, c.store, id)
 	if err == nil && a.Type != kind {
 		err = fault.Conflictf("Agent %s is not a %s or has been disabled.", id, kind).WithCode(map[string]string{
@@ -21,10 +25,7 @@ func (c *Control) agentOf(ctx context.Context, id, kind string) (store.AgentRow,
 
 // NetworksOfAgent lists the networks for which an agent serves DHCP.
 func (c *Control) NetworksOfAgent(ctx context.Context, agentID string) ([]network.Network, error) {
-	if err := c.mayAgents(ctx, "get_dhcp-networks", agentID); err != nil {
-		return nil, err
-	}
-	a, err := c.agentOf(ctx, agentID, network.AgentDHCP)
+	a, err := c.agentFor(ctx, "get_dhcp-networks", agentID, network.AgentDHCP)
 	if err != nil {
 		return nil, err
 	}
@@ -71,10 +72,7 @@ func (c *Control) agentsOn(ctx context.Context, hosts []string, kind string) ([]
 
 // MoveNetwork has an agent serve DHCP for a network that no other serves.
 func (c *Control) MoveNetwork(ctx context.Context, agentID, networkID string) error {
-	if err := c.mayAgents(ctx, "create_dhcp-network", agentID); err != nil {
-		return err
-	}
-	a, err := c.agentOf(ctx, agentID, network.AgentDHCP)
+	a, err := c.agentFor(ctx, "create_dhcp-network", agentID, network.AgentDHCP)
 	if err != nil {
 		return err
 	}
@@ -95,10 +93,7 @@ func (c *Control) MoveNetwork(ctx context.Context, agentID, networkID string) er
 
 // DropNetwork has an agent serve DHCP no longer for a network.
 func (c *Control) DropNetwork(ctx context.Context, agentID, networkID string) error {
-	if err := c.mayAgents(ctx, "delete_dhcp-network", agentID); err != nil {
-		return err
-	}
-	a, err := c.agentOf(ctx, agentID, network.AgentDHCP)
+	a, err := c.agentFor(ctx, "delete_dhcp-network", agentID, network.AgentDHCP)
 	if err != nil {
 		return err
 	}
@@ -116,10 +111,7 @@ func (c *Control) DropNetwork(ctx context.Context, agentID, networkID string) er
 
 // RoutersOfAgent lists the routers that an agent carries.
 func (c *Control) RoutersOfAgent(ctx context.Context, agentID string) ([]network.Router, error) {
-	if err := c.mayAgents(ctx, "get_l3-routers", agentID); err != nil {
-		return nil, err
-	}
-	a, err := c.agentOf(ctx, agentID, network.AgentL3)
+	a, err := c.agentFor(ctx, "get_l3-routers", agentID, network.AgentL3)
 	if err != nil {
 		return nil, err
 	}
@@ -141,10 +133,7 @@ func (c *Control) AgentsOfRouter(ctx context.Context, routerID string) ([]networ
 
 // MoveRouter has an agent carry a router that no other carries.
 func (c *Control) MoveRouter(ctx context.Context, agentID, routerID string) error {
-	if err := c.mayAgents(ctx, "create_l3-router", agentID); err != nil {
-		return err
-	}
-	a, err := c.agentOf(ctx, agentID, network.AgentL3)
+	a, err := c.agentFor(ctx, "create_l3-router", agentID, network.AgentL3)
 	if err != nil {
 		return err
 	}
@@ -165,10 +154,7 @@ func (c *Control) MoveRouter(ctx context.Context, agentID, routerID string) erro
 
 // DropRouter takes a router off an agent.
 func (c *Control) DropRouter(ctx context.Context, agentID, routerID string) error {
-	if err := c.mayAgents(ctx, "delete_l3-router", agentID); err != nil {
-		return err
-	}
-	a, err := c.agentOf(ctx, agentID, network.AgentL3)
+	a, err := c.agentFor(ctx, "delete_l3-router", agentID, network.AgentL3)
 	if err != nil {
 		return err
 	}
