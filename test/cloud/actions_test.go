@@ -52,6 +52,29 @@ func TestActions(t *testing.T) {
 	})
 }
 
+// TestCrashDumpLeavesTheNextTaskBe: a crash dump is nothing that a server is busy
+// with, so another action may be asked for before it has ended, and is carried out.
+func TestCrashDumpLeavesTheNextTaskBe(t *testing.T) {
+	each(t, func(t *testing.T, c *cloud) {
+		hostsUp(t, c)
+		u := c.demo
+		s := boot(t, c, u, "dumped")
+		for range 8 {
+			if err := act(t, u.at("2.17"), s.ID, map[string]any{"trigger_crash_dump": nil}, nil); err != nil {
+				t.Fatal(err)
+			}
+			if err := servers.Pause(t.Context(), u.compute, s.ID).ExtractErr(); err != nil {
+				t.Fatal(err)
+			}
+			idle(t, u, s.ID, "PAUSED")
+			if err := servers.Unpause(t.Context(), u.compute, s.ID).ExtractErr(); err != nil {
+				t.Fatal(err)
+			}
+			idle(t, u, s.ID, "ACTIVE")
+		}
+	})
+}
+
 // idle waits until nothing is being done with a server, which then has a status.
 func idle(t *testing.T, u *user, id, status string) *servers.Server {
 	t.Helper()

@@ -66,5 +66,8 @@ func (c *Control) toggle(ctx context.Context, run *task.Run, s *compute.Server) 
 	} else {
 		e.failed = store.ServerPatch{}
 	}
+	if task == compute.NoTask { // what the server is busy with was asked for after this, and goes on
+		e.done.Task, e.failed.Task = &s.Task, &s.Task
+	}
 	return c.ends(ctx, run, s, e)
 }
