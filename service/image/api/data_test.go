@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -65,6 +66,36 @@ func TestUploadAndDownload(t *testing.T) {
 	if got := cl.do("admin", "GET", "/v2/images/"+id+"/locations", nil); got.status != 200 || !strings.Contains(string(got.body), `"store":"two"`) {
 		t.Errorf("%s", got.body)
 	}
+}
+
+// TestManyLargeUploads has more streams at a time than have large pieces, all of more
+// than their pieces hold.
+func TestManyLargeUploads(t *testing.T) {
+	cl := start(t, nil)
+	data := make([]byte, 17<<20+12345)
+	rand.NewChaCha8([32]byte{}).Read(data)
+	sum, multi := md5.Sum(data), sha512.Sum512(data)
+	var uploads sync.WaitGroup
+	for range 5 {
+		id := cl.create(nil)
+		uploads.Go(func() {
+			a := cl.put(id, io.MultiReader(bytes.NewReader(data)))
+			got, back := cl.show(id), cl.do("demo", "GET", "/v2/images/"+id+"/file", nil)
+			if a.status != 204 || got["checksum"] != hex.EncodeToString(sum[:]) || got["os_hash_value"] != hex.EncodeToString(multi[:]) || !bytes.Equal(back.body, data) {
+				t.Errorf("%d, %v, %d bytes came back", a.status, got, len(back.body))
+			}
+		})
+	}
+	uploads.Wait()
+	id := cl.create(nil)
+	req, _ := http.NewRequest("PUT", cl.url+"/v2/images/"+id+"/file", &cut{9 << 20})
+	req.Header.Set("X-Auth-Token", "demo")
+	req.Header.Set("Content-Type", octets)
+	if resp, err := http.DefaultClient.Do(req); err == nil {
+		t.Errorf("cut off, and answered %s", resp.Status)
+	}
+	cl.eventually("queued again", func() bool { return cl.show(id)["status"] == "queued" })
+	cl.eventually("nothing is left", func() bool { return len(cl.files("one")) == 5 })
 }
 
 func TestRefusedUploads(t *testing.T) {

@@ -81,6 +81,7 @@ type Control struct {
 	workDir      string
 	node         string        // whose cache it is
 	toCache      chan struct{} // something is to be fetched
+	large        chan struct{} // held by each stream that has large pieces
 	o            Options
 	quota        int64 // bytes a project; 0 none
 	log          *slog.Logger
@@ -100,7 +101,7 @@ func New(cfg Config) (*Control, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, others: cfg.Others, limits: cfg.Limits, certificates: cfg.Certificates, run: cfg.Run, workDir: cfg.WorkDir, node: cfg.Place, toCache: make(chan struct{}, 1), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: cfg.Place + "/" + uuid.NewString()}
+	c := &Control{store: cfg.Store, staging: cfg.Staging, cache: cfg.Cache, others: cfg.Others, limits: cfg.Limits, certificates: cfg.Certificates, run: cfg.Run, workDir: cfg.WorkDir, node: cfg.Place, toCache: make(chan struct{}, 1), large: make(chan struct{}, largeAtOnce), o: cfg.Options, quota: quota, log: cfg.Log, now: cfg.Now, newID: cfg.NewID, process: cfg.Place + "/" + uuid.NewString()}
 	if cfg.Options.UseKeystoneLimits {
 		c.quota = 0 // as upstream: these limits take its place
 		if cfg.Limits == nil {

@@ -49,7 +49,7 @@ func (c *Control) fetch(ctx context.Context, i *image.Image, p *importPayload, m
 	stall := time.AfterFunc(fetchStall, cancel)
 	defer stall.Stop()
 	data := &watched{resp.Body, stall}
-	if _, err := c.take(ctx, i, c.staging, p.Stage, Upload{Data: data, Size: resp.ContentLength}, most, func(*diskimage.Info) error { return nil }); err != nil {
+	if _, err := c.take(ctx, i, c.staging, p.Stage, Upload{Data: data, Size: resp.ContentLength, again: true}, most, func(*diskimage.Info) error { return nil }); err != nil {
 		return fmt.Errorf("web-download: %w", err)
 	}
 	return nil

@@ -94,7 +94,7 @@ func (c *Control) fetchRemote(ctx context.Context, i *image.Image, p *importPayl
 	defer cancel()
 	stall := time.AfterFunc(fetchStall, cancel)
 	defer stall.Stop()
-	got, err := c.take(ctx, i, c.staging, p.Stage, Upload{Data: &watched{body, stall}, Size: size}, most, func(*diskimage.Info) error { return nil })
+	got, err := c.take(ctx, i, c.staging, p.Stage, Upload{Data: &watched{body, stall}, Size: size, again: true}, most, func(*diskimage.Info) error { return nil })
 	if err != nil {
 		return fmt.Errorf("glance-download: %w", err)
 	}

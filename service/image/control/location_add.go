@@ -141,7 +141,7 @@ func (c *Control) hashPlace(ctx context.Context, address string, checksum bool) 
 		return nil, err
 	}
 	defer r.Close()
-	return c.receive(ctx, io.Discard, r, limit{c.o.ImageSizeCap, fault.Invalidf("The data at the location is too large.")}, func(*diskimage.Info) error { return nil }, nil, checksum)
+	return c.receive(ctx, io.Discard, Upload{Data: r, again: true}, limit{c.o.ImageSizeCap, fault.Invalidf("The data at the location is too large.")}, func(*diskimage.Info) error { return nil }, checksum)
 }
 
 func (c *Control) endHash(ctx context.Context, run *task.Run, p *hashPayload, got *received, failed error) error {

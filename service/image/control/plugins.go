@@ -84,7 +84,7 @@ func (c *Control) restage(ctx context.Context, i *image.Image, p *importPayload,
 		p.Passed = append(p.Passed, p.Ready)
 	}
 	p.Ready = key
-	_, err := c.take(ctx, i, c.staging, key, Upload{Data: data, Size: -1}, most, func(*diskimage.Info) error { return nil })
+	_, err := c.take(ctx, i, c.staging, key, Upload{Data: data, Size: -1, again: true}, most, func(*diskimage.Info) error { return nil })
 	return err
 }
 

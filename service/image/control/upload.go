@@ -21,6 +21,7 @@ type Upload struct {
 	Into string // a store's id; "" the default
 
 	signature *signature // what the data must be; nil: anything
+	again     bool       // it is read again soon, and had better stay in the kernel's cache
 }
 
 const (
@@ -69,6 +70,7 @@ func (c *Control) Upload(ctx context.Context, id string, up Upload) error {
 
 // Stage keeps data for a later import. What it is, the import will check.
 func (c *Control) Stage(ctx context.Context, id string, up Upload) error {
+	up.again = true
 	s, err := c.seeFor(ctx, id, "modify_image")
 	if err != nil {
 		return err
@@ -170,7 +172,7 @@ func (c *Control) take(ctx context.Context, i *image.Image, blobs blob.Store, ke
 		return nil, err
 	}
 	defer func() { _ = w.Abort() }() // after Commit it does nothing; else a sweep finds what it leaves
-	got, err := c.receive(ctx, w, up.Data, most, settled, up.signature, c.o.LegacyChecksum)
+	got, err := c.receive(ctx, w, up, most, settled, c.o.LegacyChecksum)
 	if err != nil {
 		return nil, err
 	}

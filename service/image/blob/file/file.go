@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -65,7 +64,8 @@ func (s *Store) Create(_ context.Context, key string, size int64) (blob.Writer, 
 	if err := blob.ValidKey(key); err != nil {
 		return nil, err
 	}
-	if err := s.room(size); err != nil {
+	system, err := s.room(size)
+	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(s.path(key)), 0o700); err != nil {
@@ -83,20 +83,21 @@ func (s *Store) Create(_ context.Context, key string, size int64) (blob.Writer, 
 	if err != nil {
 		return nil, told(err)
 	}
-	return &writer{store: s, key: key, f: f}, nil
+	return &writer{store: s, key: key, f: f, straight: straight[system]}, nil
 }
 
-// room says whether size more bytes fit. size may be -1.
-func (s *Store) room(size int64) error {
+// room says whether size more bytes fit, and of which kind the file system is. size
+// may be -1.
+func (s *Store) room(size int64) (system int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(s.o.Dir, &st); err != nil {
-		return told(err)
+		return 0, told(err)
 	}
 	free := int64(st.Bavail)*st.Bsize - s.o.MinFree
 	if free <= 0 || size > free {
-		return fmt.Errorf("%w: %d bytes are free and %d are needed", blob.ErrFull, max(free, 0), max(size, 1))
+		return 0, fmt.Errorf("%w: %d bytes are free and %d are needed", blob.ErrFull, max(free, 0), max(size, 1))
 	}
-	return nil
+	return int64(st.Type), nil
 }
 
 // Open implements blob.Store.
@@ -172,104 +173,6 @@ type reader struct {
 }
 
 func (r *reader) Size() int64 { return r.size }
-
-type writer struct {
-	store *Store
-	key   string
-	f     *os.File
-
-	size       int64
-	flushed    int64 // up to where the kernel was told to begin writing
-	sinceCheck int64
-	mu         sync.Mutex // Abort may come from another goroutine than Write
-	done       bool
-}
-
-// checkEvery is how many bytes are written between two looks at the free space.
-const checkEvery = 64 << 20
-
-// flushEvery is how many bytes are written before the kernel is told to begin
-// bringing them to the disk, so that Commit has little left to wait for.
-const flushEvery = 8 << 20
-
-// Write implements blob.Writer.
-func (w *writer) Write(p []byte) (int, error) {
-	if w.sinceCheck += int64(len(p)); w.sinceCheck >= checkEvery && w.store.o.MinFree > 0 {
-		w.sinceCheck = 0
-		if err := w.store.room(-1); err != nil {
-			return 0, err
-		}
-	}
-	n, err := w.f.Write(p)
-	w.size += int64(n)
-	if part := w.size - w.flushed; part >= flushEvery {
-		_ = unix.SyncFileRange(int(w.f.Fd()), w.flushed, part, unix.SYNC_FILE_RANGE_WRITE) // a hint: Commit's sync is what counts
-		w.flushed = w.size
-	}
-	return n, told(err)
-}
-
-// Commit implements blob.Writer.
-func (w *writer) Commit(context.Context) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.done {
-		return fault.Conflictf("Image data %s has been given up.", w.key)
-	}
-	w.done = true
-	defer w.f.Close()
-	err := w.f.Sync()
-	if err == nil {
-		err = w.own()
-	}
-	if err == nil {
-		err = os.Rename(w.store.part(w.key), w.store.path(w.key))
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(w.store.path(w.key)))
-	}
-	if err != nil {
-		return told(errors.Join(err, w.remove()))
-	}
-	return nil
-}
-
-// own checks that the file under our temporary name is the one we wrote to:
-// somebody who took us for dead may have begun anew.
-func (w *writer) own() error {
-	mine, err := w.f.Stat()
-	if err != nil {
-		return err
-	}
-	there, err := os.Lstat(w.store.part(w.key))
-	if err == nil && os.SameFile(mine, there) {
-		return nil
-	}
-	return fault.Conflictf("Image data %s was taken over by another writer.", w.key)
-}
-
-// remove takes our temporary file away, but nobody else's.
-func (w *writer) remove() error {
-	if w.own() != nil {
-		return nil
-	}
-	err := os.Remove(w.store.part(w.key))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// Abort implements blob.Writer.
-func (w *writer) Abort() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.done {
-		return nil
-	}
-	w.done = true
-	return told(errors.Join(w.remove(), w.f.Close()))
-}
 
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
