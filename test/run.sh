@@ -41,6 +41,6 @@ if [ $rc != 0 ]; then echo "==> failures"; grep -B40 -E '^\s*--- FAIL' "$out" | 
 echo "==> skipped, and why"
 grep -A3 -E '^\s*--- SKIP' "$out" | grep -vE '^(--|=== |ok|PASS|\?)' | head -n 60 || true
 passed=$(grep -cE '^\s*--- PASS' "$out" || true); failed=$(grep -cE '^\s*--- FAIL' "$out" || true); skipped=$(grep -cE '^\s*--- SKIP' "$out" || true)
-[ "${1:-}" != full ] || for suite in test/compat/openstackclient/run.sh test/compat/novaclient/run.sh test/compat/openstacksdk/run.sh test/compat/gophercloud/run.sh test/compat/swap/run.sh test/databases/run.sh test/host/run.sh; do echo "==> $suite"; "$suite" || rc=1; done
+[ "${1:-}" != full ] || for suite in test/compat/openstackclient/run.sh test/compat/novaclient/run.sh test/compat/openstacksdk/run.sh test/compat/gophercloud/run.sh test/compat/s3/run.sh test/compat/swap/run.sh test/databases/run.sh test/host/run.sh; do echo "==> $suite"; "$suite" || rc=1; done
 echo "$passed passed, $failed failed, $skipped skipped"
 exit $rc

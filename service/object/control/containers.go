@@ -131,7 +131,7 @@ func (c *Control) DeleteContainer(ctx context.Context, p object.Path) error {
 			return err
 		}
 		if box.Objects > 0 {
-			return fault.Conflictf("There was a conflict when trying to complete your request: the container %s has %d objects.", p.Container, box.Objects)
+			return fault.Conflictf("There was a conflict when trying to complete your request. The container %s has %d objects.", p.Container, box.Objects)
 		}
 		return c.store.DeleteContainer(ctx, tx, box.ID)
 	})

@@ -2,6 +2,7 @@ package control
 
 import (
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,12 +16,13 @@ import (
 type kept struct {
 	prefix string   // X-Container-Meta-
 	named  []string // with a meaning here or for clients
+	empty  bool     // metadata may be empty
 }
 
 var (
-	ofAccounts   = kept{"X-Account-Meta-", nil}
-	ofContainers = kept{"X-Container-Meta-", []string{object.ReadACL, object.WriteACL, object.VersionsLocation, object.HistoryLocation, "X-Container-Sync-To", "X-Container-Sync-Key"}}
-	ofObjects    = kept{"X-Object-Meta-", []string{object.ContentEncoding, "Content-Disposition", "Cache-Control", "Content-Language", "Expires", "X-Robots-Tag", object.Manifest, object.S3ETag}}
+	ofAccounts   = kept{"X-Account-Meta-", nil, false}
+	ofContainers = kept{"X-Container-Meta-", []string{object.ReadACL, object.WriteACL, object.VersionsLocation, object.HistoryLocation, "X-Container-Sync-To", "X-Container-Sync-Key"}, false}
+	ofObjects    = kept{"X-Object-Meta-", []string{object.ContentEncoding, "Content-Disposition", "Cache-Control", "Content-Language", "Expires", "X-Robots-Tag", object.Manifest, object.S3ETag}, true}
 )
 
 // secret are headers that only owners see and change.
@@ -52,17 +54,17 @@ func (k kept) has(name string) bool {
 }
 
 // remember returns old with what was sent: an empty value removes, and so does
-// X-Remove-NAME. Only owners change what is theirs.
+// X-Remove-NAME. Only owners change what is theirs. Of an object all metadata are sent
+// anew each time, and may be empty.
 func (c *Control) remember(k kept, old, sent object.Headers, owner bool) (object.Headers, error) {
 	next := object.Headers{}
 	maps.Copy(next, old)
+	var removed []string
 	change := func(name, value string) {
-		for _, s := range secret {
-			if s == name && !owner {
-				return
-			}
+		if slices.Contains(secret, name) && !owner {
+			return
 		}
-		if value == "" {
+		if value == "" && !(k.empty && strings.HasPrefix(name, k.prefix)) {
 			delete(next, name)
 		} else {
 			next[name] = value
@@ -71,10 +73,15 @@ func (c *Control) remember(k kept, old, sent object.Headers, owner bool) (object
 	for name, value := range sent {
 		if rest, ok := strings.CutPrefix(name, "X-Remove-"); ok {
 			if name = "X-" + rest; k.has(name) && sent[name] == "" {
-				change(name, "")
+				removed = append(removed, name)
 			}
 		} else if k.has(name) {
 			change(name, value)
+		}
+	}
+	for _, name := range removed {
+		if !slices.Contains(secret, name) || owner {
+			delete(next, name)
 		}
 	}
 	return next, c.checkMeta(k, next)

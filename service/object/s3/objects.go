@@ -93,7 +93,7 @@ func (h *Handler) getObject(ctx context.Context, r *request) error {
 	head := r.w.Header()
 	for name, value := range t.Headers {
 		if rest, ok := strings.CutPrefix(name, "X-Object-Meta-"); ok {
-			head.Set(metaPrefix+rest, value)
+			head[strings.ToLower(metaPrefix+rest)] = []string{value} // as S3 writes it, for clients that look at the case
 		} else if !strings.HasPrefix(name, object.Sys) && !strings.HasPrefix(name, "X-") {
 			head.Set(name, value)
 		}

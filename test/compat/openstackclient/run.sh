@@ -4,6 +4,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../devcloud.sh"
 need_package openstack python3-openstackclient
+need_package swift python3-swiftclient
 python3 -c "import osc_placement" 2>/dev/null || need_package osc-placement python3-osc-placement
 
 verbose= files=()

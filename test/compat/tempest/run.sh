@@ -10,7 +10,7 @@ need_package tempest tempest
 need_package openstack python3-openstackclient
 
 update= all=
-regex='tempest\.api\.compute\.|tempest\.api\.identity\.v3\.test_tokens\.|tempest\.api\.image\.v2\.test_images\.'
+regex='tempest\.api\.compute\.|tempest\.api\.identity\.v3\.test_tokens\.|tempest\.api\.image\.v2\.test_images\.|tempest\.api\.object_storage\.'
 for a in "$@"; do
     case $a in --update) update=--update ;; --all) all=1 ;; *) regex=$a ;; esac
 done
