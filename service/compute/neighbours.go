@@ -225,8 +225,8 @@ type Candidate struct {
 	// Allocations are what would be claimed, by provider; nil when it is all of
 	// ProviderID.
 	Allocations map[string]map[string]int
-	// Free is what each provider of the host's tree has left beside Allocations, by
-	// class, where the question had open groups.
+	// Free is what each provider of the host's tree has left beside Allocations of the
+	// classes of open groups; nil where the question had none.
 	Free map[string]map[string]int
 }
 

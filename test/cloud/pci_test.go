@@ -441,3 +441,73 @@ func TestDevicesForOneTime(t *testing.T) {
 		t.Errorf("it is on %s, want %s", got, other)
 	}
 }
+
+// TestDevicesNearNodes: with Placement, too, a guest's NUMA nodes go where its devices
+// are, and claimed is what is near; a policy that cannot be kept refuses, and says why.
+func TestDevicesNearNodes(t *testing.T) {
+	c := oneWith(t, func(c *stack.Config) {
+		carded(c)
+		c.Fake.NUMANodes = 4 // a card on each of the first two
+		c.PCI.Alias = append(c.PCI.Alias, `{"name": "near", "vendor_id": "8086", "product_id": "1520", "numa_policy": "required"}`)
+	})
+	hostsUp(t, c)
+	hosts := hostNames(t, c)
+	c.published(t, 3*len(hosts))
+	near := flavorOf(t, c, "near", 2, 64, flavors.ExtraSpecsOpts{"pci_passthrough:alias": "near:2", "hw:numa_nodes": "1"})
+	var ids []string
+	nodes := map[string]bool{}
+	for range 2 * len(hosts) {
+		id := bootOf(t, c, near)
+		settledAs(t, c.admin, id, "ACTIVE")
+		ids = append(ids, id)
+		g := guestsHold(t, c)[id]
+		for _, d := range g.hold.Devices {
+			if len(g.hold.Cells) != 1 || g.hold.Cells[0].HostCell != d.Cell {
+				t.Errorf("its node is %+v, and a device on %d", g.hold.Cells, d.Cell)
+			}
+		}
+		nodes[fmt.Sprint(g.host, g.hold.Cells[0].HostCell)] = true
+	}
+	if len(nodes) != 2*len(hosts) {
+		t.Errorf("they are on %v", nodes)
+	}
+	c.devicesAgree(t, ids...)
+	for _, id := range ids[:2] { // whose devices are on two hosts, or on two nodes of one
+		if err := servers.Delete(t.Context(), c.admin.compute, id).ExtractErr(); err != nil {
+			t.Fatal(err)
+		}
+		gone(t, c, id)
+	}
+	four := flavorOf(t, c, "four", 2, 64, flavors.ExtraSpecsOpts{"pci_passthrough:alias": "near:3", "hw:numa_nodes": "1"})
+	id := bootOf(t, c, four)
+	s := settledAs(t, c.admin, id, "ERROR")
+	if !strings.Contains(s.Fault.Message, "devices of alias near") {
+		t.Errorf("it is nowhere because: %s", s.Fault.Message)
+	}
+	c.devicesAgree(t, append(ids[2:], id)...)
+}
+
+// TestDevicesGoWithTheirHost: a compute service that is deleted takes the providers of
+// its devices along, and tells them anew when it is back.
+func TestDevicesGoWithTheirHost(t *testing.T) {
+	c := oneWith(t, carded)
+	hostsUp(t, c)
+	hosts := hostNames(t, c)
+	before := c.published(t, 3*len(hosts))
+	if err := c.send(t, c.admin.compute, "DELETE", "os-services/"+c.service(t, hosts[0]), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the devices of the new service", func() string {
+		now := c.deviceProviders(t)
+		for name, p := range before {
+			if came := now[name]; (came.UUID == p.UUID) == strings.HasPrefix(name, hosts[0]+"_") || came.UUID == "" {
+				return fmt.Sprintf("%s was %s and is %s", name, p.UUID, came.UUID)
+			}
+		}
+		return ""
+	})
+	if _, err := servers.Get(t.Context(), c.admin.compute, bootOf(t, c, "1")).Extract(); err != nil {
+		t.Fatal(err)
+	}
+	settled(t, c.admin)
+}

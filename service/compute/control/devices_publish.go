@@ -161,7 +161,8 @@ func (c *Control) healDevices(ctx context.Context, h *compute.Host, server strin
 		if err != nil || !slices.Equal(now.Devices, hold.Devices) {
 			return err
 		}
-		return c.Store.PutHold(ctx, tx, server, h.Name, known)
+		now.Devices = known.Devices
+		return c.Store.PutHold(ctx, tx, server, h.Name, now)
 	})
 	if err != nil {
 		return err

@@ -55,6 +55,15 @@ func (c *Control) holdBeside(ctx context.Context, tx *db.Tx, s *compute.Server, 
 	return c.Store.PutHold(ctx, tx, s.ID, host, hold)
 }
 
+// unclaim gives back what was claimed on a host that could not be held: of devices there
+// are few, and the next choice shall not find the last one taken by its own server.
+func (c *Control) unclaim(ctx context.Context, s *compute.Server) error {
+	if s.Roots == nil {
+		return nil
+	}
+	return c.Placement.Release(ctx, s.ID)
+}
+
 // holdOnly ends the time in which a server has two holds of the host on which it has
 // got another flavor: back is whether it has what it had before.
 func (c *Control) holdOnly(ctx context.Context, m *compute.Migration, back bool) error {

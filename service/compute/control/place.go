@@ -191,6 +191,9 @@ func (c *Control) placeOnce(p *placing, began time.Time, v *view) error {
 				return err
 			}
 			v.drop(p.s.ID)
+			if err := c.unclaim(p.ctx, p.s); err != nil {
+				return err
+			}
 		} else if !fault.Is(err, fault.Conflict) {
 			return err
 		}

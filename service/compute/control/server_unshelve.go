@@ -205,6 +205,9 @@ func (c *Control) placeShelvedOn(ctx context.Context, run *task.Run, s *compute.
 				}
 				return err
 			}
+			if err := c.unclaim(ctx, s); err != nil {
+				return err
+			}
 		} else if !fault.Is(err, fault.Conflict) {
 			return err
 		}

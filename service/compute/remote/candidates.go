@@ -25,11 +25,7 @@ func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery) ([
 		return nil, err
 	}
 	open := openGroups(q)
-	read := readCandidates
-	if len(open) > 0 { // it matters who gives what
-		read = readAny
-	}
-	reply, err := read(text.Bytes())
+	reply, err := readCandidates(text.Bytes(), len(open) > 0)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "The placement service gave an answer that cannot be read.")
 	}
@@ -43,8 +39,8 @@ func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery) ([
 type candidatesReply struct {
 	requests  [][]allocation      // each ordered by provider
 	providers map[string]*summary // by id
-	// mappings say for each request who gives each group, by suffix; readAny reads
-	// them.
+	// mappings say for each request who gives each group, by suffix, where somebody
+	// wants to know.
 	mappings []map[string][]string
 }
 

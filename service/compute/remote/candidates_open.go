@@ -15,8 +15,15 @@ func openGroups(q compute.CandidateQuery) map[string]map[string]int {
 }
 
 // openCandidates is candidates for a question with open groups: these are left out of
-// what would be claimed, and what all providers of the host's tree have left is said.
+// what would be claimed, and what the providers of the host's tree have left of such
+// classes is said.
 func (r *candidatesReply) openCandidates(open map[string]map[string]int) []compute.Candidate {
+	classes := map[string]bool{}
+	for _, resources := range open {
+		for class := range resources {
+			classes[class] = true
+		}
+	}
 	trees := map[string][]string{} // by root
 	for id := range r.providers {
 		root := r.rootOf(id)
@@ -43,11 +50,15 @@ func (r *candidatesReply) openCandidates(open map[string]map[string]int) []compu
 		}
 		c.Free = map[string]map[string]int{}
 		for _, id := range trees[c.ProviderID] {
-			free := map[string]int{}
 			for _, u := range r.providers[id].capacity {
-				free[u.Class] = u.Capacity - u.Used - c.Allocations[id][u.Class]
+				if !classes[u.Class] {
+					continue
+				}
+				if c.Free[id] == nil {
+					c.Free[id] = map[string]int{}
+				}
+				c.Free[id][u.Class] = u.Capacity - u.Used - c.Allocations[id][u.Class]
 			}
-			c.Free[id] = free
 		}
 		all = append(all, c)
 	}

@@ -12,9 +12,10 @@ import (
 
 // readCandidates reads Placement's answer. It is the largest that a decision has
 // to read, with a thousand hosts in it, so the form in which Placement writes it is
-// read by hand, and any other, as wrong ones are, by encoding/json.
-func readCandidates(text []byte) (*candidatesReply, error) {
-	if reply := readPlain(text); reply != nil {
+// read by hand, and any other, as wrong ones are, by encoding/json. mapped is whether
+// it matters who gives what.
+func readCandidates(text []byte, mapped bool) (*candidatesReply, error) {
+	if reply := readPlain(text, mapped); reply != nil {
 		return reply, nil
 	}
 	return readAny(text)
@@ -68,7 +69,9 @@ type plainReader struct {
 	at    int
 	names []string // of resource classes
 	ids   map[string]*summary
-	next  int // of asked, whose provider probably is the next that is summed up
+	// mapped: mappings are read, too.
+	mapped bool
+	next   int // of asked, whose provider probably is the next that is summed up
 
 	// What the reply is made of, each in one piece of memory.
 	summaries []summary
@@ -78,10 +81,10 @@ type plainReader struct {
 }
 
 // readPlain returns nil for an answer in another form.
-func readPlain(text []byte) *candidatesReply {
+func readPlain(text []byte, mapped bool) *candidatesReply {
 	const each = 10 // objects: what a host with processors, memory and disk needs in both parts of the answer
 	hosts := bytes.Count(text, []byte("{"))/each + 1
-	r := plainReader{text: text, ids: make(map[string]*summary, hosts), summaries: make([]summary, 0, hosts),
+	r := plainReader{text: text, mapped: mapped, ids: make(map[string]*summary, hosts), summaries: make([]summary, 0, hosts),
 		usages: make([]compute.Usage, 0, 3*hosts), amounts: make([]amount, 0, 3*hosts), asked: make([]allocation, 0, hosts)}
 	out := &candidatesReply{requests: make([][]allocation, 0, hosts)}
 	known := 0
@@ -107,6 +110,7 @@ func readPlain(text []byte) *candidatesReply {
 func (r *plainReader) request(out *candidatesReply) bool {
 	from := len(r.asked)
 	found := false
+	var mappings map[string][]string
 	ok := r.members(func(key []byte) bool {
 		switch string(key) {
 		case "allocations":
@@ -114,10 +118,18 @@ func (r *plainReader) request(out *candidatesReply) bool {
 			found = true
 			return !again && r.members(r.allocation)
 		case "mappings":
-			return r.skip(0)
+			if !r.mapped {
+				return r.skip(0)
+			}
+			again := mappings != nil
+			mappings = map[string][]string{}
+			return !again && r.members(func(suffix []byte) bool { return r.mapping(mappings, string(suffix)) })
 		}
 		return false
 	})
+	if r.mapped {
+		out.mappings = append(out.mappings, mappings)
+	}
 	all := r.asked[from:len(r.asked):len(r.asked)]
 	slices.SortFunc(all, func(a, b allocation) int { return strings.Compare(a.provider, b.provider) })
 	for i := range all {
@@ -125,6 +137,19 @@ func (r *plainReader) request(out *candidatesReply) bool {
 	}
 	out.requests = append(out.requests, all)
 	return ok
+}
+
+// mapping reads who gives a group.
+func (r *plainReader) mapping(all map[string][]string, suffix string) bool {
+	if _, again := all[suffix]; again {
+		return false
+	}
+	all[suffix] = nil
+	return r.elements(func() bool {
+		id, ok := r.word()
+		all[suffix] = append(all[suffix], string(id))
+		return ok
+	})
 }
 
 // allocation reads what would be claimed of a provider.

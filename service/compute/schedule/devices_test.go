@@ -58,6 +58,7 @@ func TestSettleDevices(t *testing.T) {
 		"Placement has none":            {pools: cards("a", "a"), rooms: map[string]int{}, asked: []PCIRequest{placed(want("x", 1, "a"), "CUSTOM_a")}, want: "with too few devices of alias x left"},
 		"another class":                 {pools: cards("a"), asked: []PCIRequest{placed(want("x", 1, "a"), "CUSTOM_b")}, want: "with too few devices of alias x left"},
 		"not in Placement":              {pools: edited(func(p []PCIPool) { p[0].Root, p[0].Class = "", "" }), asked: []PCIRequest{placed(want("x", 1, "a"), "CUSTOM_a")}, want: "[1]"},
+		"a host that tells nothing":     {pools: []PCIPool{{Count: 1, Tags: map[string]string{"product_id": "a"}}}, asked: []PCIRequest{placed(want("x", 1, "a"), "CUSTOM_a")}, want: "with devices of alias x that Placement is not told of"},
 		"traits":                        {pools: edited(func(p []PCIPool) { p[1].Traits = []string{"A", "B"} }), asked: []PCIRequest{placed(want("x", 1, "a"), "CUSTOM_a", "B")}, want: "[1]"},
 		"a PF that nobody asks for":     {pools: edited(func(p []PCIPool) { p[0].Tags["dev_type"] = "type-PF" }), asked: []PCIRequest{want("x", 1, "a")}, want: "[1]"},
 		"a PF":                          {pools: edited(func(p []PCIPool) { p[1].Tags["dev_type"] = "type-PF" }), asked: []PCIRequest{{Alias: "x", Count: 1, Alternatives: []map[string]string{{"dev_type": "type-PF"}}}}, want: "[1]"},

@@ -1,6 +1,9 @@
 package schedule
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // pciPassthrough wants enough free devices of each kind that is asked for, as near to
 // the guest's NUMA nodes as their policies say.
@@ -26,6 +29,9 @@ func pciPassthrough(_ *Options, r *Request) (*filter, error) {
 			case far:
 				return fmt.Sprintf("with %s on other NUMA nodes only", r.PCI[missing].what())
 			}
+			if h.untold(&r.PCI[missing]) {
+				return fmt.Sprintf("with %s that Placement is not told of", r.PCI[missing].what())
+			}
 			return fmt.Sprintf("with too few %s left", r.PCI[missing].what())
 		},
 		detail: func(h *Host) string {
@@ -40,6 +46,15 @@ func pciPassthrough(_ *Options, r *Request) (*filter, error) {
 			return fmt.Sprintf("too few free PCI devices for %d of %s", asked.Count, asked.Alias)
 		},
 	}, nil
+}
+
+// untold reports whether a host has what a request asks for, but not in Placement.
+func (h *Host) untold(r *PCIRequest) bool {
+	if r.Class == "" {
+		return false
+	}
+	legacy := PCIRequest{Alternatives: r.Alternatives}
+	return slices.ContainsFunc(h.PCI, func(p PCIPool) bool { return p.Root == "" && p.Tags["physical_network"] == "" && p.serves(&legacy) })
 }
 
 // Lacks returns what says of a host which of the devices that a request asks for it has
