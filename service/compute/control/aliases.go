@@ -13,11 +13,8 @@ import (
 	"kilonova/service/compute/schedule"
 )
 
-// aliasSpec is the extra spec that asks for PCI devices: "gpu:2,nic:1".
-const aliasSpec = "pci_passthrough:alias"
-
-// maxDevices bounds what one flavor asks for.
-const maxDevices = 256
+// aliasSpec is the extra spec that asks for PCI devices.
+const aliasSpec = schedule.AliasSpec
 
 // PCIOptions are section [pci].
 type PCIOptions struct {
@@ -140,37 +137,29 @@ func (a *alias) tags() map[string]string {
 // deviceRequests reads what PCI devices a server asks for by its flavor; an alias
 // that is not defined is fault.Invalid.
 func (c *Control) deviceRequests(s *compute.Server) ([]schedule.PCIRequest, error) {
-	text := s.Flavor.ExtraSpecs[aliasSpec]
-	if text == "" {
-		return nil, nil
-	}
-	var all []schedule.PCIRequest
+	all, err := schedule.AskedDevices(flavorOf(s))
 	total := 0
-	for part := range strings.SplitSeq(text, ",") {
-		name, number, _ := strings.Cut(strings.TrimSpace(part), ":")
-		n, err := strconv.Atoi(strings.TrimSpace(number))
-		if total += n; err != nil || n < 1 || total > maxDevices {
-			return nil, fault.Invalidf("%s %.64q is no list of name:count with 1 to %d devices.", aliasSpec, text, maxDevices)
-		}
-		aliases := c.aliases[strings.TrimSpace(name)]
+	for i := range all {
+		r := &all[i]
+		aliases := c.aliases[r.Alias]
 		if len(aliases) == 0 {
-			return nil, fault.Invalidf("PCI alias %s is not defined", name)
+			return nil, fault.Invalidf("PCI alias %s is not defined", r.Alias)
 		}
-		r := schedule.PCIRequest{Alias: aliases[0].Name, Count: n, Policy: either(s, "pci_numa_affinity_policy")}
-		if r.Policy == "" {
+		if r.Policy = either(s, "pci_numa_affinity_policy"); r.Policy == "" {
 			r.Policy = aliases[0].policy()
 		}
-		for i := range aliases {
-			r.Alternatives = append(r.Alternatives, aliases[i].tags())
+		for k := range aliases {
+			r.Alternatives = append(r.Alternatives, aliases[k].tags())
 		}
-		if c.Options.Scheduler.Filter.PCIInPlacement {
-			if r.Class, r.Traits = aliases[0].class(), aliases[0].traits(); total > maxPlaced {
-				return nil, fault.Invalidf("%s %.64q asks for more than %d devices, which is the most with [filter_scheduler] pci_in_placement.", aliasSpec, text, maxPlaced)
-			}
+		if !c.Options.Scheduler.Filter.PCIInPlacement {
+			continue
 		}
-		all = append(all, r)
+		r.Class, r.Traits = aliases[0].class(), aliases[0].traits()
+		if total += r.Count; total > maxPlaced {
+			return nil, fault.Invalidf("%s %.64q asks for more than %d devices, which is the most with [filter_scheduler] pci_in_placement.", aliasSpec, s.Flavor.ExtraSpecs[aliasSpec], maxPlaced)
+		}
 	}
-	return all, nil
+	return all, err
 }
 
 // allMigratable reports whether each device that a server asks for is to be one that

@@ -1,5 +1,12 @@
 package schedule
 
+import (
+	"strconv"
+	"strings"
+
+	"kilonova/internal/fault"
+)
+
 // Request is what a server needs of its host and what its user and the operator
 // said about the place.
 type Request struct {
@@ -103,6 +110,32 @@ type PCIRequest struct {
 	// Class is what Placement was asked for, with these traits; "": it was not.
 	Class  string
 	Traits []string
+}
+
+// AliasSpec is the extra spec that asks for PCI devices: "gpu:2,nic:1".
+const AliasSpec = "pci_passthrough:alias"
+
+// maxDevices bounds what one flavor asks for.
+const maxDevices = 256
+
+// AskedDevices reads which devices a flavor asks for, by alias: what these are only
+// the operator's configuration says. What is no such list is fault.Invalid.
+func AskedDevices(f Flavor) ([]PCIRequest, error) {
+	text := f.ExtraSpecs[AliasSpec]
+	if text == "" {
+		return nil, nil
+	}
+	var all []PCIRequest
+	total := 0
+	for part := range strings.SplitSeq(text, ",") {
+		name, number, _ := strings.Cut(part, ":")
+		n, err := strconv.Atoi(strings.TrimSpace(number))
+		if total += n; err != nil || n < 1 || n > maxDevices || total > maxDevices {
+			return nil, fault.Invalidf("%s %.64q is no list of name:count with 1 to %d devices.", AliasSpec, text, maxDevices)
+		}
+		all = append(all, PCIRequest{Alias: strings.TrimSpace(name), Count: n})
+	}
+	return all, nil
 }
 
 // The policies of PCIRequest.

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"kilonova/internal/fault"
 	"kilonova/service/compute/schedule"
@@ -22,6 +24,8 @@ type Shape struct {
 	Traits   []string `json:"traits"`
 	// Metadata is that of the one aggregate that they are in; none: no aggregate.
 	Metadata map[string]string `json:"metadata"`
+	// Devices is how many PCI devices each has, by the alias that flavors ask for.
+	Devices map[string]int `json:"devices"`
 }
 
 // Ratios are how much of a host servers may take.
@@ -40,6 +44,11 @@ func NewFleet(ratios Ratios, shapes ...Shape) ([]*schedule.Host, error) {
 	for i, s := range shapes {
 		if s.Hosts < 1 || s.VCPUs < 1 || s.MemoryMB < 1 || s.DiskGB < 0 || s.Zones < 0 {
 			return nil, fault.Invalidf("Shape %d of the fleet needs hosts, vcpus and ram above 0: it has %d, %d and %d.", i+1, s.Hosts, s.VCPUs, s.MemoryMB)
+		}
+		for alias, n := range s.Devices {
+			if n < 1 || n > maxDevices {
+				return nil, fault.Invalidf("Shape %d of the fleet has %d devices of alias %s; there may be 1 to %d.", i+1, n, alias, maxDevices)
+			}
 		}
 		if len(hosts)+s.Hosts > maxHosts {
 			return nil, fault.Invalidf("The fleet has more than %d hosts.", maxHosts)
@@ -61,10 +70,24 @@ func NewFleet(ratios Ratios, shapes ...Shape) ([]*schedule.Host, error) {
 				Aggregates: aggregates, Traits: s.Traits, HypervisorType: "QEMU", Supported: [][3]string{{"x86_64", "kvm", "hvm"}},
 				VCPUs:    schedule.Resource{Total: s.VCPUs, Ratio: ratios.CPU},
 				MemoryMB: schedule.Resource{Total: s.MemoryMB, Used: ratios.ReservedMB, Ratio: ratios.RAM},
-				DiskGB:   schedule.Resource{Total: s.DiskGB, Ratio: ratios.Disk}})
+				DiskGB:   schedule.Resource{Total: s.DiskGB, Ratio: ratios.Disk}, PCI: poolsOf(s.Devices)})
 		}
 	}
 	return hosts, nil
+}
+
+// maxDevices bounds the devices of one kind of a host.
+const maxDevices = 4096
+
+// aliasTag is by what devices are known here.
+const aliasTag = "alias"
+
+func poolsOf(devices map[string]int) []schedule.PCIPool {
+	var pools []schedule.PCIPool
+	for _, alias := range slices.Sorted(maps.Keys(devices)) {
+		pools = append(pools, schedule.PCIPool{Count: devices[alias], Cell: -1, Tags: map[string]string{aliasTag: alias}})
+	}
+	return pools
 }
 
 // ReadShapes reads a fleet: one JSON object a line.

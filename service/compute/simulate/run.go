@@ -50,6 +50,7 @@ type end struct {
 	server  string
 	host    *schedule.Host
 	arrival *Arrival
+	devices []int // of which of the host's pools it has each
 	order   int
 }
 
@@ -112,6 +113,13 @@ func (s *simulation) arrive(a *Arrival) error {
 	id := fmt.Sprint("s", s.next)
 	r := &schedule.Request{ServerID: id, ProjectID: a.Project, Zone: a.Zone, Choices: 16,
 		Flavor: schedule.Flavor{Name: fmt.Sprintf("%dx%d", a.VCPUs, a.MemoryMB), VCPUs: a.VCPUs, MemoryMB: a.MemoryMB, RootGB: a.DiskGB, ExtraSpecs: a.Specs}}
+	var err error
+	if r.PCI, err = schedule.AskedDevices(r.Flavor); err != nil {
+		return err
+	}
+	for i := range r.PCI {
+		r.PCI[i].Alternatives = []map[string]string{{aliasTag: r.PCI[i].Alias}}
+	}
 	g := s.groupOf(a)
 	if g != nil {
 		g.Members = append(g.Members, id)
@@ -130,7 +138,18 @@ func (s *simulation) arrive(a *Arrival) error {
 		return nil
 	}
 	h := result.Ordered[0].Host
-	s.take(h, a, 1)
+	var settled schedule.Settled
+	if len(r.PCI) > 0 {
+		able := false
+		if settled, able, err = schedule.Settle(h, &schedule.Request{PCI: r.PCI}); err != nil {
+			return err
+		}
+		if !able { // it was drawn, and nobody has asked it about devices
+			s.report.Refused["the host that was drawn has too few devices"]++
+			return nil
+		}
+	}
+	s.take(h, a, settled.Devices, 1)
 	s.report.Placed++
 	if g != nil {
 		g.located[id] = h.Name
@@ -138,7 +157,7 @@ func (s *simulation) arrive(a *Arrival) error {
 	}
 	if a.Lifetime > 0 {
 		s.order++
-		heap.Push(&s.ends, end{a.At + a.Lifetime, id, h, a, s.order})
+		heap.Push(&s.ends, end{a.At + a.Lifetime, id, h, a, settled.Devices, s.order})
 	}
 	return nil
 }
@@ -186,7 +205,11 @@ func suits(traits []string, specs map[string]string) bool {
 }
 
 // take gives a host's resources away, or back with a sign of -1.
-func (s *simulation) take(h *schedule.Host, a *Arrival, sign int) {
+func (s *simulation) take(h *schedule.Host, a *Arrival, devices []int, sign int) {
+	for _, pool := range devices {
+		h.PCI[pool].Count -= sign
+	}
+
 	h.VCPUs.Used += sign * a.VCPUs
 	h.MemoryMB.Used += sign * a.MemoryMB
 	h.DiskGB.Used += sign * a.DiskGB
@@ -195,7 +218,7 @@ func (s *simulation) take(h *schedule.Host, a *Arrival, sign int) {
 }
 
 func (s *simulation) leave(e end) {
-	s.take(e.host, e.arrival, -1)
+	s.take(e.host, e.arrival, e.devices, -1)
 	if g := s.groups[e.arrival.Group]; g != nil {
 		delete(g.located, e.server)
 		g.Members = slices.DeleteFunc(g.Members, func(id string) bool { return id == e.server })

@@ -167,3 +167,34 @@ func TestReports(t *testing.T) {
 		t.Errorf("%d points; %.300s", points, data.String())
 	}
 }
+
+// TestDevicesOfTheFleet: with each driver servers get devices of their hosts as long as
+// there are any, and those that leave give them back.
+func TestDevicesOfTheFleet(t *testing.T) {
+	trace := read(t, "at,lifetime,vcpus,ram,disk,count,specs\n0,10,1,64,1,4,pci_passthrough:alias=gpu:1\n1,0,1,64,1,3,\"pci_passthrough:alias=gpu:1,nic:2\"\n20,0,1,64,1,1,pci_passthrough:alias=gpu:3\n")
+	for driver, placed := range map[string]int{"filter": 7, "chance": 0} {
+		o := schedule.Defaults()
+		o.Scheduler.Driver = driver
+		r, fleet := run(t, o, trace, Shape{Hosts: 2, VCPUs: 32, MemoryMB: 65536, DiskGB: 2000, Devices: map[string]int{"gpu": 3, "nic": 4}}, Shape{Hosts: 1, VCPUs: 64, MemoryMB: 65536, DiskGB: 2000})
+		free := 0
+		for _, h := range fleet {
+			for _, p := range h.PCI {
+				if p.Count < 0 {
+					t.Errorf("%s: %s has given away what it has not: %+v", driver, h.Name, h.PCI)
+				}
+				if p.Tags[aliasTag] == "gpu" {
+					free += p.Count
+				}
+			}
+		}
+		if r.Asked != 8 || placed > 0 && (r.Placed != placed || free != 1 || r.Refused["PciPassthroughFilter: with too few devices of alias gpu left"] != 1) {
+			t.Errorf("%s: %d of %d placed, %d left, %v", driver, r.Placed, r.Asked, free, r.Refused)
+		}
+	}
+	if _, err := ReadTrace(strings.NewReader(`{"vcpus": 1, "ram": 1, "specs": {"pci_passthrough:alias": "gpu"}}`)); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "Line 1") {
+		t.Errorf("a wish for devices that cannot be read: %v", err)
+	}
+	if _, err := NewFleet(Ratios{CPU: 1}, Shape{Hosts: 1, VCPUs: 1, MemoryMB: 1, Devices: map[string]int{"gpu": 0}}); !fault.Is(err, fault.Invalid) {
+		t.Errorf("no devices: %v", err)
+	}
+}

@@ -89,7 +89,8 @@ func (a *Arrival) check() error {
 		return fault.Invalidf("%q is no policy of server groups.", a.Policy)
 	}
 	a.Count = max(1, a.Count)
-	return nil
+	_, err := schedule.AskedDevices(schedule.Flavor{ExtraSpecs: a.Specs})
+	return err
 }
 
 func readCSV(r io.Reader, keep func(line int, a Arrival) error) error {
