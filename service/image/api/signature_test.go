@@ -46,21 +46,31 @@ func TestSignedImages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const rsaID, ecID, oldID, none = "0c9e2c1e-0000-4000-8000-000000000001", "0c9e2c1e-0000-4000-8000-000000000002", "0c9e2c1e-0000-4000-8000-000000000003", "0c9e2c1e-0000-4000-8000-000000000004"
+	const rsaID, ecID, oldID, none, noiseID = "0c9e2c1e-0000-4000-8000-000000000001", "0c9e2c1e-0000-4000-8000-000000000002", "0c9e2c1e-0000-4000-8000-000000000003", "0c9e2c1e-0000-4000-8000-000000000004", "0c9e2c1e-0000-4000-8000-000000000008"
 	issue(rsaID, rsaKey, now.Add(time.Hour))
 	issue(ecID, ecKey, now.Add(time.Hour))
 	issue(oldID, rsaKey, now.Add(-time.Hour))
 	// By python3-cryptography, of which Glance's verification is made; Go signs nothing with DSA.
 	const dsaID, byDSA = "0c9e2c1e-0000-4000-8000-000000000005", "MDwCHD094KJg6gtS6bIINXkMTppVOQHzXl74+Q/terwCHF2f9dOycASFZho2sMdPeWnaKQlCJOtEJpO3m3w="
-	dsaSignature, err := base64.StdEncoding.DecodeString(byDSA)
-	if err != nil {
-		t.Fatal(err)
+	// By the same, of a certificate that an authority's RSA key has signed.
+	const k409ID, byK409 = "0c9e2c1e-0000-4000-8000-000000000006", "MGoCMwCjPf7oTNhbDrhn/jt8wkzPIK9Pm2+aHTO5WF+y/D6eUhhKonKoqUVEn/K5MnGk7FSm1AIzH7jMqVSAh2t3+bsKZ64lIhCZDq0rkGfR9CEHcs+umMthdt4WsH2pS1031iGHlXMhE8ez"
+	const b571ID, byB571 = "0c9e2c1e-0000-4000-8000-000000000007", "MIGTAkcEpD5JKPvlSVKJnjDFJpRoqU7vDVWoeYHDUVOV4ulqMPe4rfCQCILreTgijPWUYcIb+kpZuOdUZBqgVTrhhSAg78RRYesFuAJIAOoC2zUacHSmoSjUYi4EB3v6DqNjvo9CzU6NXgt3TgLw2NoBoQ8vZerJc7eSW24y4yXaLKLIiYMVv2BmbUSa6jjT5yfX/jl6"
+	made := func(name, id, by string) []byte {
+		signature, err := base64.StdEncoding.DecodeString(by)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile("testdata/" + name + ".pem")
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, id+".pem"), data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signature
 	}
-	data, err := os.ReadFile("testdata/dsa.pem")
-	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, dsaID+".pem"), data, 0o600)
-	}
-	if err != nil {
+	dsaSignature, k409, b571 := made("dsa", dsaID, byDSA), made("sect409k1", k409ID, byK409), made("sect571r1", b571ID, byB571)
+	if err := os.WriteFile(filepath.Join(dir, noiseID+".pem"), []byte("noise"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	const content = "the data of the image"
@@ -97,24 +107,33 @@ func TestSignedImages(t *testing.T) {
 				data   string
 				refuse string // "" it is taken
 			}{
-				"RSA-PSS":             {properties(pss, "SHA-256", "RSA-PSS", rsaID), content, ""},
-				"ECDSA":               {properties(ec, "SHA-512", "ECC_SECP384R1", ecID), content, ""},
-				"DSA":                 {properties(dsaSignature, "SHA-512", "DSA", dsaID), content, ""},
-				"other data, DSA":     {properties(dsaSignature, "SHA-512", "DSA", dsaID), "x", "not what was signed"},
-				"DSA of another hash": {properties(dsaSignature, "SHA-256", "DSA", dsaID), content, "not what was signed"},
-				"DSA said to be RSA":  {properties(dsaSignature, "SHA-512", "RSA-PSS", dsaID), content, "key type"},
-				"no numbers of DSA":   {properties([]byte("0"), "SHA-512", "DSA", dsaID), content, "not what was signed"},
-				"only half signed":    {fields{"img_signature": "x"}, content, ""},
-				"other data":          {properties(pss, "SHA-256", "RSA-PSS", rsaID), content + "!", "not what was signed"},
-				"other data, ECDSA":   {properties(ec, "SHA-512", "ECC_SECP384R1", ecID), "x", "not what was signed"},
-				"another hash":        {properties(pss, "SHA-512", "RSA-PSS", rsaID), content, "not what was signed"},
-				"no hash":             {properties(pss, "MD5", "RSA-PSS", rsaID), content, "hash method"},
-				"another key type":    {properties(pss, "SHA-256", "ECC_SECP521R1", ecID), content, "key type"},
-				"RSA said to be ECC":  {properties(pss, "SHA-256", "ECC_SECP384R1", rsaID), content, "key type"},
-				"no base64":           {fields{"img_signature": "%%%", "img_signature_hash_method": "SHA-256", "img_signature_key_type": "RSA-PSS", "img_signature_certificate_uuid": rsaID}, content, "base64"},
-				"an old certificate":  {properties(pss, "SHA-256", "RSA-PSS", oldID), content, "valid from"},
-				"no certificate":      {properties(pss, "SHA-256", "RSA-PSS", none), content, "unable to retrieve"},
-				"a path for a UUID":   {properties(pss, "SHA-256", "RSA-PSS", "../../etc/passwd"), content, "no UUID"},
+				"RSA-PSS":                {properties(pss, "SHA-256", "RSA-PSS", rsaID), content, ""},
+				"ECDSA":                  {properties(ec, "SHA-512", "ECC_SECP384R1", ecID), content, ""},
+				"DSA":                    {properties(dsaSignature, "SHA-512", "DSA", dsaID), content, ""},
+				"other data, DSA":        {properties(dsaSignature, "SHA-512", "DSA", dsaID), "x", "not what was signed"},
+				"DSA of another hash":    {properties(dsaSignature, "SHA-256", "DSA", dsaID), content, "not what was signed"},
+				"DSA said to be RSA":     {properties(dsaSignature, "SHA-512", "RSA-PSS", dsaID), content, "key type"},
+				"no numbers of DSA":      {properties([]byte("0"), "SHA-512", "DSA", dsaID), content, "not what was signed"},
+				"SECT409K1":              {properties(k409, "SHA-512", "ECC_SECT409K1", k409ID), content, ""},
+				"SECT571R1":              {properties(b571, "SHA-512", "ECC_SECT571R1", b571ID), content, ""},
+				"other data, SECT571R1":  {properties(b571, "SHA-512", "ECC_SECT571R1", b571ID), "x", "not what was signed"},
+				"SECT571R1, other hash":  {properties(b571, "SHA-384", "ECC_SECT571R1", b571ID), content, "not what was signed"},
+				"SECT571R1 said to be K": {properties(b571, "SHA-512", "ECC_SECT571K1", b571ID), content, "key type"},
+				"SECT571R1 said to be P": {properties(b571, "SHA-512", "ECC_SECP521R1", b571ID), content, "key type"},
+				"P-384 said to be SECT":  {properties(ec, "SHA-512", "ECC_SECT409K1", ecID), content, "key type"},
+				"another's certificate":  {properties(k409, "SHA-512", "ECC_SECT571R1", b571ID), content, "not what was signed"},
+				"noise as certificate":   {properties(k409, "SHA-512", "ECC_SECT571R1", noiseID), content, "cannot be read"},
+				"only half signed":       {fields{"img_signature": "x"}, content, ""},
+				"other data":             {properties(pss, "SHA-256", "RSA-PSS", rsaID), content + "!", "not what was signed"},
+				"other data, ECDSA":      {properties(ec, "SHA-512", "ECC_SECP384R1", ecID), "x", "not what was signed"},
+				"another hash":           {properties(pss, "SHA-512", "RSA-PSS", rsaID), content, "not what was signed"},
+				"no hash":                {properties(pss, "MD5", "RSA-PSS", rsaID), content, "hash method"},
+				"another key type":       {properties(pss, "SHA-256", "ECC_SECP521R1", ecID), content, "key type"},
+				"RSA said to be ECC":     {properties(pss, "SHA-256", "ECC_SECP384R1", rsaID), content, "key type"},
+				"no base64":              {fields{"img_signature": "%%%", "img_signature_hash_method": "SHA-256", "img_signature_key_type": "RSA-PSS", "img_signature_certificate_uuid": rsaID}, content, "base64"},
+				"an old certificate":     {properties(pss, "SHA-256", "RSA-PSS", oldID), content, "valid from"},
+				"no certificate":         {properties(pss, "SHA-256", "RSA-PSS", none), content, "unable to retrieve"},
+				"a path for a UUID":      {properties(pss, "SHA-256", "RSA-PSS", "../../etc/passwd"), content, "no UUID"},
 			} {
 				id := cl.create(tt.more)
 				got := cl.put(id, tt.data)

@@ -21,6 +21,7 @@ import (
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
 	"kilonova/service/image"
+	"kilonova/service/image/binarycurve"
 )
 
 // The properties that say how an image is signed, by the names of cursive.
@@ -40,7 +41,7 @@ const (
 
 var signatureHashes = map[string]crypto.Hash{"SHA-224": crypto.SHA224, "SHA-256": crypto.SHA256, "SHA-384": crypto.SHA384, "SHA-512": crypto.SHA512}
 
-// signatureCurves are those of the key types that there is code for.
+// signatureCurves are those of the key types that the standard library has.
 var signatureCurves = map[string]elliptic.Curve{"ECC_SECP384R1": elliptic.P384(), "ECC_SECP521R1": elliptic.P521()}
 
 // CertificateDir is a folder of certificates as image.Certificates: ID.pem.
@@ -116,16 +117,16 @@ func verifier(i *image.Image, certificate []byte, now time.Time) (*signature, er
 	if block, _ := pem.Decode(certificate); block != nil {
 		certificate = block.Bytes
 	}
-	cert, err := x509.ParseCertificate(certificate)
+	public, from, until, err := keyOf(certificate)
 	if err != nil {
-		return nil, badSignature("the certificate cannot be read")
+		return nil, err
 	}
-	if now.Before(cert.NotBefore) || now.After(cert.NotAfter) {
-		return nil, badSignature("the certificate is valid from %s to %s only", cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339))
+	if now.Before(from) || now.After(until) {
+		return nil, badSignature("the certificate is valid from %s to %s only", from.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339))
 	}
 	s := &signature{sum: method.New()}
 	kind := i.Properties[propSigKeyType]
-	switch key := cert.PublicKey.(type) {
+	switch key := public.(type) {
 	case *rsa.PublicKey:
 		if kind != "RSA-PSS" {
 			return nil, badSignature("invalid public key type for signature key type: %.32s", kind)
@@ -148,10 +149,32 @@ func verifier(i *image.Image, certificate []byte, now time.Time) (*signature, er
 			return nil, badSignature("invalid public key type for signature key type: %.32s", kind)
 		}
 		s.verify = func(digest []byte) error { return verifyDSA(key, digest, sig) }
+	case *binarycurve.Key:
+		if kind != "ECC_"+key.Curve {
+			return nil, badSignature("invalid public key type for signature key type: %.32s", kind)
+		}
+		s.verify = func(digest []byte) error {
+			if !key.Verify(digest, sig) {
+				return rsa.ErrVerification
+			}
+			return nil
+		}
 	default:
-		return nil, badSignature("keys of the certificate's kind are not supported; there are RSA-PSS, DSA, ECC_SECP384R1 and ECC_SECP521R1")
+		return nil, badSignature("keys of the certificate's kind are not supported; there are RSA-PSS, DSA, and ECC_ with SECP384R1, SECP521R1, SECT409K1, SECT409R1, SECT571K1 and SECT571R1")
 	}
 	return s, nil
+}
+
+// keyOf reads a certificate's key, and when it is valid.
+func keyOf(certificate []byte) (key any, from, until time.Time, err error) {
+	if c, err := x509.ParseCertificate(certificate); err == nil {
+		return c.PublicKey, c.NotBefore, c.NotAfter, nil
+	}
+	c, err := binarycurve.ParseCertificate(certificate)
+	if err != nil {
+		return nil, from, until, badSignature("the certificate cannot be read")
+	}
+	return c.Key, c.NotBefore, c.NotAfter, nil
 }
 
 // verifyDSA checks a signature in ASN.1, of as much of a digest as the key takes.
