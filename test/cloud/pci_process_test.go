@@ -150,7 +150,13 @@ func TestDevicesToldLater(t *testing.T) {
 // moved and deleted, and sees that what their guests have is what they have claimed, and
 // that nothing is taken that nobody has.
 func TestDevicesKilledAtAnyMoment(t *testing.T) {
-	p := newCardedProcess(t, 40, anyVF, true, true)
+	for name, asks := range map[string]bool{"asked for in Placement": true, "only reported there": false} {
+		t.Run(name, func(t *testing.T) { devicesKilled(t, newCardedProcess(t, 40, anyVF, true, asks)) })
+	}
+}
+
+func devicesKilled(t *testing.T, p *process) {
+	t.Helper()
 	p.start(t)
 	p.fillAndLogIn(t)
 	hostsUp(t, p.cloud)
@@ -164,7 +170,7 @@ func TestDevicesKilledAtAnyMoment(t *testing.T) {
 		servers: map[string]string{}, ports: map[string]bool{}, networks: map[string]bool{}, rounds: map[string]int{}}
 	k.boot(t)
 	k.settled(t)
-	rounds := number("KILONOVA_KILLS", 20)
+	rounds := number("KILONOVA_KILLS", 12)
 	began := time.Now()
 	for range rounds {
 		k.strike(t, 120*time.Millisecond, []stroke{{"boot", k.boot}, {"boot", k.boot}, {"delete while building", k.bootAndDelete}, {"delete", k.delete}, {"resize", k.resize}, {"resize", k.resize}, {"migrate", k.migrate},
