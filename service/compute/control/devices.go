@@ -281,10 +281,5 @@ func (c *Control) askDevices(q *question, s *compute.Server) error {
 			q.Groups = append(q.Groups, compute.RequestGroup{Suffix: fmt.Sprintf("_pci%d-%d", i, n), Resources: map[string]int{r.Class: 1}, Required: r.Traits, Open: true})
 		}
 	}
-	if len(q.Groups) > 1 && q.GroupPolicy == "" {
-		if q.GroupPolicy = s.Flavor.ExtraSpecs["group_policy"]; q.GroupPolicy == "" {
-			q.GroupPolicy = "none" // Placement wants to be told
-		}
-	}
 	return nil
 }

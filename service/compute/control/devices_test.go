@@ -188,7 +188,7 @@ func TestDevicesInTheQuestion(t *testing.T) {
 	aliases := []string{`{"name": "vf", "vendor_id": "8086", "product_id": "1520"}`, `{"name": "gpu", "vendor_id": "10de", "product_id": "1db4", "traits": "fast,HW_GPU_API_VULKAN"}`}
 	ask := func() question {
 		q := baseQuestion(s)
-		if err := c.askDevices(&q, s); err != nil {
+		if err := c.askMore(t.Context(), &q, s); err != nil {
 			t.Fatal(err)
 		}
 		return q

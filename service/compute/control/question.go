@@ -179,7 +179,16 @@ func (c *Control) askMore(ctx context.Context, q *question, s *compute.Server) e
 	if err := c.askPorts(ctx, q, s); err != nil {
 		return err
 	}
-	return c.askDevices(q, s)
+	if err := c.askDevices(q, s); err != nil {
+		return err
+	}
+	switch q.GroupPolicy = s.Flavor.ExtraSpecs["group_policy"]; {
+	case len(q.Groups) < 2:
+		q.GroupPolicy = ""
+	case q.GroupPolicy == "":
+		q.GroupPolicy = "none" // Placement wants to be told
+	}
+	return nil
 }
 
 // dedicatedCPUs counts the processors that a server has to itself.

@@ -52,7 +52,10 @@ func (c *Control) holdHardware(ctx context.Context, tx *db.Tx, s *compute.Server
 	if r.PCI, err = c.deviceRequests(s); err != nil {
 		return hold, err
 	}
-	pools := devicePools(h.Resources.PCI, others, h.Resources.PCIInPlacement)
+	var pools []devicePool
+	if len(r.PCI) > 0 {
+		pools = devicePools(h.Resources.PCI, others, h.Resources.PCIInPlacement)
+	}
 	settled, ok, err := schedule.Settle(c.bare(h, others, pools, s.Roots), r)
 	if err != nil {
 		return hold, err
