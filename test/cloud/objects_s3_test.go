@@ -147,6 +147,23 @@ func TestS3(t *testing.T) {
 				t.Errorf("%s: %d %q %v", method, resp.StatusCode, data, resp.Header)
 			}
 		}
+		address, err := m.Client.Presign(ctx, "PUT", "box", "stolen", time.Minute, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(ctx, "PUT", address.String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Amz-Copy-Source", "/box/copy")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if _, err := m.StatObject(ctx, "box", "stolen", minio.StatObjectOptions{}); resp.StatusCode != 403 || err == nil {
+			t.Errorf("the address of an upload copies another object: %d, %v", resp.StatusCode, err)
+		}
 		wantS3(t, "a bucket with something in it", m.RemoveBucket(ctx, "box"), "BucketNotEmpty")
 		_, err = m.StatObject(ctx, "box", "nothing", minio.StatObjectOptions{})
 		wantS3(t, "no key", err, "NoSuchKey")

@@ -84,6 +84,12 @@ func (h *Handler) signatureOf(r *http.Request) (*signature, error) {
 	if s.access == "" || len(s.access) > 255 || len(scope) != 4 || scope[0] != date[:8] || scope[2] != "s3" || scope[3] != "aws4_request" || s.value == "" || !slices.Contains(s.headers, "host") {
 		return nil, invalid("AuthorizationHeaderMalformed", "The authorization header is malformed.")
 	}
+	// Whoever has the address of an upload must not make a copy of another object of it.
+	for name := range r.Header {
+		if name = strings.ToLower(name); strings.HasPrefix(name, "x-amz-") && !slices.Contains(s.headers, name) {
+			return nil, fault.Forbiddenf("There were headers present in the request which were not signed: %.64s", name).WithCode("AccessDenied")
+		}
+	}
 	return s, h.timely(s, q)
 }
 
