@@ -29,6 +29,7 @@ func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery) ([
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "The placement service gave an answer that cannot be read.")
 	}
+	defer reply.release()
 	if len(open) > 0 {
 		return reply.openCandidates(open), nil
 	}
@@ -42,6 +43,8 @@ type candidatesReply struct {
 	// mappings say for each request who gives each group, by suffix, where somebody
 	// wants to know.
 	mappings []map[string][]string
+
+	reader *plainReader // whose memory it is; may be nil
 }
 
 // allocation is what would be claimed of a provider.
@@ -59,6 +62,7 @@ type amount struct {
 type summary struct {
 	root     string // of its tree
 	capacity compute.Capacity
+	chosen   bool // its provider is a candidate already
 }
 
 func (a *allocation) of(class string) (n int, asked bool) {
@@ -72,11 +76,18 @@ func (a *allocation) of(class string) (n int, asked bool) {
 
 func (r *candidatesReply) candidates() []compute.Candidate {
 	all := make([]compute.Candidate, 0, len(r.requests))
-	seen := make(map[string]bool, len(r.requests))
 	for _, asked := range r.requests {
 		c := r.candidate(asked)
-		if c.ProviderID != "" && !seen[c.ProviderID] {
-			seen[c.ProviderID] = true
+		if c.ProviderID == "" {
+			continue
+		}
+		s := r.providers[c.ProviderID]
+		if s == nil { // Placement says nothing of the root itself
+			s = &summary{}
+			r.providers[c.ProviderID] = s
+		}
+		if !s.chosen {
+			s.chosen = true
 			all = append(all, c)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"kilonova/service/compute"
 )
@@ -68,31 +69,65 @@ type plainReader struct {
 	text  []byte
 	at    int
 	names []string // of resource classes
-	ids   map[string]*summary
 	// mapped: mappings are read, too.
 	mapped bool
 	next   int // of asked, whose provider probably is the next that is summed up
 
-	// What the reply is made of, each in one piece of memory.
+	// What is alike in many entries is compared, and not read again.
+	entry  likeness // the last request for allocations
+	traits []byte   // the last list of traits
+
+	// What the reply is made of, each in one piece of memory. All but usages, which
+	// the candidates share, is used again for another answer.
+	reply     candidatesReply
 	summaries []summary
 	usages    []compute.Usage
 	amounts   []amount
 	asked     []allocation
 }
 
+// readers are those that are not in use: an answer of a thousand hosts takes
+// hundreds of kilobytes, and there is one for each decision.
+var readers = sync.Pool{New: func() any { return &plainReader{reply: candidatesReply{providers: map[string]*summary{}}} }}
+
+// mostKept is how many providers a reader has room for that is kept.
+const mostKept = 10_000
+
+// release gives a reply's memory back. Its candidates stay.
+func (r *candidatesReply) release() {
+	if r.reader != nil && cap(r.reader.summaries) <= mostKept {
+		readers.Put(r.reader)
+	}
+}
+
+// begin makes a reader ready for an answer of about so many hosts.
+func (r *plainReader) begin(text []byte, mapped bool, hosts int) {
+	clear(r.reply.providers)
+	*r = plainReader{text: text, mapped: mapped, names: r.names[:0], summaries: slices.Grow(r.summaries[:0], hosts), amounts: r.amounts[:0], asked: slices.Grow(r.asked[:0], hosts),
+		usages: make([]compute.Usage, 0, 3*hosts),
+		reply:  candidatesReply{requests: slices.Grow(r.reply.requests[:0], hosts), providers: r.reply.providers, reader: r}}
+}
+
+// likeness is the text of a request for allocations of one provider that is named
+// twice: before its name, between, and after.
+type likeness struct {
+	before, between, after []byte
+	name                   int // the length of the provider's
+}
+
 // readPlain returns nil for an answer in another form.
 func readPlain(text []byte, mapped bool) *candidatesReply {
 	const each = 10 // objects: what a host with processors, memory and disk needs in both parts of the answer
 	hosts := bytes.Count(text, []byte("{"))/each + 1
-	r := plainReader{text: text, mapped: mapped, ids: make(map[string]*summary, hosts), summaries: make([]summary, 0, hosts),
-		usages: make([]compute.Usage, 0, 3*hosts), amounts: make([]amount, 0, 3*hosts), asked: make([]allocation, 0, hosts)}
-	out := &candidatesReply{requests: make([][]allocation, 0, hosts)}
+	r := readers.Get().(*plainReader)
+	r.begin(text, mapped, hosts)
+	out := &r.reply
 	known := 0
 	ok := r.members(func(key []byte) bool {
 		switch string(key) {
 		case "allocation_requests":
 			known++
-			return known == 1 && r.elements(func() bool { return r.request(out) })
+			return known == 1 && r.elements(r.request)
 		case "provider_summaries":
 			known++
 			return known == 2 && r.members(r.summary)
@@ -100,15 +135,20 @@ func readPlain(text []byte, mapped bool) *candidatesReply {
 		return false
 	})
 	if r.space(); !ok || known != 2 || r.at != len(text) {
+		out.release()
 		return nil
 	}
-	out.providers = r.ids
+	r.text, r.entry, r.traits = nil, likeness{}, nil // the text is the caller's
 	return out
 }
 
 // request reads one way to place a server.
-func (r *plainReader) request(out *candidatesReply) bool {
-	from := len(r.asked)
+func (r *plainReader) request() bool {
+	r.space()
+	if r.again() {
+		return true
+	}
+	begin, from := r.at, len(r.asked)
 	found := false
 	var mappings map[string][]string
 	ok := r.members(func(key []byte) bool {
@@ -128,14 +168,15 @@ func (r *plainReader) request(out *candidatesReply) bool {
 		return false
 	})
 	if r.mapped {
-		out.mappings = append(out.mappings, mappings)
+		r.reply.mappings = append(r.reply.mappings, mappings)
 	}
 	all := r.asked[from:len(r.asked):len(r.asked)]
 	slices.SortFunc(all, func(a, b allocation) int { return strings.Compare(a.provider, b.provider) })
 	for i := range all {
 		ok = ok && (i == 0 || all[i].provider != all[i-1].provider)
 	}
-	out.requests = append(out.requests, all)
+	r.reply.requests = append(r.reply.requests, all)
+	r.remember(r.text[begin:r.at], all)
 	return ok
 }
 
@@ -150,6 +191,46 @@ func (r *plainReader) mapping(all map[string][]string, suffix string) bool {
 		all[suffix] = append(all[suffix], string(id))
 		return ok
 	})
+}
+
+// remember keeps the text of a request to compare the next one with.
+func (r *plainReader) remember(text []byte, all []allocation) {
+	r.entry = likeness{}
+	if len(all) != 1 || r.mapped { // who gives what would have to be read of each
+		return
+	}
+	name := []byte(`"` + all[0].provider + `"`)
+	before, rest, _ := bytes.Cut(text, name)
+	between, after, twice := bytes.Cut(rest, name)
+	if twice && !bytes.Contains(after, name) {
+		r.entry = likeness{before, between, after, len(name)}
+	}
+}
+
+// again reads a request that is like the last one, for another provider.
+func (r *plainReader) again() bool {
+	e, rest := &r.entry, r.text[r.at:]
+	length := len(e.before) + len(e.between) + len(e.after) + 2*e.name
+	if e.name == 0 || len(rest) < length || !bytes.HasPrefix(rest, e.before) {
+		return false
+	}
+	name, rest := rest[len(e.before):len(e.before)+e.name], rest[len(e.before)+e.name:]
+	if !bytes.HasPrefix(rest, e.between) || !bytes.HasPrefix(rest[len(e.between):], name) || !bytes.HasPrefix(rest[len(e.between)+e.name:], e.after) {
+		return false
+	}
+	if name[0] != '"' || name[len(name)-1] != '"' {
+		return false
+	}
+	for _, c := range name[1 : len(name)-1] {
+		if !plain[c] {
+			return false
+		}
+	}
+	from := len(r.asked)
+	r.asked = append(r.asked, allocation{provider: string(name[1 : len(name)-1]), amounts: r.asked[from-1].amounts})
+	r.reply.requests = append(r.reply.requests, r.asked[from:from+1:from+1])
+	r.at += length
+	return true
 }
 
 // allocation reads what would be claimed of a provider.
@@ -182,7 +263,7 @@ func (r *plainReader) only(member string, f func(key []byte) bool) bool {
 
 // summary reads what there is to know of a provider.
 func (r *plainReader) summary(id []byte) bool {
-	if r.ids[string(id)] != nil {
+	if r.reply.providers[string(id)] != nil {
 		return false
 	}
 	var name string
@@ -194,13 +275,13 @@ func (r *plainReader) summary(id []byte) bool {
 	}
 	r.summaries = append(r.summaries, summary{})
 	s := &r.summaries[len(r.summaries)-1]
-	r.ids[name] = s
+	r.reply.providers[name] = s
 	return r.members(func(key []byte) bool {
 		switch string(key) {
 		case "resources":
 			from := len(r.usages)
 			again := s.capacity != nil
-			ok := r.members(func(class []byte) bool { return r.usage(class, from) })
+			ok := r.usual(from) || r.members(func(class []byte) bool { return r.usage(class, from) })
 			s.capacity = r.usages[from:len(r.usages):len(r.usages)]
 			return ok && !again
 		case "root_provider_uuid":
@@ -212,11 +293,84 @@ func (r *plainReader) summary(id []byte) bool {
 				s.root = string(root)
 			}
 			return ok
-		case "traits", "parent_provider_uuid":
+		case "traits":
+			return r.skipTraits()
+		case "parent_provider_uuid":
 			return r.skip(0)
 		}
 		return false
 	})
+}
+
+// skipTraits is skip for a list that many providers have alike.
+func (r *plainReader) skipTraits() bool {
+	r.space()
+	if len(r.traits) > 0 && bytes.HasPrefix(r.text[r.at:], r.traits) {
+		r.at += len(r.traits)
+		return true
+	}
+	begin := r.at
+	ok := r.skip(0)
+	if r.traits = r.text[begin:r.at]; !ok || len(r.traits) == 0 || r.traits[0] != '[' {
+		r.traits = nil
+	}
+	return ok
+}
+
+// usual reads the resources of a provider as Placement writes them, with one space
+// where others may be. If they are not written so, it reads nothing.
+func (r *plainReader) usual(from int) bool {
+	begin := r.at
+	r.space()
+	ok := r.literal(`{`)
+	for ok {
+		var u compute.Usage
+		if u.Class, ok = r.usualName(len(r.usages) - from); !ok || !r.literal(`: {"capacity": `) {
+			break
+		}
+		var capacity, used bool
+		u.Capacity, capacity = r.number()
+		if !capacity || !r.literal(`, "used": `) {
+			break
+		}
+		u.Used, used = r.number()
+		if !used || !r.literal(`}`) {
+			break
+		}
+		for _, other := range r.usages[from:] {
+			ok = ok && other.Class != u.Class
+		}
+		r.usages = append(r.usages, u)
+		if ok && r.literal(`}`) {
+			return true
+		}
+		ok = ok && r.literal(`, `)
+	}
+	r.at, r.usages = begin, r.usages[:from]
+	return false
+}
+
+// usualName reads the name of a class, which is most often that which came at this
+// place before.
+func (r *plainReader) usualName(i int) (string, bool) {
+	if i < len(r.names) {
+		name, rest := r.names[i], r.text[r.at:]
+		if len(rest) > len(name)+1 && rest[0] == '"' && string(rest[1:1+len(name)]) == name && rest[1+len(name)] == '"' {
+			r.at += len(name) + 2
+			return name, true
+		}
+	}
+	name, ok := r.word()
+	return r.name(name), ok
+}
+
+// literal reads a text of which each character has to be there.
+func (r *plainReader) literal(text string) bool {
+	if len(r.text)-r.at < len(text) || string(r.text[r.at:r.at+len(text)]) != text {
+		return false
+	}
+	r.at += len(text)
+	return true
 }
 
 // usage reads how much there is of a class; from is where the provider's begin.

@@ -68,14 +68,50 @@ func TestCandidatesOfTrees(t *testing.T) {
 	}
 }
 
+// TestReadersAreUsedAgain: what an answer has given stays as it is while others are
+// read with the same memory, some of them wrong in the middle.
+func TestReadersAreUsedAgain(t *testing.T) {
+	read := func(text []byte) []compute.Candidate {
+		reply, err := readCandidates(text, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reply.release()
+		return reply.candidates()
+	}
+	first := read(answerOf(20))
+	want := fmt.Sprintf("%+v", first)
+	for range 3 {
+		if all := read(bytes.ReplaceAll(answerOf(30), []byte("0000-4000"), []byte("1111-4000"))); len(all) != 30 {
+			t.Errorf("%d candidates", len(all))
+		}
+		if all := read([]byte(nested)); len(all) != 3 || all[1].ProviderID != "alone" {
+			t.Errorf("%+v", all)
+		}
+		if readPlain(answerOf(20)[:3000], false) != nil {
+			t.Error("an answer that was cut off was read")
+		}
+		if again := fmt.Sprintf("%+v", read(answerOf(20))); again != want || fmt.Sprintf("%+v", first) != want {
+			t.Errorf("%s\nand not %s", again, want)
+		}
+	}
+}
+
 func TestPlainAnswersAreReadByHand(t *testing.T) {
-	for _, text := range [][]byte{answerOf(3), []byte(nested), []byte(`{"allocation_requests": [], "provider_summaries": {}}`)} {
+	other := bytes.Replace(answerOf(4), []byte(`"VCPU": 1}}}, "mappings": {"": ["00000000-0000-4000-8000-000000000002"]}}`),
+		[]byte(`"VCPU": 2}}}, "mappings": {"": ["00000000-0000-4000-8000-000000000001"]}}`), 1) // unlike the one before
+	for _, text := range [][]byte{answerOf(3), other, []byte(nested), []byte(`{"allocation_requests": [], "provider_summaries": {}}`)} {
 		by, err := readAny(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if hand := readPlain(text, true); hand == nil || !reflect.DeepEqual(comparable(hand), comparable(by)) {
-			t.Errorf("%+v and not %+v", hand, by)
+		for _, mapped := range []bool{true, false} {
+			if !mapped {
+				by.mappings = nil
+			}
+			if hand := readPlain(text, mapped); hand == nil || !reflect.DeepEqual(comparable(hand), comparable(by)) {
+				t.Errorf("%+v and not %+v", hand, by)
+			}
 		}
 	}
 	if _, err := readCandidates(answerOf(3)[:1000], false); err == nil {
@@ -115,23 +151,29 @@ func comparable(r *candidatesReply) any {
 func FuzzCandidates(f *testing.F) {
 	f.Add(answerOf(2))
 	f.Add([]byte(nested))
+	f.Add(bytes.ReplaceAll(answerOf(2), []byte(` `), nil))
 	for _, part := range []string{`[`, `]`, `{`, `}`, `,`, `:`, `null`, `1`, `-1`, `01`, `1.5`, `1e3`, `"`, `\\`, `\\u0041`, `\xff`, `"x":1,`, `"resources":{},`, `"capacity":2,`} {
 		f.Add(bytes.Replace(answerOf(1), []byte(`"resources"`), []byte(part+`"resources"`), 2))
 		f.Add(bytes.Replace(answerOf(1), []byte(`"used": `), []byte(`"used": `+part), 1))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		hand := readPlain(text, true)
-		if hand == nil {
-			return
+		for _, mapped := range []bool{true, false} {
+			hand := readPlain(text, mapped)
+			if hand == nil {
+				continue
+			}
+			by, err := readAny(text)
+			if err != nil {
+				t.Fatalf("read by hand, but %v", err)
+			}
+			if !mapped {
+				by.mappings = nil
+			}
+			if a, b := comparable(hand), comparable(by); !reflect.DeepEqual(a, b) {
+				t.Errorf("%v and not %v", a, b)
+			}
+			hand.candidates()
 		}
-		by, err := readAny(text)
-		if err != nil {
-			t.Fatalf("read by hand, but %v", err)
-		}
-		if a, b := comparable(hand), comparable(by); !reflect.DeepEqual(a, b) {
-			t.Errorf("%v and not %v", a, b)
-		}
-		hand.candidates()
 	})
 }
 
@@ -146,6 +188,7 @@ func BenchmarkReadCandidates(b *testing.B) {
 				if err != nil || len(reply.candidates()) != 1000 {
 					b.Fatal(err)
 				}
+				reply.release()
 			}
 		})
 	}
