@@ -116,7 +116,7 @@ func furthermore(q question) string {
 // scheduleHosts puts what is known of the candidates' hosts together, in their
 // order; candidates that are no compute hosts are left out. What would be dear for
 // all of them is read only where that is asked for.
-func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []compute.Candidate, n needs) ([]*schedule.Host, error) {
+func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []compute.Candidate, n needs, memory *hostMemory) ([]*schedule.Host, error) {
 	busy, err := c.Store.BusyByHost(ctx, c.Store.DB)
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []comp
 		return nil, err
 	}
 	now, free := c.Now(), freeSeats{}
-	hosts := make([]schedule.Host, 0, len(candidates)) // in one piece: there may be ten thousand
+	hosts := memory.take(len(candidates)) // in one piece: there may be ten thousand
 	all := make([]*schedule.Host, 0, len(candidates))
 	for i := range candidates {
 		h := f.byNode[candidates[i].ProviderID]

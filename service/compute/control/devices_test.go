@@ -246,7 +246,7 @@ func TestChosenDevices(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := &compute.Server{ID: newID(), Flavor: compute.Flavor{VCPUs: 1, MemoryMB: 64, ExtraSpecs: map[string]string{aliasSpec: asked, "hw:numa_nodes": "1"}}}
-		hosts, err := c.scheduleHosts(t.Context(), f, []compute.Candidate{found}, needs{seats: true})
+		hosts, err := c.scheduleHosts(t.Context(), f, []compute.Candidate{found}, needs{seats: true}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

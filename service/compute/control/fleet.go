@@ -3,6 +3,8 @@ package control
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -105,12 +107,18 @@ func same[T any](a, b []T) bool {
 // ten thousand rows. Whether there is room is Placement's to say, at the moment
 // of the claim.
 type fleetCache struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // never held while the fleet is read
 	last    *Fleet
 	cost    time.Duration // of reading it
 	stale   bool          // a host has told something new since
 	turn    int           // counts what has had it forgotten
-	reading bool          // somebody reads it for those who come later
+	reading *fleetReading // under way; nil: none
+}
+
+// fleetReading is the fleet being read, once for all who wait for it.
+type fleetReading struct {
+	done chan struct{}
+	err  error // when done
 }
 
 const fleetAge = time.Second
@@ -146,33 +154,50 @@ func (f *fleetCache) good(now time.Time, age time.Duration) bool {
 // fleetShare times what reading them costs.
 func (c *Control) Fleet(ctx context.Context) (*Fleet, error) { return c.fleetWithin(ctx, fleetAge) }
 
+// fleetWait is what reading the fleet may cost for those to wait who would be
+// content with an older one.
+const fleetWait = 2 * time.Millisecond
+
 // fleetWithin is Fleet for those who are content with an older one. They do not
 // wait while it is read again, unless it is older than that.
 func (c *Control) fleetWithin(ctx context.Context, age time.Duration) (*Fleet, error) {
 	f := &c.fleet
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	began := c.Now()
-	if f.good(began, age) {
-		return f.last, nil
-	}
-	if age > fleetAge && f.last != nil && began.Sub(f.last.read) < age {
-		if !f.reading {
-			f.reading = true
-			go c.rereadFleet(context.WithoutCancel(ctx), f.turn)
+	for {
+		last, reading := f.within(c, ctx, age)
+		if last != nil {
+			return last, nil
 		}
-		return f.last, nil
+		select {
+		case <-reading.done:
+			if reading.err != nil {
+				return nil, reading.err
+			}
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
-	fleet, err := c.readFleet(ctx)
-	if err == nil {
-		f.last, f.stale, f.cost = fleet, false, c.Now().Sub(began)
-	}
-	return fleet, err
 }
 
-// rereadFleet reads the fleet for those who come later, unless it is forgotten
-// meanwhile.
-func (c *Control) rereadFleet(ctx context.Context, turn int) {
+// within returns the last fleet if it will do, or else what is to be waited for.
+func (f *fleetCache) within(c *Control, ctx context.Context, age time.Duration) (*Fleet, *fleetReading) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := c.Now()
+	if f.good(now, age) {
+		return f.last, nil
+	}
+	if f.reading == nil {
+		f.reading = &fleetReading{done: make(chan struct{})}
+		go c.rereadFleet(context.WithoutCancel(ctx), f.reading, f.turn)
+	}
+	if age > fleetAge && f.last != nil && f.cost > fleetWait && now.Sub(f.last.read) < age {
+		return f.last, nil
+	}
+	return nil, f.reading
+}
+
+// rereadFleet reads the fleet, which is thrown away if it was forgotten meanwhile.
+func (c *Control) rereadFleet(ctx context.Context, r *fleetReading, turn int) {
 	ctx, cancel := context.WithTimeout(ctx, rereadPatience)
 	defer cancel()
 	f := &c.fleet
@@ -180,16 +205,23 @@ func (c *Control) rereadFleet(ctx context.Context, turn int) {
 	f.stale = false // whatever is told from here on may be missed
 	f.mu.Unlock()
 	began := c.Now()
-	fleet, err := c.readFleet(ctx)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.reading = false
-	switch {
-	case err != nil: // whoever comes next tries again, and says so
-		f.stale = true
-	case f.turn == turn:
-		f.last, f.cost = fleet, c.Now().Sub(began)
-	}
+	var fleet *Fleet
+	defer func() { // nobody waits for ever for one that panics
+		if p := recover(); p != nil {
+			r.err = fmt.Errorf("reading the hosts: panic: %v\n%s", p, debug.Stack())
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.reading = nil
+		switch {
+		case r.err != nil: // whoever comes next tries again, and says so
+			f.stale = true
+		case f.turn == turn:
+			f.last, f.cost = fleet, c.Now().Sub(began)
+		}
+		close(r.done)
+	}()
+	fleet, r.err = c.readFleet(ctx)
 }
 
 const rereadPatience = 30 * time.Second

@@ -29,6 +29,7 @@ func TestDecisionsDoNotWaitForTheFleet(t *testing.T) {
 	}
 	in("late")
 	c.fleet.outdate()
+	c.fleet.cost = 50 * fleetWait // as of many hosts
 	now = began.Add(5 * time.Second)
 	second, err := c.fleetWithin(t.Context(), fleetPatience)
 	if err != nil || second != first {
@@ -45,7 +46,7 @@ func TestDecisionsDoNotWaitForTheFleet(t *testing.T) {
 	turn := c.fleet.turn
 	in("later")
 	c.fleet.forget()
-	c.rereadFleet(t.Context(), turn)
+	c.rereadFleet(t.Context(), &fleetReading{done: make(chan struct{})}, turn)
 	if third, err := c.fleetWithin(t.Context(), fleetPatience); err != nil || third.byName["later"] == nil {
 		t.Error("a fleet that was forgotten came back", err)
 	}
@@ -53,5 +54,54 @@ func TestDecisionsDoNotWaitForTheFleet(t *testing.T) {
 	in("last")
 	if fourth, err := c.fleetWithin(t.Context(), fleetPatience); err != nil || fourth.byName["last"] == nil {
 		t.Error("a fleet older than asked for was given", err)
+	}
+}
+
+// TestTheFleetIsReadOnceForAll: those who want it at the same time wait for one
+// reading, and a decision that comes meanwhile for none. Where reading takes no time
+// decisions see what is there now.
+func TestTheFleetIsReadOnceForAll(t *testing.T) {
+	c, _ := fleetOf(t, 3, 10, nil)
+	began := time.Now()
+	now := began
+	c.Now = func() time.Time { return now }
+	first, err := c.Fleet(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = began.Add(5 * time.Second)
+	c.fleet.outdate()
+	second, err := c.fleetWithin(t.Context(), fleetPatience)
+	if err != nil || second == first {
+		t.Fatalf("an old fleet of few hosts was used, %v", err)
+	}
+	under := &fleetReading{done: make(chan struct{})} // as if somebody were reading it
+	c.fleet.mu.Lock()
+	c.fleet.reading, c.fleet.cost = under, 50*fleetWait
+	c.fleet.mu.Unlock()
+	now = now.Add(5 * time.Second)
+	c.fleet.outdate()
+	if decided, err := c.fleetWithin(t.Context(), fleetPatience); err != nil || decided != second {
+		t.Errorf("a decision waited for the hosts, %v", err)
+	}
+	waited := make(chan *Fleet)
+	for range 4 {
+		go func() {
+			f, err := c.Fleet(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			waited <- f
+		}()
+	}
+	c.rereadFleet(t.Context(), under, c.fleet.turn)
+	third := <-waited
+	if third == second {
+		t.Error("who wants what is there now got an old fleet")
+	}
+	for range 3 {
+		if f := <-waited; f != third {
+			t.Error("the fleet was read more than once")
+		}
 	}
 }

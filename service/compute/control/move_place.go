@@ -136,7 +136,7 @@ func (c *Control) moveChoices(ctx context.Context, there *compute.Server, state 
 // forcedDevices chooses the devices that a server is to have on a host that nobody
 // else was asked about.
 func (c *Control) forcedDevices(ctx context.Context, there *compute.Server, place *buildState, fleet *Fleet, found []compute.Candidate) ([]schedule.Choice, error) {
-	hosts, err := c.scheduleHosts(ctx, fleet, found, needs{seats: true})
+	hosts, err := c.scheduleHosts(ctx, fleet, found, needs{seats: true}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,8 @@ import (
 type placeQueue struct {
 	mu      sync.Mutex
 	waiting []*placing
-	view    *view // of the caching scheduler; of whoever holds Control.placing
+	view    *view      // of the caching scheduler; of whoever holds Control.placing
+	memory  hostMemory // of the others' hosts; of the same
 }
 
 // placing is a build that waits for a host.
@@ -89,6 +90,7 @@ func (c *Control) placeBatch(batch []*placing) {
 			}
 		}
 	}()
+	c.places.memory.again()
 	began := c.Now()
 	together := len(batch) > 1 && c.placeTogether(batch, began)
 	for _, p := range batch {
@@ -145,7 +147,9 @@ func serversPlaced(batch []*placing) []*compute.Server {
 // viewOfBatch is what the decisions of a batch see.
 func (c *Control) viewOfBatch() *view {
 	if c.scheduler.Driver() != schedule.CachingScheduler {
-		return newView(0)
+		v := newView(0)
+		v.memory = &c.places.memory
+		return v
 	}
 	if c.places.view == nil {
 		c.places.view = newView(time.Duration(c.Options.Scheduler.Scheduler.CacheSeconds) * time.Second)

@@ -242,7 +242,7 @@ func (c *Control) mayStay(ctx context.Context, s *compute.Server) error {
 	if err != nil {
 		return err
 	}
-	hosts, err := c.scheduleHosts(ctx, fleet, []compute.Candidate{{ProviderID: h.NodeID}}, needs{servers: true, seats: true})
+	hosts, err := c.scheduleHosts(ctx, fleet, []compute.Candidate{{ProviderID: h.NodeID}}, needs{servers: true, seats: true}, nil)
 	if err != nil {
 		return err
 	}

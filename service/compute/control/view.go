@@ -20,6 +20,7 @@ type view struct {
 	given   []gift
 	located map[string]string // server -> host
 	age     time.Duration     // how long what Placement said is used; 0: for one batch
+	memory  *hostMemory       // of the lists, where they go with the batch; may be nil
 }
 
 // listKey is by what lists are told apart.
@@ -39,7 +40,33 @@ type hostList struct {
 	room       []compute.Capacity // beside hosts
 	at         map[string]int     // provider -> index of hosts; nil until something is taken twice
 	taken      bool               // something
+	memory     *hostMemory        // of the hosts; may be nil
 }
+
+// hostMemory is what the hosts of one batch after the other are made of: those of
+// one decision take hundreds of kilobytes. nil remembers nothing.
+type hostMemory struct {
+	all  []schedule.Host
+	used int
+}
+
+// mostHosts is how many hosts memory is kept for.
+const mostHosts = 2000
+
+// take returns an empty list with room for n hosts. It stays until again.
+func (m *hostMemory) take(n int) []schedule.Host {
+	if m == nil || n > mostHosts || m.used > 0 && m.used+n > len(m.all) {
+		return make([]schedule.Host, 0, n)
+	}
+	if n > len(m.all) {
+		m.all = make([]schedule.Host, n)
+	}
+	m.used += n
+	return m.all[m.used-n : m.used-n : m.used]
+}
+
+// again lets the memory be used anew: nobody looks at the hosts of the last batch.
+func (m *hostMemory) again() { m.used = 0 }
 
 // gift is what a decision took of a host.
 type gift struct {
@@ -51,7 +78,8 @@ type gift struct {
 // maxLists bounds the questions whose answers are remembered.
 const maxLists = 32
 
-// fleetPatience is how old the hosts' state may be for the caching scheduler.
+// fleetPatience is how old the hosts' state may be for a decision, where reading it
+// takes a while. Whether a host still has room, and is not disabled, Placement says.
 const fleetPatience = 10 * time.Second
 
 func newView(age time.Duration) *view {
@@ -74,7 +102,7 @@ func (v *view) hosts(ctx context.Context, c *Control, q question, n needs) (host
 	key := listKey{string(text), n}
 	l := v.lists[key]
 	if l == nil || v.age > 0 && c.Now().Sub(l.read) > v.age {
-		l = &hostList{question: q, read: c.Now(), needs: n}
+		l = &hostList{question: q, read: c.Now(), needs: n, memory: v.memory}
 		if l.candidates, err = c.Placement.Candidates(ctx, q); err != nil {
 			return nil, false, err
 		}
@@ -85,7 +113,7 @@ func (v *view) hosts(ctx context.Context, c *Control, q question, n needs) (host
 			}
 		}
 		v.lists[key], fresh = l, true
-		if err := l.fill(ctx, c, 0); err != nil {
+		if err := l.fill(ctx, c, fleetPatience); err != nil {
 			return nil, fresh, err
 		}
 		for _, g := range v.given {
@@ -93,8 +121,10 @@ func (v *view) hosts(ctx context.Context, c *Control, q question, n needs) (host
 		}
 		return l.hosts, fresh, nil
 	}
-	fresh = v.age == 0
-	return l.hosts, fresh, l.fill(ctx, c, min(v.age, fleetPatience))
+	if v.age == 0 {
+		return l.hosts, true, l.fill(ctx, c, fleetPatience)
+	}
+	return l.hosts, false, l.fill(ctx, c, min(v.age, fleetPatience))
 }
 
 // fill makes the hosts of the candidates, if the fleet has changed since.
@@ -110,7 +140,7 @@ func (l *hostList) fill(ctx context.Context, c *Control, age time.Duration) erro
 			candidates[i] = compute.Candidate{ProviderID: h.ProviderID, Capacity: l.room[i], Allocations: h.Allocations, Free: freeOf(h)}
 		}
 	}
-	all, err := c.scheduleHosts(ctx, f, candidates, l.needs)
+	all, err := c.scheduleHosts(ctx, f, candidates, l.needs, l.memory)
 	if err != nil {
 		return err
 	}
