@@ -58,6 +58,9 @@ type Candidates struct {
 	Summaries []*ProviderState
 	// GaveUp says that some tree had too many combinations to try them all.
 	GaveUp bool
+	// Done gives the memory of all this to the next search. Whoever has read the
+	// answer may call it, once; it may be nil.
+	Done func()
 }
 
 // ProviderFilter selects providers of a list.

@@ -36,7 +36,12 @@ func (a *api) listCandidates(ctx context.Context, r *rest.Request) (*rest.Respon
 			}
 		}
 	}
-	resp := &rest.Response{Status: http.StatusOK, Stream: func(_ context.Context, out io.Writer) error { return w.write(out, found) }}
+	resp := &rest.Response{Status: http.StatusOK, Stream: func(_ context.Context, out io.Writer) error {
+		if found.Done != nil {
+			defer found.Done()
+		}
+		return w.write(out, found)
+	}}
 	return a.fresh(r, resp.With("Content-Type", "application/json"), time.Time{}), nil
 }
 

@@ -14,6 +14,8 @@ type Forest struct {
 	root  map[string]string                   // UUID of a provider -> of its root
 	place map[string]int                      // UUID of a root -> place in trees
 	view  View
+
+	memories sync.Pool // of *memory, of searches whose answers nobody needs any more
 }
 
 // View is the picture at one moment. It does not change.

@@ -24,7 +24,11 @@ type Manners struct {
 // one tree, its anchor, or share with it. An empty answer is no error; the
 // search ends early when ctx does.
 func (f *Forest) Candidates(ctx context.Context, q *placement.Query, m Manners) (*placement.Candidates, error) {
-	s := &search{ctx: ctx, q: q, view: f.View(), limit: m.Most, most: m.Most}
+	mem, _ := f.memories.Get().(*memory)
+	if mem == nil {
+		mem = new(memory)
+	}
+	s := &search{ctx: ctx, q: q, view: f.View(), limit: m.Most, most: m.Most, memory: mem}
 	if q.Limit > 0 && (s.limit == 0 || q.Limit < s.limit) {
 		s.limit = q.Limit
 	}
@@ -43,7 +47,8 @@ func (f *Forest) Candidates(ctx context.Context, q *placement.Query, m Manners) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return &placement.Candidates{Requests: s.found, Summaries: s.summaries(), GaveUp: s.gaveUp}, nil
+	s.sumUp()
+	return &placement.Candidates{Requests: s.found, Summaries: s.summaries, GaveUp: s.gaveUp, Done: func() { f.release(mem) }}, nil
 }
 
 type group struct {
@@ -61,24 +66,12 @@ type search struct {
 	limit  int // 0: none
 	most   int // the operator's limit; 0: none
 
-	found []placement.Candidate
 	seen  map[string]bool // candidates made of sharing providers only
-	roots []*tree         // of what is in found, each once
 	mixed bool            // a tree may come up again after others
 	known map[*tree]bool  // in roots, if mixed
 	used  map[*placement.ProviderState]bool
 	steps int
-
-	// What options, choices and candidates are made of.
-	options    pieces[option]
-	lists      pieces[[]option]
-	picked     pieces[*option]
-	nodes      pieces[*node]
-	takes      pieces[take]
-	amounts    pieces[placement.Amount]
-	claimed    pieces[placement.CandidateAllocation]
-	mappings   pieces[placement.Mapping]
-	satisfying pieces[*placement.ProviderState]
+	*memory
 
 	fruitless int  // steps in the tree under search since it last gave a candidate
 	gaveUp    bool // on some tree
@@ -157,16 +150,6 @@ func (s *search) run(trees iter.Seq[*tree], breadthFirst bool) {
 	}
 }
 
-// again lets the next tree have the memory of the last one's options and choices:
-// what was found has none of it.
-func (s *search) again() {
-	s.options.again()
-	s.lists.again()
-	s.picked.again()
-	s.nodes.again()
-	s.takes.again()
-}
-
 // keep adds a candidate to what was found and reports whether more are wanted.
 func (s *search) keep(c *choice) bool {
 	candidate, onlySharing := c.candidate(s)
@@ -180,13 +163,13 @@ func (s *search) keep(c *choice) bool {
 		}
 		s.seen[key] = true
 	}
-	if s.found == nil && s.limit > 0 {
-		s.found = make([]placement.Candidate, 0, min(s.limit, max(s.view.trees.n, leastPieces)))
+	if len(s.found) == 0 && s.limit > 0 {
+		s.found = slices.Grow(s.found, min(s.limit, max(s.view.trees.n, leastPieces)))
 	}
 	s.found = append(s.found, candidate)
 	if s.known == nil {
 		if s.limit > 0 {
-			s.roots = make([]*tree, 0, min(s.limit, s.view.trees.n))
+			s.roots = slices.Grow(s.roots, min(s.limit, s.view.trees.n))
 		}
 		s.known, s.used = map[*tree]bool{}, map[*placement.ProviderState]bool{}
 	}
@@ -231,18 +214,16 @@ func fingerprint(c placement.Candidate) string {
 	return strings.Join(parts, ",")
 }
 
-// summaries returns the providers of all trees that were found, or, for callers
-// that know no trees, just those that are used.
-func (s *search) summaries() []*placement.ProviderState {
-	var list []*placement.ProviderState
+// sumUp lists the providers of all trees that were found, or, for callers that
+// know no trees, just those that are used.
+func (s *search) sumUp() {
 	for _, t := range s.roots {
 		for _, n := range t.nodes {
 			if !s.q.Flat || !s.view.nested || s.used[n.ProviderState] {
-				list = append(list, n.ProviderState)
+				s.summaries = append(s.summaries, n.ProviderState)
 			}
 		}
 	}
-	return list
 }
 
 // candidates yields the choices below one anchor.
