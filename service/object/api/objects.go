@@ -18,7 +18,15 @@ import (
 )
 
 // getObject answers GET and HEAD.
-func (a *api) getObject(ctx context.Context, r *rest.Request) (*rest.Response, error) {
+func (a *api) getObject(ctx context.Context, r *rest.Request) (resp *rest.Response, err error) {
+	err = control.Reread(func() error {
+		resp, err = a.readObject(ctx, r)
+		return err
+	})
+	return resp, err
+}
+
+func (a *api) readObject(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	manifest := r.Query.Get("multipart-manifest") == "get"
 	t, err := a.c.OpenObject(ctx, pathOf(r), r.Method, manifest)
 	if err != nil {

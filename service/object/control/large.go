@@ -192,7 +192,7 @@ func (c *Control) pieces(ctx context.Context, p object.Path, o *object.Object, o
 		if s.Sub {
 			sub, _, err := c.find(ctx, at, "GET")
 			if err != nil || sub.Large == nil || sub.Large.ETag != s.Hash {
-				return fault.Wrap(err, fault.Conflict, "A segment of the object is not what it was.")
+				return fault.Wrap(err, fault.Conflict, "A segment of the object is not what it was.").WithCode(Replaced)
 			}
 			if err := c.pieces(ctx, at, sub, from+offset, take, depth-1, into); err != nil {
 				return err

@@ -41,8 +41,9 @@ func (c *Control) DeleteObject(ctx context.Context, p object.Path) error {
 			if err := c.supersede(ctx, tx, p.Account, box, o, now); err != nil {
 				return err
 			}
-			return c.keepVersion(ctx, tx, object.Path{Account: p.Account, Container: box.Headers[object.HistoryLocation], Object: versionName(o.Name, now)},
-				&object.Object{ContentType: "application/x-deleted;swift_versions_deleted=1", ETag: hex.EncodeToString(md5.New().Sum(nil)), CreatedAt: now})
+			at := later(now, o)
+			return c.keepVersion(ctx, tx, object.Path{Account: p.Account, Container: box.Headers[object.HistoryLocation], Object: versionName(o.Name, at)},
+				&object.Object{ContentType: "application/x-deleted;swift_versions_deleted=1", ETag: hex.EncodeToString(md5.New().Sum(nil)), CreatedAt: at})
 		case box.Headers[object.VersionsLocation] != "":
 			return c.restore(ctx, tx, p, box, o)
 		}

@@ -75,7 +75,11 @@ func (t *Content) Range(ctx context.Context, offset, length int64) (io.ReadClose
 		}
 		return t.c.open(ctx, t.path, &t.Object, offset, length)
 	}
-	return &series{ctx: ctx, c: t.c, pieces: t.pieces, skip: offset, left: length}, nil
+	s := &series{ctx: ctx, c: t.c, pieces: t.pieces, skip: offset, left: length}
+	if length == 0 {
+		return s, nil
+	}
+	return s, s.next() // now, since a failure can still be told
 }
 
 // open opens a payload. An object that was replaced in just this moment is looked for
@@ -114,7 +118,23 @@ func (c *Control) lost(ctx context.Context, p object.Path, o *object.Object) err
 	if err != nil {
 		return err
 	}
-	return fault.Conflictf("The object has been replaced meanwhile. Please try again.")
+	return fault.Conflictf("The object has been replaced meanwhile. Please try again.").WithCode(Replaced)
+}
+
+// Replaced is the code of the fault that says that an object was replaced between the
+// look at it and its first byte. It is S3's.
+const Replaced = "OperationAborted"
+
+// Reread calls read, and again when the object was replaced in just the moment of it.
+func Reread(read func() error) error {
+	err := error(nil)
+	for range 5 {
+		err = read()
+		if f, ok := errors.AsType[*fault.Error](err); !ok || f.Code != Replaced {
+			return err
+		}
+	}
+	return err
 }
 
 // series reads pieces one after the other, each opened when its turn comes.
@@ -160,10 +180,10 @@ func (s *series) next() error {
 	p := s.pieces[0]
 	o, _, err := s.c.find(s.ctx, p.path, "GET")
 	if err != nil {
-		return fault.Wrap(err, fault.Conflict, "A segment of the object is not there any more.")
+		return fault.Wrap(err, fault.Conflict, "A segment of the object is not there any more.").WithCode(Replaced)
 	}
 	if p.etag != "" && o.ETag != p.etag || p.offset+p.size > o.Size {
-		return fault.Conflictf("A segment of the object is not what it was.")
+		return fault.Conflictf("A segment of the object is not what it was.").WithCode(Replaced)
 	}
 	s.now, err = s.c.open(s.ctx, p.path, o, p.offset+s.skip, p.size-s.skip)
 	s.skip, s.pieces = 0, s.pieces[1:]

@@ -237,9 +237,7 @@ func (c *Control) put(ctx context.Context, tx *db.Tx, p object.Path, o *object.O
 		if absent && !old.Expired(now) {
 			return exists()
 		}
-		if !o.CreatedAt.After(old.CreatedAt) { // versions are told apart by their times
-			o.CreatedAt = old.CreatedAt.Add(time.Microsecond)
-		}
+		o.CreatedAt = later(now, old)
 		if err := c.supersede(ctx, tx, p.Account, box, old, now); err != nil {
 			return err
 		}
@@ -272,6 +270,18 @@ func versionsOf(box *object.Container) string {
 	}
 	return box.Headers[object.HistoryLocation]
 }
+
+// later is now, or a moment after an object was made: versions are told apart by their
+// times.
+func later(now time.Time, than *object.Object) time.Time {
+	if next := than.CreatedAt.Add(instant); now.Before(next) {
+		return next
+	}
+	return now
+}
+
+// instant is what Timestamp tells apart.
+const instant = 10 * time.Microsecond
 
 // versionName is what upstream calls a version: the length of the name in three
 // hexadecimal digits, the name, and the time.

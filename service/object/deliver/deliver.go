@@ -106,6 +106,9 @@ func (p *Plan) Write(ctx context.Context, w io.Writer, first io.ReadCloser) erro
 	for i, r := range p.parts {
 		if p.boundary != "" {
 			if _, err := io.WriteString(w, p.head(i)); err != nil {
+				if first != nil {
+					first.Close()
+				}
 				return err
 			}
 		}

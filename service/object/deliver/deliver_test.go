@@ -113,3 +113,41 @@ func TestSeveralRanges(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+type gone struct{ after int }
+
+func (g *gone) Write(p []byte) (int, error) {
+	if g.after -= len(p); g.after < 0 {
+		return 0, io.ErrClosedPipe
+	}
+	return len(p), nil
+}
+
+type counted struct {
+	io.Reader
+	open *int
+}
+
+func (c counted) Close() error { *c.open--; return nil }
+
+// OSSA-2016-004: what is read for a client is closed when that has gone.
+func TestOSSA2016004ClientsThatGo(t *testing.T) {
+	for after := range 10 {
+		open := 0
+		c := content(text)
+		from := c.Open
+		c.Open = func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+			open++
+			r, err := from(ctx, offset, length)
+			return counted{r, &open}, err
+		}
+		p := New(http.Header{"Range": {"bytes=0-3,5-8"}}, c)
+		first, err := p.First(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Write(t.Context(), &gone{after * 40}, first); after < 5 && err == nil || open != 0 {
+			t.Errorf("after %d: %v, %d left open", after*40, err, open)
+		}
+	}
+}

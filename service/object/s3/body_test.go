@@ -99,3 +99,22 @@ func TestBodies(t *testing.T) {
 		}
 	}
 }
+
+// OSSA-2023-001: a document's entities lead nowhere.
+func TestOSSA2023001EntitiesAreNotRead(t *testing.T) {
+	own := *signer
+	signature := *signer.signature
+	signature.payload = unsigned
+	own.signature = &signature
+	for _, body := range []string{
+		`<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><Delete><Object><Key>&e;</Key></Object></Delete>`,
+		`<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><Delete><Object><Key>&b;</Key></Object></Delete>`,
+		strings.Repeat("<a>", maxXML/2),
+	} {
+		var in struct{ Object []struct{ Key string } }
+		err := (&Handler{}).decode(&request{Request: httptest.NewRequest("POST", "/b?delete", strings.NewReader(body)), signed: &own}, &in)
+		if f, _ := errors.AsType[*fault.Error](err); f == nil || f.Kind != fault.Invalid || len(in.Object) > 0 && in.Object[0].Key != "" {
+			t.Errorf("%.60s: %v, %v", body, err, in)
+		}
+	}
+}

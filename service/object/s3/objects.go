@@ -84,12 +84,45 @@ func (h *Handler) upload(r *request) (control.Upload, error) {
 }
 
 func (h *Handler) getObject(ctx context.Context, r *request) error {
+	var send func() error
+	err := control.Reread(func() (err error) {
+		send, err = h.readObject(ctx, r)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return send()
+}
+
+// readObject opens what is to be sent, so that what fails before the first byte can be
+// told.
+func (h *Handler) readObject(ctx context.Context, r *request) (send func() error, err error) {
 	t, err := h.c.OpenObject(ctx, r.path(), r.Method, false)
 	if err != nil {
-		return h.noKey(ctx, r, err)
+		return nil, h.noKey(ctx, r, err)
 	}
-	tag := tagOf(&t.Object)
-	p := deliver.New(r.Header, deliver.Content{Tag: tag, Type: t.ContentType, Modified: t.CreatedAt, Size: t.Size, Open: t.Range})
+	p := deliver.New(r.Header, deliver.Content{Tag: tagOf(&t.Object), Type: t.ContentType, Modified: t.CreatedAt, Size: t.Size, Open: t.Range})
+	switch {
+	case p.Status == http.StatusRequestedRangeNotSatisfiable:
+		return nil, invalid("InvalidRange", "The requested range cannot be satisfied.")
+	case p.Status == http.StatusPreconditionFailed:
+		return nil, fault.New(fault.PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
+	case p.Status >= 300, r.Method == http.MethodHead:
+		return func() error {
+			r.head(t, p)
+			return nil
+		}, nil
+	}
+	first, err := p.First(ctx)
+	return func() error {
+		r.head(t, p)
+		return p.Write(ctx, r.w, first)
+	}, err
+}
+
+// head writes the head of an answer with an object.
+func (r *request) head(t *control.Content, p *deliver.Plan) {
 	head := r.w.Header()
 	for name, value := range t.Headers {
 		if rest, ok := strings.CutPrefix(name, "X-Object-Meta-"); ok {
@@ -101,7 +134,7 @@ func (h *Handler) getObject(ctx context.Context, r *request) error {
 	for name, values := range p.Header {
 		head[name] = values
 	}
-	head.Set("Etag", `"`+tag+`"`)
+	head.Set("Etag", `"`+tagOf(&t.Object)+`"`)
 	head.Set("Last-Modified", t.CreatedAt.UTC().Format(http.TimeFormat))
 	for q, name := range map[string]string{"response-content-type": "Content-Type", "response-content-disposition": "Content-Disposition", "response-content-encoding": "Content-Encoding",
 		"response-content-language": "Content-Language", "response-cache-control": "Cache-Control", "response-expires": "Expires"} {
@@ -109,21 +142,7 @@ func (h *Handler) getObject(ctx context.Context, r *request) error {
 			head.Set(name, v)
 		}
 	}
-	switch {
-	case p.Status == http.StatusRequestedRangeNotSatisfiable:
-		return invalid("InvalidRange", "The requested range cannot be satisfied.")
-	case p.Status == http.StatusPreconditionFailed:
-		return fault.New(fault.PreconditionFailed, "At least one of the pre-conditions you specified did not hold")
-	case p.Status >= 300, r.Method == http.MethodHead:
-		r.w.WriteHeader(p.Status)
-		return nil
-	}
-	first, err := p.First(ctx)
-	if err != nil {
-		return err
-	}
 	r.w.WriteHeader(p.Status)
-	return p.Write(ctx, r.w, first)
 }
 
 // noKey tells a bucket that is not there from a key.
