@@ -46,7 +46,7 @@ func (a *api) tempURL(ctx context.Context, r *rest.Request) (context.Context, er
 		return nil, err
 	}
 	// A manifest could name what the key's owner did not mean.
-	if slices.Contains([]string{"PUT", "POST"}, r.Method) && (r.Header.Get(object.Manifest) != "" || r.Header.Get("X-Copy-From") != "" || q.Has("multipart-manifest")) {
+	if slices.Contains([]string{"PUT", "POST"}, r.Method) && (headersOf(r)[object.Manifest] != "" || r.Header.Get("X-Copy-From") != "" || q.Has("multipart-manifest")) {
 		return nil, fault.Invalidf("The header or query is not allowed with a temporary URL.")
 	}
 	return signed, nil
