@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"kilonova/internal/fault"
 	"kilonova/service/image/blob"
@@ -17,14 +18,20 @@ import (
 
 // Store implements blob.Store and blob.Foreign.
 type Store struct {
-	filter blob.Filter
-	client *http.Client
+	filter  blob.Filter
+	client  *http.Client
+	silence time.Duration // after which a server that sends nothing is given up
 }
+
+// silence is that of every store: whoever reads what a user named must not wait for ever.
+const silence = time.Minute
+
+var errSilent = errors.New("the server is silent")
 
 const purpose = "The address of the location"
 
 // New returns a store that reads from where filter lets it.
-func New(filter blob.Filter) *Store { return &Store{filter, filter.Client(purpose)} }
+func New(filter blob.Filter) *Store { return &Store{filter, filter.Client(purpose), silence} }
 
 // ReadOnly implements blob.ReadOnly.
 func (s *Store) ReadOnly() {}
@@ -93,7 +100,13 @@ func (s *Store) OpenURL(ctx context.Context, address string) (blob.Reader, error
 	}), nil
 }
 
-func (s *Store) ask(ctx context.Context, method, address, wanted string, status int) (*http.Response, error) {
+func (s *Store) ask(ctx context.Context, method, address, wanted string, status int) (resp *http.Response, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer func() {
+		if err != nil {
+			cancel(nil)
+		}
+	}()
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Invalid, "The address of the location cannot be used.")
@@ -101,7 +114,7 @@ func (s *Store) ask(ctx context.Context, method, address, wanted string, status 
 	if wanted != "" {
 		req.Header.Set("Range", wanted)
 	}
-	resp, err := s.client.Do(req)
+	resp, err = s.client.Do(req)
 	if err != nil {
 		if f, ok := errors.AsType[*fault.Error](err); ok {
 			return nil, f
@@ -109,6 +122,7 @@ func (s *Store) ask(ctx context.Context, method, address, wanted string, status 
 		return nil, fault.Wrap(err, fault.Unavailable, "The server of the image's data cannot be reached.")
 	}
 	if resp.StatusCode == status {
+		resp.Body = &watched{resp.Body, ctx, cancel, s.silence}
 		return resp, nil
 	}
 	resp.Body.Close()
@@ -116,4 +130,30 @@ func (s *Store) ask(ctx context.Context, method, address, wanted string, status 
 		return nil, blob.ErrNotFound
 	}
 	return nil, fault.New(fault.Unavailable, "The server of the image's data answers with status %s.", strconv.Itoa(resp.StatusCode))
+}
+
+// watched ends a request whose server is silent while somebody reads. How long the
+// reader takes between is its own affair.
+type watched struct {
+	io.ReadCloser
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	silence time.Duration
+}
+
+// Read implements io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	timer := time.AfterFunc(w.silence, func() { w.cancel(errSilent) })
+	n, err := w.ReadCloser.Read(p)
+	timer.Stop()
+	if err != nil && errors.Is(context.Cause(w.ctx), errSilent) {
+		err = fault.Wrap(err, fault.Unavailable, "The server of the image's data has sent nothing for %s.", w.silence)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (w *watched) Close() error {
+	w.cancel(nil)
+	return w.ReadCloser.Close()
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,4 +99,31 @@ func TestRefusals(t *testing.T) {
 	if _, err := s.Create(t.Context(), "aaaa.1", 1); !fault.Is(err, fault.Invalid) {
 		t.Error(err)
 	}
+}
+
+// TestSilentServer reads from a server that stops sending. What it takes the reader
+// between two reads does not count.
+func TestSilentServer(t *testing.T) {
+	ended := make(chan struct{})
+	s, base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		if r.Method == http.MethodHead {
+			return
+		}
+		w.Write([]byte("begun"))
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		close(ended)
+	})
+	s.silence = 50 * time.Millisecond
+	r, err := s.OpenURL(t.Context(), base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(r)
+	if string(data) != "begun" || !fault.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "nothing for 50ms") {
+		t.Errorf("%q, %v", data, err)
+	}
+	<-ended // the request is over there too
 }
