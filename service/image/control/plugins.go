@@ -1,7 +1,6 @@
 package control
 
 import (
-	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -107,26 +106,14 @@ func (c *Control) decompress(ctx context.Context, i *image.Image, p *importPaylo
 	}
 	var plain io.ReadCloser
 	if head[0] == 'P' {
-		archive, err := zip.NewReader(source, source.Size())
-		if err != nil || len(archive.File) != 1 {
-			return fault.Invalidf("The image's data is an archive of %d files, where one is needed.", filesOf(archive))
-		}
-		plain, err = archive.File[0].Open()
-		if err != nil {
-			return fault.Wrap(err, fault.Invalid, "The archive of the image's data cannot be unpacked.")
+		if plain, err = openArchive(source, source.Size()); err != nil {
+			return err
 		}
 	} else if plain, err = gzip.NewReader(source); err != nil {
 		return fault.Wrap(err, fault.Invalid, "The image's compressed data cannot be unpacked.")
 	}
 	defer plain.Close()
 	return c.restage(ctx, i, p, pluginDecompress, plain, most)
-}
-
-func filesOf(archive *zip.Reader) int {
-	if archive == nil {
-		return 0
-	}
-	return len(archive.File)
 }
 
 // convert brings the data into the configured format with qemu-img, which is told
