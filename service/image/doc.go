@@ -3,6 +3,7 @@
 // and tasks, as this service speaks of them. It does no I/O.
 //
 // Its rooms: api (HTTP), control (use cases: who may, what follows, uploads and
-// imports), store (SQL) and blob (where the bytes lie, one driver a folder).
+// imports), store (SQL), blob (where the bytes lie, one driver a folder) and
+// binarycurve (signatures that the standard library cannot verify).
 // What a disk image is by its content is internal/diskimage's.
 package image

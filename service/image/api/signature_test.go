@@ -36,9 +36,10 @@ func TestSignedImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir, now := t.TempDir(), time.Now()
-	issue := func(id string, key crypto.Signer, until time.Time) {
+	vouch := func(id string, public crypto.PublicKey, key crypto.Signer, until time.Time) {
+		t.Helper()
 		cert := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-time.Hour * 48), NotAfter: until}
-		der, err := x509.CreateCertificate(rand.Reader, cert, cert, key.Public(), key)
+		der, err := x509.CreateCertificate(rand.Reader, cert, cert, public, key)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, id+".pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
 		}
@@ -46,10 +47,13 @@ func TestSignedImages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const rsaID, ecID, oldID, none, noiseID = "0c9e2c1e-0000-4000-8000-000000000001", "0c9e2c1e-0000-4000-8000-000000000002", "0c9e2c1e-0000-4000-8000-000000000003", "0c9e2c1e-0000-4000-8000-000000000004", "0c9e2c1e-0000-4000-8000-000000000008"
+	issue := func(id string, key crypto.Signer, until time.Time) { vouch(id, key.Public(), key, until) }
+	const rsaID, ecID, oldID, none, noiseID, hugeID = "0c9e2c1e-0000-4000-8000-000000000001", "0c9e2c1e-0000-4000-8000-000000000002", "0c9e2c1e-0000-4000-8000-000000000003", "0c9e2c1e-0000-4000-8000-000000000004", "0c9e2c1e-0000-4000-8000-000000000008", "0c9e2c1e-0000-4000-8000-000000000009"
 	issue(rsaID, rsaKey, now.Add(time.Hour))
 	issue(ecID, ecKey, now.Add(time.Hour))
 	issue(oldID, rsaKey, now.Add(-time.Hour))
+	huge := new(big.Int).Lsh(big.NewInt(3), 20000) // nobody has its factors; it takes seconds to verify with larger ones yet
+	vouch(hugeID, &rsa.PublicKey{N: huge.SetBit(huge, 0, 1), E: 65537}, rsaKey, now.Add(time.Hour))
 	// By python3-cryptography, of which Glance's verification is made; Go signs nothing with DSA.
 	const dsaID, byDSA = "0c9e2c1e-0000-4000-8000-000000000005", "MDwCHD094KJg6gtS6bIINXkMTppVOQHzXl74+Q/terwCHF2f9dOycASFZho2sMdPeWnaKQlCJOtEJpO3m3w="
 	// By the same, of a certificate that an authority's RSA key has signed.
@@ -132,6 +136,7 @@ func TestSignedImages(t *testing.T) {
 				"RSA said to be ECC":     {properties(pss, "SHA-256", "ECC_SECP384R1", rsaID), content, "key type"},
 				"no base64":              {fields{"img_signature": "%%%", "img_signature_hash_method": "SHA-256", "img_signature_key_type": "RSA-PSS", "img_signature_certificate_uuid": rsaID}, content, "base64"},
 				"an old certificate":     {properties(pss, "SHA-256", "RSA-PSS", oldID), content, "valid from"},
+				"a huge key":             {properties(pss, "SHA-256", "RSA-PSS", hugeID), content, "20002 bits"},
 				"no certificate":         {properties(pss, "SHA-256", "RSA-PSS", none), content, "unable to retrieve"},
 				"a path for a UUID":      {properties(pss, "SHA-256", "RSA-PSS", "../../etc/passwd"), content, "no UUID"},
 			} {

@@ -32,10 +32,11 @@ const (
 	propCertificate = "img_signature_certificate_uuid"
 )
 
-// maxCertificate bounds a certificate, in bytes; maxDSA a DSA key, in bits: who
-// verifies with it computes with numbers of that size.
+// maxCertificate bounds a certificate, in bytes; maxRSA and maxDSA a key, in bits: who
+// verifies with it computes with numbers of that size. OpenSSL has the same for RSA.
 const (
 	maxCertificate = 64 << 10
+	maxRSA         = 16384
 	maxDSA         = 3072
 )
 
@@ -130,6 +131,9 @@ func verifier(i *image.Image, certificate []byte, now time.Time) (*signature, er
 	case *rsa.PublicKey:
 		if kind != "RSA-PSS" {
 			return nil, badSignature("invalid public key type for signature key type: %.32s", kind)
+		}
+		if bits := key.N.BitLen(); bits > maxRSA {
+			return nil, badSignature("the certificate's key has %d bits, of which at most %d are taken", bits, maxRSA)
 		}
 		s.verify = func(digest []byte) error {
 			return rsa.VerifyPSS(key, method, digest, sig, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthAuto})
