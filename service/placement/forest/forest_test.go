@@ -273,3 +273,33 @@ func same(f *Forest, truth map[string]*placement.ProviderState) error {
 	}
 	return nil
 }
+
+// TestLikeGroups: what like groups cannot have together is known without trying all
+// ways to give them all but the last.
+func TestLikeGroups(t *testing.T) {
+	f := New()
+	all := []*placement.ProviderState{state("host", "", "host", 0, 0)}
+	for i := range 8 {
+		all = append(all, state(fmt.Sprint("card", i), "host", "host", 4, 0, "FAST"))
+	}
+	for i := range 4 { // which are not what is asked for
+		all = append(all, state(fmt.Sprint("slow", i), "host", "host", 4, 0))
+	}
+	f.Replace(all)
+	for _, x := range []struct {
+		groups  int
+		amount  int64
+		isolate bool
+		found   bool
+	}{{8, 1, true, true}, {9, 1, true, false}, {8, 3, false, true}, {9, 3, false, false}, {16, 2, false, true}, {17, 2, false, false}} {
+		q := &placement.Query{Isolate: x.isolate, Limit: 1}
+		for i := range x.groups {
+			g := vcpu(fmt.Sprint("_", i), x.amount)
+			g.Required = [][]string{{"FAST"}}
+			q.Groups = append(q.Groups, g)
+		}
+		if c := find(t, f, q, Manners{BreadthFirst: true}); (len(c.Requests) == 1) != x.found || c.GaveUp {
+			t.Errorf("%+v: %d found, given up %v", x, len(c.Requests), c.GaveUp)
+		}
+	}
+}

@@ -3,7 +3,9 @@ package forest
 import (
 	"context"
 	"iter"
+	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -42,6 +44,7 @@ func (f *Forest) Candidates(ctx context.Context, q *placement.Query, m Manners) 
 		}
 		s.groups = append(s.groups, group{Group: g, inTree: root, conditions: conditions{g.Required, g.Forbidden, g.MemberOf, g.NotMemberOf}})
 	}
+	s.countAlike()
 	s.mixed = m.BreadthFirst && s.view.nested || len(s.view.sharing) > 0
 	s.run(s.order(m), m.BreadthFirst)
 	if err := ctx.Err(); err != nil {
@@ -63,8 +66,11 @@ type search struct {
 	q      *placement.Query
 	view   View
 	groups []group
-	limit  int // 0: none
-	most   int // the operator's limit; 0: none
+	// alike counts for each group those that ask for the same, if it is the first of
+	// them, and 0 else.
+	alike []int
+	limit int // 0: none
+	most  int // the operator's limit; 0: none
 
 	seen  map[string]bool // candidates made of sharing providers only
 	mixed bool            // a tree may come up again after others
@@ -243,7 +249,7 @@ func (s *search) candidates(t *tree) iter.Seq[*choice] {
 		wanted := 0
 		for i := range s.groups {
 			list := s.optionsOf(&s.groups[i], t, helpers)
-			if len(list) == 0 {
+			if len(list) == 0 || s.alike[i] > 1 && !s.enoughAlike(i, list) {
 				return
 			}
 			if options == nil { // not before: most trees of a search may have none
@@ -288,6 +294,57 @@ func (s *search) enough(t *tree, helpers []*node) bool {
 		}
 	}
 	return true
+}
+
+// countAlike finds the groups that ask for the same: a server's like devices are one
+// each.
+func (s *search) countAlike() {
+	s.alike = make([]int, len(s.groups))
+	for i := range s.groups {
+		a := *s.groups[i].Group
+		a.Suffix = ""
+		first := i
+		for k := range i {
+			b := *s.groups[k].Group
+			if b.Suffix = ""; s.alike[k] > 0 && reflect.DeepEqual(a, b) {
+				first = k
+				break
+			}
+		}
+		s.alike[first]++
+	}
+}
+
+// enoughAlike reports whether a tree has enough for all groups that are like the i-th,
+// of which these are the options. Where it has not, the combinations of all but the
+// last one need not be tried.
+func (s *search) enoughAlike(i int, options []option) bool {
+	g, missing := &s.groups[i], int64(s.alike[i])
+	if !g.SameProvider {
+		return true
+	}
+	for k := range options {
+		if missing -= times(options[k].nodes[0].ProviderState, g.Resources, s.q.Isolate); missing <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// times is how often a provider has these resources; once for who may be asked once.
+func times(p *placement.ProviderState, resources []placement.Amount, once bool) int64 {
+	least := int64(math.MaxInt64)
+	if once {
+		least = 1
+	}
+	for _, a := range resources {
+		for i := range p.Inventories {
+			if inv := &p.Inventories[i]; inv.Class == a.Class && a.Amount > 0 {
+				least = min(least, (inv.Capacity()-inv.Used)/a.Amount)
+			}
+		}
+	}
+	return least
 }
 
 // helpers returns the providers outside of t that share with it.
