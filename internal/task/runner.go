@@ -180,15 +180,13 @@ func (r *Runner) take(ctx context.Context, n int) ([]*Run, error) {
 }
 
 // due finds tasks that may run: those that somebody has left, the longest ago
-// first, then those that nobody has, in their order. Two questions, since no index
-// answers both.
+// first, then those that nobody has, in their order. The two are looked for apart,
+// since no index has both.
 func (r *Runner) due(ctx context.Context, may string, args []any, now db.Time, n int) ([]int64, error) {
-	left, err := db.Select[int64](ctx, r.DB, `SELECT t.seq FROM tasks AS t WHERE t.lease_until < ?`+may+` ORDER BY t.lease_until, t.seq LIMIT ?`, slices.Concat([]any{now}, args, []any{n})...)
-	if err != nil || len(left) == n {
-		return left, err
-	}
-	free, err := db.Select[int64](ctx, r.DB, `SELECT t.seq FROM tasks AS t WHERE t.lease_until IS NULL`+may+` ORDER BY t.seq LIMIT ?`, append(args[:len(args):len(args)], n-len(left))...)
-	return append(left, free...), err
+	all, err := db.Select[int64](ctx, r.DB, `SELECT seq FROM (SELECT t.seq FROM tasks AS t WHERE t.lease_until < ?`+may+` ORDER BY t.lease_until, t.seq LIMIT ?) AS abandoned
+		UNION ALL SELECT seq FROM (SELECT t.seq FROM tasks AS t WHERE t.lease_until IS NULL`+may+` ORDER BY t.seq LIMIT ?) AS free`,
+		slices.Concat([]any{now}, args, []any{n}, args, []any{n})...)
+	return all[:min(n, len(all))], err
 }
 
 // lease leases tasks that may run, and returns those that it got.

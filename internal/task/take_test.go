@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -72,7 +73,7 @@ func TestWhatIsUnderWayIsNotRead(t *testing.T) {
 	d.Trace = func(query string, args []any) { seen = append(seen, asked{query, args}) }
 	r := &Runner{DB: d, Now: time.Now, Log: slog.New(slog.DiscardHandler), Handlers: map[string]Handler{"k": nil}}
 	r.setUp()
-	if _, err := r.take(t.Context(), 3); err != nil || len(seen) != 2 {
+	if _, err := r.take(t.Context(), 3); err != nil || len(seen) != 1 {
 		t.Fatalf("%d questions, %v", len(seen), err)
 	}
 	d.Trace = nil
@@ -82,18 +83,17 @@ func TestWhatIsUnderWayIsNotRead(t *testing.T) {
 		Unused int    `db:"notused"`
 		Detail string `db:"detail"`
 	}
-	for i, a := range seen {
-		steps, err := db.Select[planStep](t.Context(), d, "EXPLAIN QUERY PLAN "+a.query, a.args...)
-		if err != nil {
-			t.Fatal(err)
+	steps, err := db.Select[planStep](t.Context(), d, "EXPLAIN QUERY PLAN "+seen[0].query, seen[0].args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := fmt.Sprint(steps)
+	for _, part := range []string{"tasks_free (lease_until<?)", "tasks_free (lease_until=?)"} {
+		if !strings.Contains(plan, part) {
+			t.Errorf("not found by %s: %s", part, plan)
 		}
-		if want := []string{"tasks_free (lease_until<?)", "tasks_free (lease_until=?)"}[i]; !strings.Contains(steps[0].Detail, want) {
-			t.Errorf("%s\nis found by %v", a.query, steps)
-		}
-		for _, step := range steps {
-			if strings.Contains(step.Detail, "TEMP B-TREE") {
-				t.Errorf("%s\nis sorted: %v", a.query, steps)
-			}
-		}
+	}
+	if strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "SCAN t ") {
+		t.Errorf("read whole, or sorted: %s", plan)
 	}
 }
