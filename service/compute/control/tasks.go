@@ -66,8 +66,10 @@ func (c *Control) handlers() map[string]task.Handler {
 			if s.Hold, err = c.heldBy(ctx, s, s.Host); err != nil {
 				return err
 			}
-			if s.Shares, err = c.sharesOf(ctx, s); err != nil {
-				return err
+			if s.State != compute.Building { // one that is being made has none yet
+				if s.Shares, err = c.sharesOf(ctx, s); err != nil {
+					return err
+				}
 			}
 			return h(ctx, run, s)
 		}
