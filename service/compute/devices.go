@@ -56,13 +56,6 @@ func (d *PCIDevice) Root() string {
 	return d.Address
 }
 
-// Depends reports whether of two devices at most one can be given away at a time:
-// a physical function is of no use to anybody while one of its virtual ones is
-// somebody else's, and goes with all of them.
-func (d *PCIDevice) Depends(address, parent string) bool {
-	return d.Address == address || d.Parent != "" && d.Parent == address || parent != "" && d.Address == parent
-}
-
 // CheckDevices refuses devices of a host that cannot stand in Placement together:
 // a physical function beside its virtual ones, and virtual functions of one that are
 // said to be unlike (nova/compute/pci_placement_translator.py).

@@ -396,6 +396,9 @@ func TestDevicesForOneTime(t *testing.T) {
 	}
 	id := bootOf(t, c, flavor)
 	settledAs(t, c.admin, id, "ERROR")
+	if s, err := servers.Get(t.Context(), c.admin.compute, id).Extract(); err != nil || !strings.Contains(s.Fault.Details, "without room for 1 "+cardClass) {
+		t.Errorf("it is nowhere because: %+v, %v", s.Fault, err)
+	}
 	p := c.deviceProviders(t)[host+"_0000:20:00.0"]
 	var now map[string]any
 	c.get(t, c.admin.placement, "/resource_providers/"+p.UUID+"/inventories", &now)

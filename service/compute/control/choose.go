@@ -97,12 +97,7 @@ func (c *Control) nobody(ctx context.Context, s *compute.Server, d *decision) er
 
 // furthermore says what a question asks for beside processors, memory and disk.
 func furthermore(q question) string {
-	all := map[string]int{}
-	for _, g := range q.Groups {
-		for class, n := range g.Resources {
-			all[class] += n
-		}
-	}
+	all := grouped(q)
 	text := ""
 	for _, class := range slices.Sorted(maps.Keys(all)) {
 		text += fmt.Sprintf(", %s:%d", class, all[class])

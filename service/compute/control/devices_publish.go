@@ -254,8 +254,8 @@ func (c *Control) countDevices(ctx context.Context, s *compute.Server, hold *com
 	return nil
 }
 
-// holdsOn returns what servers hold of a host that tells Placement of its devices, or
-// has done so.
+// holdsOn returns what servers hold of a host that tells Placement of its devices;
+// nothing of others.
 func (c *Control) holdsOn(ctx context.Context, h *compute.Host, r *compute.Resources) (map[string]compute.Hold, error) {
 	if !r.PCIInPlacement {
 		return nil, nil

@@ -154,13 +154,28 @@ func (d *decision) withoutRoom(f *Fleet, candidates int) {
 
 // asked says what a host lacks that is no candidate.
 func asked(q question) string {
+	all := grouped(q)
+	for class, n := range q.Resources {
+		all[class] += n
+	}
 	var parts []string
-	for _, class := range slices.Sorted(maps.Keys(q.Resources)) {
-		parts = append(parts, fmt.Sprintf("%d %s", q.Resources[class], class))
+	for _, class := range slices.Sorted(maps.Keys(all)) {
+		parts = append(parts, fmt.Sprintf("%d %s", all[class], class))
 	}
 	text := "without room for " + strings.Join(parts, ", ")
-	if len(q.Required) > 0 {
+	if len(q.Required) > 0 || slices.ContainsFunc(q.Groups, func(g compute.RequestGroup) bool { return len(g.Required) > 0 }) {
 		text += " or a required trait"
 	}
 	return text
+}
+
+// grouped adds up what the groups of a question ask for.
+func grouped(q question) map[string]int {
+	all := map[string]int{}
+	for _, g := range q.Groups {
+		for class, n := range g.Resources {
+			all[class] += n
+		}
+	}
+	return all
 }
