@@ -237,7 +237,11 @@ func TestAgainstOpenSSL(t *testing.T) {
 				if err != nil || c.Key.Curve != p.name || c.NotAfter.Sub(c.NotBefore).Hours() != 24 {
 					t.Fatalf("%+v, %v", c, err)
 				}
-				for method, hash := range map[string]crypto.Hash{"sha224": crypto.SHA224, "sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512} {
+				hashes := map[string]crypto.Hash{"sha224": crypto.SHA224, "sha512": crypto.SHA512}
+				if form == "compressed" {
+					hashes = map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384}
+				}
+				for method, hash := range hashes {
 					run(t, "dgst", "-"+method, "-sign", "key", "-out", "signature", "data")
 					h := hash.New()
 					h.Write(read(t, "data"))
@@ -250,12 +254,10 @@ func TestAgainstOpenSSL(t *testing.T) {
 						t.Errorf("%s: other data were verified", method)
 					}
 				}
-				for i := range block.Bytes { // whatever is broken in it, nothing panics
-					if i < 64 || i%48 == 0 {
-						broken := bytes.Clone(block.Bytes)
-						broken[i] ^= 0xff
-						_, _ = ParseCertificate(broken)
-					}
+				for i := 0; i < len(block.Bytes) && p.degree == 409 && p.a == 0; i += 1 + i/16 { // whatever is broken in it, nothing panics
+					broken := bytes.Clone(block.Bytes)
+					broken[i] ^= 0xff
+					_, _ = ParseCertificate(broken)
 				}
 			})
 		}

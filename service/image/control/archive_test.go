@@ -28,7 +28,7 @@ func archiveOf(t *testing.T, files int, comment string) []byte {
 	var out bytes.Buffer
 	w := zip.NewWriter(&out)
 	for n := range files {
-		f, err := w.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("disk-%d", n), Method: zip.Deflate})
+		f, err := w.CreateHeader(&zip.FileHeader{Name: fmt.Sprintf("%0500d", n), Method: zip.Store})
 		if err == nil {
 			_, err = io.WriteString(f, "content")
 		}
@@ -74,9 +74,8 @@ func TestArchives(t *testing.T) {
 		"a comment that looks like an end": {archiveOf(t, 1, "PK\x05\x06"+strings.Repeat("x", 10)), ""},
 		"none":                             {archiveOf(t, 0, ""), "archive of 0 files"},
 		"two":                              {archiveOf(t, 2, ""), "archive of 2 files"},
-		"many":                             {archiveOf(t, 60000, ""), "archive of 60000 files"},
-		"more than the end has room for":   {archiveOf(t, 70000, ""), "archive of 70000 files"},
-		"many that pass for one":           {says(archiveOf(t, 60000, ""), 1), "more files than it says"},
+		"many":                             {archiveOf(t, 3000, ""), "archive of 3000 files"},
+		"many that pass for one":           {says(archiveOf(t, 3000, ""), 1), "more files than it says"},
 		"two that pass for one":            {says(archiveOf(t, 2, ""), 1), "cannot be read"},
 		"more than there is memory for":    {huge, "archive of 1125899906842624 files"},
 		"the same beside an end of one":    {hidden, "archive of 1125899906842624 files"},
