@@ -45,7 +45,7 @@ func (c *Control) UpdateAccount(ctx context.Context, name, method string, sent o
 		return err
 	}
 	return c.store.Tx(ctx, func(tx *db.Tx) error {
-		a, err := c.store.Account(ctx, tx, name)
+		a, err := c.store.AccountHead(ctx, tx, name)
 		if err != nil {
 			return err
 		}

@@ -65,7 +65,7 @@ func (c *Control) PutContainer(ctx context.Context, p object.Path, sent object.H
 		if !created {
 			return c.store.SaveContainer(ctx, tx, box)
 		}
-		a, err := c.store.Account(ctx, tx, p.Account)
+		a, err := c.store.AccountHead(ctx, tx, p.Account)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -8,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/object"
 )
@@ -151,6 +153,15 @@ const (
 	quotaCount        = "X-Container-Meta-Quota-Count"
 	accountQuotaBytes = "X-Account-Meta-Quota-Bytes"
 )
+
+// payer is the account that an upload counts in, with its usage if that is bounded.
+func (c *Control) payer(ctx context.Context, q db.Querier, name string) (*object.Account, error) {
+	a, err := c.store.AccountHead(ctx, q, name)
+	if err == nil && a.Headers[accountQuotaBytes] != "" {
+		return c.store.Account(ctx, q, name)
+	}
+	return a, err
+}
 
 // room says whether a container and its account may have so many bytes more, in so
 // many objects more. bytes may be -1 where that is not known yet.

@@ -33,7 +33,7 @@ func (c *Control) Signed(ctx context.Context, p object.Path, signature string, t
 	if !ok || !slices.Contains(c.o.TempURL.Digests, name) {
 		return nil, refused
 	}
-	a, err := c.store.Account(ctx, c.store.DB, p.Account)
+	a, err := c.store.AccountHead(ctx, c.store.DB, p.Account)
 	if err != nil {
 		return nil, err
 	}

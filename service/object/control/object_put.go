@@ -108,7 +108,7 @@ func (c *Control) prepare(ctx context.Context, p object.Path, box *object.Contai
 			return nil, exists()
 		}
 	}
-	a, err := c.store.Account(ctx, c.store.DB, p.Account)
+	a, err := c.payer(ctx, c.store.DB, p.Account)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (c *Control) receive(ctx context.Context, o *object.Object, up Upload) (err
 	defer func() { err = errors.Join(err, w.Abort()) }()
 	sum := md5.New()
 	body := io.MultiReader(strings.NewReader(string(first[:n])), up.Body)
-	if o.Size, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(sum, w)}, io.LimitReader(body, c.o.Constraints.MaxFileSize+1), make([]byte, copySize)); err != nil {
+	if o.Size, err = io.CopyBuffer(struct{ io.Writer }{io.MultiWriter(sum, w)}, io.LimitReader(body, c.o.Constraints.MaxFileSize+1), make([]byte, bufferFor(up.Size))); err != nil {
 		return full(cut(err))
 	}
 	if o.Size > c.o.Constraints.MaxFileSize {
@@ -165,6 +165,14 @@ func (c *Control) receive(ctx context.Context, o *object.Object, up Upload) (err
 
 // copySize is how many bytes are moved at once.
 const copySize = 128 << 10
+
+// bufferFor is how large a buffer so many bytes want, -1 where that is not known.
+func bufferFor(size int64) int64 {
+	if size < 0 {
+		return copySize
+	}
+	return min(size+1, copySize)
+}
 
 func match(want, got string) error {
 	if want != "" && !strings.EqualFold(want, got) {
@@ -222,7 +230,7 @@ func (c *Control) put(ctx context.Context, tx *db.Tx, p object.Path, o *object.O
 	if err != nil {
 		return err
 	}
-	a, err := c.store.Account(ctx, tx, p.Account)
+	a, err := c.payer(ctx, tx, p.Account)
 	if err != nil {
 		return err
 	}

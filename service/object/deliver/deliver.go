@@ -139,7 +139,7 @@ func (p *Plan) send(ctx context.Context, w io.Writer, r part, from io.ReadCloser
 		}
 	}
 	defer from.Close()
-	n, err := io.CopyBuffer(struct{ io.Writer }{w}, from, make([]byte, bufferSize))
+	n, err := io.CopyBuffer(struct{ io.Writer }{w}, from, make([]byte, min(r.length+1, bufferSize)))
 	if err == nil && n != r.length {
 		err = io.ErrUnexpectedEOF
 	}

@@ -18,6 +18,23 @@ type accountRow struct {
 // Account returns an account with its usage. One that nobody has written to has no
 // CreatedAt.
 func (s *Store) Account(ctx context.Context, q db.Querier, name string) (*object.Account, error) {
+	a, err := s.AccountHead(ctx, q, name)
+	if err != nil || a.CreatedAt.IsZero() {
+		return a, err
+	}
+	used, err := db.Get[struct {
+		Containers int64 `db:"containers"`
+		Objects    int64 `db:"objects"`
+		Bytes      int64 `db:"bytes"`
+	}](ctx, q, `SELECT COUNT(*) AS containers, CAST(COALESCE(SUM(objects), 0) AS DECIMAL(20)) AS objects, CAST(COALESCE(SUM(bytes), 0) AS DECIMAL(20)) AS bytes
+		FROM containers WHERE account = ?`, name)
+	a.Containers, a.Objects, a.Bytes = used.Containers, used.Objects, used.Bytes
+	return a, err
+}
+
+// AccountHead is Account without the usage, for which all containers have to be looked
+// at.
+func (s *Store) AccountHead(ctx context.Context, q db.Querier, name string) (*object.Account, error) {
 	a := &object.Account{Name: name}
 	r, err := db.Get[accountRow](ctx, q, `SELECT name, headers, created_at FROM accounts WHERE name = ?`, name)
 	if errors.Is(err, db.ErrNoRow) {
@@ -27,14 +44,7 @@ func (s *Store) Account(ctx context.Context, q db.Querier, name string) (*object
 		return nil, err
 	}
 	a.Headers, a.CreatedAt = r.Headers.V, r.CreatedAt.Time
-	used, err := db.Get[struct {
-		Containers int64 `db:"containers"`
-		Objects    int64 `db:"objects"`
-		Bytes      int64 `db:"bytes"`
-	}](ctx, q, `SELECT COUNT(*) AS containers, CAST(COALESCE(SUM(objects), 0) AS DECIMAL(20)) AS objects, CAST(COALESCE(SUM(bytes), 0) AS DECIMAL(20)) AS bytes
-		FROM containers WHERE account = ?`, name)
-	a.Containers, a.Objects, a.Bytes = used.Containers, used.Objects, used.Bytes
-	return a, err
+	return a, nil
 }
 
 // SaveAccount writes an account's row, which may be there or not.
