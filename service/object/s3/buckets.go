@@ -11,8 +11,6 @@ import (
 	"kilonova/service/object/control"
 )
 
-const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
-
 // segments ends the name of the container with a bucket's parts.
 const segments = "+segments"
 

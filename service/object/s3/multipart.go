@@ -211,7 +211,7 @@ func (h *Handler) listParts(ctx context.Context, r *request) error {
 	if err != nil {
 		return err
 	}
-	after, _ := strconv.Atoi(r.URL.Query().Get("part-number-marker")) //nolint:errcheck // what is no number is the beginning
+	after, _ := strconv.Atoi(r.URL.Query().Get("part-number-marker")) // what is no number is the beginning
 	parts, err := h.partsOf(ctx, r, id)
 	if err != nil {
 		return err

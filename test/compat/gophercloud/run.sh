@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs gophercloud's own acceptance tests against `kilonova dev`, as an administrator and as a user, and holds them to passed.txt, the list of
-# what passed once: run.sh [--update] [SERVICE...]    compute identity image networking placement, unless some are named
+# what passed once: run.sh [--update] [SERVICE...]    compute identity image networking objectstorage placement, unless some are named
 # The tests are those of the version of gophercloud in go.mod.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,7 +9,7 @@ need_package openstack python3-openstackclient
 
 update= services=()
 for a in "$@"; do if [ "$a" = --update ]; then update=$a; else services+=("$a"); fi; done
-[ ${#services[@]} -gt 0 ] || services=(compute identity image networking placement)
+[ ${#services[@]} -gt 0 ] || services=(compute identity image networking objectstorage placement)
 chosen=$(IFS='|'; echo "^[a-z]+ (${services[*]})/")
 # A test looks for the status REBOOT once a second: guests that take as long as real ones to come back can be seen.
 config=$(mktemp)
