@@ -177,28 +177,28 @@ func room(a *object.Account, box *object.Container, objects, bytes int64) error 
 	return nil
 }
 
-// deleteAt reads X-Delete-At and X-Delete-After, seconds.
-func deleteAt(sent object.Headers, now time.Time) (time.Time, bool, error) {
-	if text, ok := sent["X-Delete-After"]; ok && text != "" {
+// deleteAt reads X-Delete-At and X-Delete-After, seconds; zero where neither is sent.
+func deleteAt(sent object.Headers, now time.Time) (time.Time, error) {
+	if text := sent["X-Delete-After"]; text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {
-			return time.Time{}, false, fault.Invalidf("Non-integer X-Delete-After")
+			return time.Time{}, fault.Invalidf("Non-integer X-Delete-After")
 		}
 		if n <= 0 || n > 1<<40 {
-			return time.Time{}, false, fault.Invalidf("X-Delete-After in past")
+			return time.Time{}, fault.Invalidf("X-Delete-After in past")
 		}
-		return time.Unix(now.Unix()+n, 0), true, nil
+		return time.Unix(now.Unix()+n, 0), nil
 	}
-	text, ok := sent["X-Delete-At"]
-	if !ok || text == "" {
-		return time.Time{}, ok || sent["X-Remove-Delete-At"] != "", nil
+	text := sent["X-Delete-At"]
+	if text == "" {
+		return time.Time{}, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n > 1<<40 {
-		return time.Time{}, false, fault.Invalidf("Non-integer X-Delete-At")
+		return time.Time{}, fault.Invalidf("Non-integer X-Delete-At")
 	}
 	if n <= now.Unix() {
-		return time.Time{}, false, fault.Invalidf("X-Delete-At in past")
+		return time.Time{}, fault.Invalidf("X-Delete-At in past")
 	}
-	return time.Unix(n, 0), true, nil
+	return time.Unix(n, 0), nil
 }

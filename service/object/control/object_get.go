@@ -198,7 +198,8 @@ func (s *series) Close() error {
 	return s.now.Close()
 }
 
-// UpdateObject replaces an object's metadata.
+// UpdateObject replaces an object's metadata, all but its type: what is not sent is
+// gone, its end too.
 func (c *Control) UpdateObject(ctx context.Context, p object.Path, sent object.Headers, contentType string) error {
 	if err := c.checkObject(p); err != nil {
 		return err
@@ -207,7 +208,7 @@ func (c *Control) UpdateObject(ctx context.Context, p object.Path, sent object.H
 	if err != nil {
 		return err
 	}
-	ends, set, err := deleteAt(sent, c.now())
+	ends, err := deleteAt(sent, c.now())
 	if err != nil {
 		return err
 	}
@@ -226,16 +227,12 @@ func (c *Control) UpdateObject(ctx context.Context, p object.Path, sent object.H
 		if o.Headers, err = c.remember(ofObjects, nil, sent, owner); err != nil {
 			return err
 		}
-		// What is about the bytes stays with them unless it is said anew.
-		for _, name := range []string{object.ContentEncoding, "Content-Disposition", object.S3ETag} {
-			if _, said := sent[name]; (!said || name == object.S3ETag) && was[name] != "" {
-				o.Headers[name] = was[name]
-			}
+		if tag := was[object.S3ETag]; tag != "" {
+			o.Headers[object.S3ETag] = tag
 		}
 		if o.DeleteAt = ends; contentType != "" {
 			o.ContentType = contentType
 		}
-		_ = set // without a word about its end the object stays, as upstream has it
 		o.CreatedAt = c.now()
 		return c.store.SaveObject(ctx, tx, box.ID, o)
 	})

@@ -100,7 +100,7 @@ func (c *Control) prepare(ctx context.Context, p object.Path, box *object.Contai
 			return nil, fault.Invalidf("X-Object-Manifest must be in the format container/prefix")
 		}
 	}
-	if o.DeleteAt, _, err = deleteAt(sent, c.now()); err != nil {
+	if o.DeleteAt, err = deleteAt(sent, c.now()); err != nil {
 		return nil, err
 	}
 	if up.Absent {

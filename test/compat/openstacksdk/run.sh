@@ -10,7 +10,7 @@ for module in subunit ddt oslotest munch requests_mock; do
     python3 -c "import $module" 2>/dev/null || need_package no-such-program "python3-${module//_/-}"
 done
 
-update= regex='functional\.(compute|identity|image|network|placement)\.|functional\.cloud\.test_(aggregate|compute|domain|endpoints|flavor|floating_ip|floating_ip_pool|groups|identity|image|inventory|keypairs|limits|network|port|project|qos_.*|quotas|range_search|router|security_groups|server_group|services|users)(\.|$)'
+update= regex='functional\.(compute|identity|image|network|object_store|placement)\.|functional\.cloud\.test_(aggregate|compute|domain|endpoints|flavor|floating_ip|floating_ip_pool|groups|identity|image|inventory|keypairs|limits|network|object|port|project|qos_.*|quotas|range_search|router|security_groups|server_group|services|users)(\.|$)'
 for a in "$@"; do if [ "$a" = --update ]; then update=$a; else regex=$a; fi; done
 with_volumes
 start_cloud
