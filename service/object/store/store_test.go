@@ -160,3 +160,48 @@ func TestPayloadsHaveWriters(t *testing.T) {
 		}
 	})
 }
+
+// A payload that no object refers to, whatever its row says, is found and becomes
+// nobody's; one that cannot be removed now waits.
+func TestUnreferredPayloads(t *testing.T) {
+	each(t, func(t *testing.T, s *Store) {
+		c := s.container(t, "box")
+		s.must(t, func(tx *db.Tx) error {
+			var err error
+			for _, id := range []string{"aa", "bb"} {
+				err = errors.Join(err, s.BeginPayload(t.Context(), tx, id, "p/1", start.Add(time.Hour)))
+				_, kept := s.KeepPayload(t.Context(), tx, id, "p/1", 1, "m", start)
+				err = errors.Join(err, kept)
+			}
+			return errors.Join(err, s.InsertObject(t.Context(), tx, c.ID, &object.Object{Name: "o", Payload: "aa", CreatedAt: start, DeleteAt: start}))
+		})
+		lost, err := s.Unreferred(t.Context(), 9)
+		if err != nil || !slices.Equal(lost, []string{"bb"}) {
+			t.Fatal(lost, err)
+		}
+		if err := errors.Join(s.DropUnreferred(t.Context(), "aa", start), s.DropUnreferred(t.Context(), "bb", start)); err != nil {
+			t.Fatal(err)
+		}
+		if due, err := s.DuePayloads(t.Context(), start, 9); err != nil || !slices.Equal(due, lost) {
+			t.Error(due, err)
+		}
+		if err := s.PostponePayload(t.Context(), "bb", start.Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if due, err := s.DuePayloads(t.Context(), start, 9); err != nil || len(due) != 0 {
+			t.Error(due, err)
+		}
+		if kept, err := s.PayloadKept(t.Context(), "aa"); err != nil || !kept {
+			t.Error(kept, err)
+		}
+		if kept, err := s.PayloadKept(t.Context(), "bb"); err != nil || kept {
+			t.Error(kept, err)
+		}
+		if over, err := s.Ended(t.Context(), start, 9); err != nil || len(over) != 1 || over[0] != (object.Path{Account: "AUTH_p", Container: "box", Object: "o"}) {
+			t.Error(over, err)
+		}
+		if over, err := s.Ended(t.Context(), start.Add(-time.Second), 9); err != nil || len(over) != 0 {
+			t.Error(over, err)
+		}
+	})
+}
