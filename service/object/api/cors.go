@@ -32,7 +32,7 @@ func (a *api) options(ctx context.Context, r *rest.Request) (*rest.Response, err
 		return nil, err
 	}
 	if !admits(h, origin) || !slices.Contains(strings.Split(methods, ", "), method) {
-		return answer(http.StatusUnauthorized).With("Allow", methods), nil
+		return page(http.StatusUnauthorized, "Pages of this origin may not do this.").With("Allow", methods), nil
 	}
 	resp := answer(200).With("Allow", methods).With("Access-Control-Allow-Methods", methods).With("Access-Control-Allow-Origin", origin).With("Vary", "Origin, Access-Control-Request-Headers")
 	if asked := r.Header.Get("Access-Control-Request-Headers"); asked != "" {

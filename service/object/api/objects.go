@@ -53,6 +53,13 @@ func deliverTo(ctx context.Context, r *rest.Request, t *control.Content) (*rest.
 		resp.Header[name] = values
 	}
 	switch {
+	case p.Status >= 400:
+		said := page(p.Status, map[int]string{416: "The Range requested is not available.", 412: "A precondition for this request was not met."}[p.Status])
+		for _, name := range []string{"Content-Type", "Content-Length"} {
+			resp.Header[name] = said.Header[name]
+		}
+		resp.Stream = said.Stream
+		return resp, nil
 	case p.Status >= 300:
 		return resp, nil
 	case r.Method == http.MethodHead:
@@ -93,7 +100,7 @@ func (a *api) putObject(ctx context.Context, r *rest.Request) (*rest.Response, e
 		return a.copy(ctx, r, from, r.Header.Get("X-Copy-From-Account"), pathOf(r))
 	}
 	if r.ContentLength == 0 && r.Header.Get("Content-Length") == "" && len(r.TransferEncoding) == 0 && r.RemoteAddr != "pipe" {
-		return answer(http.StatusLengthRequired), nil
+		return page(http.StatusLengthRequired, "Missing Content-Length header."), nil
 	}
 	if r.Query.Get("multipart-manifest") == "put" {
 		return a.putManifest(ctx, r)

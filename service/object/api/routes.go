@@ -122,6 +122,12 @@ func envelope(_ *http.Request, status int, f *fault.Error, _ string) ([]byte, st
 	return []byte("<html><h1>" + title + "</h1><p>" + html.EscapeString(f.Message) + "</p></html>"), "text/html; charset=UTF-8"
 }
 
+// page is a refusal that has a status of its own.
+func page(status int, message string) *rest.Response {
+	body, mediaType := envelope(nil, status, &fault.Error{Message: message}, "")
+	return bytesOf(status, mediaType, body)
+}
+
 // answer is a response without a body.
 func answer(status int) *rest.Response {
 	return (&rest.Response{Status: status}).With("Content-Type", "text/html; charset=UTF-8")
