@@ -199,7 +199,7 @@ func (c *Control) describe(x *schedule.Host, h *fleetHost, now time.Time) {
 	x.Up, x.ForcedDown, x.Disabled = h.up(now, c.Options.ServiceDown.D()), h.forcedDown, h.disabled
 	x.HypervisorType, x.HypervisorVersion, x.Supported, x.Traits = m.hypervisor, m.version, m.supported, m.traits
 	x.DiskLeastGB = &h.diskFreeGB // shared: a fleet does not change
-	x.VCPUs = schedule.Resource{Total: h.vcpus, Ratio: c.Options.CPURatio}
+	x.VCPUs = schedule.Resource{Total: int(h.vcpus), Ratio: c.Options.CPURatio}
 	x.MemoryMB = schedule.Resource{Total: h.memoryMB, Ratio: c.Options.RAMRatio}
 	x.DiskGB = schedule.Resource{Total: h.diskGB, Ratio: c.Options.DiskRatio}
 }

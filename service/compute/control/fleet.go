@@ -41,9 +41,10 @@ type Fleet struct {
 // fleetHost is a compute host in the fleet. What is alike on many they share.
 type fleetHost struct {
 	name, node, nodeID, ip, zone string // node: the hypervisor's own name
-	vcpus, memoryMB              int
+	memoryMB                     int
 	diskGB, diskFreeGB           int
 	seen                         int64 // when it was heard of last, in microseconds
+	vcpus                        int32 // beside what is as small: there may be many hosts
 	disabled, forcedDown         bool
 	machine                      *machine
 	metrics                      map[string]float64
@@ -70,7 +71,7 @@ func (h *fleetHost) up(now time.Time, downAfter time.Duration) bool {
 // the hosts before.
 func fleetHostOf(h *compute.Host, known *[]*machine) fleetHost {
 	r := &h.Resources
-	return fleetHost{name: h.Name, node: cmp.Or(r.HypervisorName, h.Name), nodeID: h.NodeID, ip: r.HostIP, vcpus: r.VCPUs, memoryMB: r.MemoryMB,
+	return fleetHost{name: h.Name, node: cmp.Or(r.HypervisorName, h.Name), nodeID: h.NodeID, ip: r.HostIP, vcpus: int32(r.VCPUs), memoryMB: r.MemoryMB,
 		diskGB: r.DiskGB, diskFreeGB: r.DiskFreeGB, seen: h.LastSeen.UnixMicro(), disabled: h.Disabled, forcedDown: h.ForcedDown,
 		machine: machineOf(h, known), metrics: r.Metrics}
 }
