@@ -46,7 +46,7 @@ type ObjectDevice struct {
 }
 
 func defaultObject() ObjectOptions {
-	return ObjectOptions{Options: objectcontrol.Defaults(), Replicas: 1, PartPower: 16, Stall: config.Duration(time.Minute), SecretCache: 60}
+	return ObjectOptions{Options: objectcontrol.Defaults(), Replicas: 1, PartPower: 16, Stall: config.Duration(time.Minute)}
 }
 
 // objectPool opens the devices that the configuration names.

@@ -190,6 +190,8 @@ func TestS3(t *testing.T) {
 		if err := ec2credentials.Delete(ctx, c.demo.identity, userID(t, c.demo), access).ExtractErr(); err != nil {
 			t.Fatal(err)
 		}
+		_, err = m.ListBuckets(ctx)
+		wantS3(t, "a key that has been deleted", err, "InvalidAccessKeyId")
 	})
 }
 
