@@ -87,10 +87,11 @@ func machineOf(h *compute.Host, known *[]*machine) *machine {
 			return other
 		}
 	}
+	made := new(x) // x itself is on the stack for those that are known
 	if len(*known) < makes {
-		*known = append(*known, &x)
+		*known = append(*known, made)
 	}
-	return &x
+	return made
 }
 
 func (m *machine) like(x *machine) bool {
@@ -232,10 +233,16 @@ func (c *Control) readFleet(ctx context.Context) (*Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.fleet.mu.Lock()
+	like := c.fleet.last
+	c.fleet.mu.Unlock()
 	f := &Fleet{Aggregates: aggregates, byHost: map[string][]*schedule.Aggregate{}, zoneOf: map[*schedule.Aggregate]string{}, reasons: map[string]string{},
 		fallback: c.Options.DefaultZone, read: c.Now(), down: c.Options.ServiceDown.D()}
 	if f.failures, err = c.Store.BuildFailures(ctx, c.Store.DB); err != nil {
 		return nil, err
+	}
+	if like != nil {
+		f.hosts = make([]fleetHost, 0, len(like.hosts))
 	}
 	var known []*machine
 	f.owned = true

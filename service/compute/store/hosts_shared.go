@@ -32,6 +32,9 @@ type sharing struct {
 	numa                   map[string][]compute.NUMACell
 	pci                    map[string][]compute.PCIDevice
 	words                  map[string]string
+
+	text resourcesText // of the row that is read
+	last compute.Host  // likewise
 }
 
 func newSharing() *sharing {
@@ -56,12 +59,14 @@ type resourcesText struct {
 	CPU, Supported, Traits, NUMA, PCI json.RawMessage
 }
 
+// host decodes a row. What it returns is good until the next one.
 func (s *sharing) host(row *hostText) (*compute.Host, error) {
-	var r resourcesText
-	if err := json.Unmarshal([]byte(row.Resources), &r); err != nil {
+	r, h := &s.text, &s.last
+	*r = resourcesText{}
+	if err := json.Unmarshal([]byte(row.Resources), r); err != nil {
 		return nil, err
 	}
-	h := &compute.Host{Binary: compute.BinaryCompute, Name: row.Name, NodeID: row.NodeID, Disabled: row.Disabled, DisabledReason: s.word(row.DisabledReason),
+	*h = compute.Host{Binary: compute.BinaryCompute, Name: row.Name, NodeID: row.NodeID, Disabled: row.Disabled, DisabledReason: s.word(row.DisabledReason),
 		ForcedDown: row.ForcedDown, LastSeen: row.LastSeen.Time, Resources: r.Resources}
 	h.Resources.HypervisorType = s.word(r.HypervisorType)
 	if h.Resources.HypervisorName == h.Name {
@@ -101,8 +106,8 @@ func (s *sharing) word(w string) string {
 
 // ComputeHosts calls f with each compute host, in the order of their arrival, with
 // what a decision wants to know of it, and with whether Placement has been told
-// compute.TraitOwner of it. What is alike on several of them they share: it is not
-// to be changed.
+// compute.TraitOwner of it. h is good during the call only. What is alike on several
+// of them they share: it is not to be changed.
 func (s *Store) ComputeHosts(ctx context.Context, q db.Querier, f func(h *compute.Host, owned bool)) error {
 	same := newSharing()
 	for row, err := range db.Each[hostText](ctx, q, `SELECT name, node_id, disabled, disabled_reason, forced_down, last_seen, resources, traits, methods,

@@ -33,7 +33,10 @@ func TestComputeHosts(t *testing.T) {
 		}
 		var got []*compute.Host
 		var owned []bool
-		if err := s.ComputeHosts(ctx, s.DB, func(h *compute.Host, own bool) { got, owned = append(got, h), append(owned, own) }); err != nil || len(got) != 3 {
+		if err := s.ComputeHosts(ctx, s.DB, func(h *compute.Host, own bool) {
+			one := *h
+			got, owned = append(got, &one), append(owned, own)
+		}); err != nil || len(got) != 3 {
 			t.Fatal(len(got), err)
 		}
 		if !slices.Equal(owned, []bool{false, true, false}) {
