@@ -31,7 +31,8 @@ type Images struct {
 	// SumIn is cat and sync with md5sum and sha512sum of the same file beside them:
 	// what the machine can do of an upload's work, since an image has both sums.
 	SumIn float64 `json:"cat_sync_and_sums"`
-	// Quick is the upload where the operator has left MD5 out and chosen SHA-256.
+	// Quick is the upload where the operator has left MD5 out and chosen SHA-256, and
+	// has it written without the kernel's copy.
 	Quick    float64 `json:"upload_sha256_only"`
 	Download float64 `json:"download"`
 	CatOut   float64 `json:"cat"`
@@ -72,7 +73,7 @@ func images(ctx context.Context, binary string, mib int) (*Images, error) {
 		return nil, err
 	}
 	defer child.stop()
-	quickChild, quick, err := imageCloud(ctx, binary, filepath.Join(folder, "quick"), roles+"image.legacy_checksum = false\nimage.hashing_algorithm = \"sha256\"\n")
+	quickChild, quick, err := imageCloud(ctx, binary, filepath.Join(folder, "quick"), roles+"image.legacy_checksum = false\nimage.hashing_algorithm = \"sha256\"\nimage.stores.file.filesystem_store_direct_io = true\n")
 	if err != nil {
 		return nil, err
 	}

@@ -30,6 +30,10 @@ type Options struct {
 	// MinFree is how many bytes of the file system are kept free: it may be the
 	// one that the operating system lives on.
 	MinFree int64 `toml:"filesystem_store_min_free"`
+	// DirectIO has large pieces written without the kernel's copy of them, where the
+	// file system puts them in place: an upload costs less, and what has come is not
+	// in memory for the first who reads it.
+	DirectIO bool `toml:"filesystem_store_direct_io"`
 }
 
 // Store implements blob.Store.
@@ -83,7 +87,7 @@ func (s *Store) Create(_ context.Context, key string, size int64) (blob.Writer, 
 	if err != nil {
 		return nil, told(err)
 	}
-	return &writer{store: s, key: key, f: f, straight: straight[system]}, nil
+	return &writer{store: s, key: key, f: f, straight: s.o.DirectIO && straight[system]}, nil
 }
 
 // room says whether size more bytes fit, and of which kind the file system is. size

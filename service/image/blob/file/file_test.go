@@ -11,16 +11,20 @@ import (
 )
 
 func TestLaw(t *testing.T) {
-	blobtest.Run(t, func(t *testing.T) func() blob.Store {
-		dir := filepath.Join(t.TempDir(), "images")
-		return func() blob.Store {
-			s, err := New(Options{Dir: dir})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return s
-		}
-	})
+	for name, direct := range map[string]bool{"cached": false, "direct": true} {
+		t.Run(name, func(t *testing.T) {
+			blobtest.Run(t, func(t *testing.T) func() blob.Store {
+				dir := filepath.Join(t.TempDir(), "images")
+				return func() blob.Store {
+					s, err := New(Options{Dir: dir, DirectIO: direct})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return s
+				}
+			})
+		})
+	}
 }
 
 func TestKeepsSpaceFree(t *testing.T) {

@@ -23,7 +23,7 @@ func aligned(t *testing.T, size int) []byte {
 
 // TestStraight writes pieces that fit the disk and pieces that do not, in turn.
 func TestStraight(t *testing.T) {
-	s, err := New(Options{Dir: t.TempDir()})
+	s, err := New(Options{Dir: t.TempDir(), DirectIO: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestStraight(t *testing.T) {
 // TestStubbornDisk has the kernel refuse a piece that seemed to fit, as a disk with
 // larger sectors does.
 func TestStubbornDisk(t *testing.T) {
-	s, err := New(Options{Dir: t.TempDir()})
+	s, err := New(Options{Dir: t.TempDir(), DirectIO: true})
 	if err != nil {
 		t.Fatal(err)
 	}
