@@ -129,6 +129,14 @@ func pattern(ctx context.Context, c *child, s sizes) (string, error) {
 	if err := b.prepare(ctx); err != nil {
 		return "", err
 	}
+	// The APIs answer before the first host has said that it is there.
+	err = until(ctx, s.patience, func() (bool, error) {
+		body, err := b.call(ctx, "GET", "placement", "/allocation_candidates?resources=VCPU:1&limit=1", nil, version, placement)
+		return bytes.Contains(body, []byte(`"mappings"`)), err
+	})
+	if err != nil {
+		return "", err
+	}
 	id, err := b.create(ctx, b.name+"-pattern", 1)
 	if err != nil {
 		return "", err
