@@ -60,16 +60,24 @@ func New(o Options) (*Device, error) {
 
 // ready refuses where the folder is not the device's.
 func (d *Device) ready() error {
-	name, err := os.ReadFile(filepath.Join(d.o.Dir, label))
-	switch {
-	case err == nil && strings.TrimSpace(string(name)) == d.o.Name:
-		return nil
-	case err == nil:
-		return fault.New(fault.Unavailable, "The folder of the device %s belongs to the device %.64q.", d.o.Name, strings.TrimSpace(string(name)))
-	case !errors.Is(err, fs.ErrNotExist):
-		return told(err)
+	if ours, err := d.labelled(); ours || err != nil {
+		return err
 	}
 	return d.settle()
+}
+
+// labelled reports whether the folder bears the device's name; another's is an error.
+func (d *Device) labelled() (bool, error) {
+	name, err := os.ReadFile(filepath.Join(d.o.Dir, label))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, told(err)
+	case strings.TrimSpace(string(name)) != d.o.Name:
+		return false, fault.New(fault.Unavailable, "The folder of the device %s belongs to the device %.64q.", d.o.Name, strings.TrimSpace(string(name)))
+	}
+	return true, nil
 }
 
 // settle takes a folder that is empty, or not there yet.
@@ -86,6 +94,10 @@ func (d *Device) settle() error {
 	}
 	for _, e := range there {
 		if name := e.Name(); name != "lost+found" && !strings.HasPrefix(name, label) {
+			// Unless others have taken it meanwhile, and written: its name came first.
+			if ours, err := d.labelled(); ours || err != nil {
+				return err
+			}
 			return fault.New(fault.Unavailable, "The folder of the device %s has files in it but not its name: it is another device's, or nobody's.", d.o.Name)
 		}
 	}
