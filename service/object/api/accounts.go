@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"strconv"
-	"strings"
 
 	"kilonova/internal/rest"
 	"kilonova/service/object"
@@ -111,7 +110,7 @@ func (a *api) listContainer(ctx context.Context, r *rest.Request) (*rest.Respons
 	if r.Query.Has("path") { // folders are what lies there as objects only
 		files := entries[:0]
 		for _, e := range entries {
-			if e.Object != nil && !strings.HasSuffix(e.Object.Name, "/") || e.Object != nil && e.Object.Name != l.Prefix {
+			if e.Object != nil && e.Object.Name != l.Prefix {
 				files = append(files, e)
 			}
 		}

@@ -7,7 +7,9 @@ import (
 	"mime"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 
 	"kilonova/internal/fault"
 	"kilonova/internal/rest"
@@ -145,9 +147,9 @@ func (a *api) formAnswer(f map[string]string, status int, message string) *rest.
 		return bytesOf(status, "text/html; charset=UTF-8", []byte("<h1>"+strconv.Itoa(status)+" "+http.StatusText(status)+"</h1>FormPost: "+message))
 	}
 	sep := "?"
-	if containsQuery(to) {
+	if strings.Contains(to, "?") {
 		sep = "&"
 	}
-	to += sep + "status=" + strconv.Itoa(status) + "&message=" + escape(message)
+	to += sep + "status=" + strconv.Itoa(status) + "&message=" + url.QueryEscape(message)
 	return answer(http.StatusSeeOther).With("Location", to)
 }

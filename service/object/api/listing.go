@@ -95,7 +95,7 @@ func (f format) write(kind, name string, entries []control.Entry) *rest.Response
 	default:
 		var b bytes.Buffer
 		for _, e := range entries {
-			b.WriteString(nameOf(e) + "\n")
+			b.WriteString(e.Name() + "\n")
 		}
 		data = b.Bytes()
 		if len(data) == 0 {
@@ -103,16 +103,6 @@ func (f format) write(kind, name string, entries []control.Entry) *rest.Response
 		}
 	}
 	return bytesOf(200, f.mediaType(), data)
-}
-
-func nameOf(e control.Entry) string {
-	switch {
-	case e.Container != nil:
-		return e.Container.Name
-	case e.Object != nil:
-		return e.Object.Name
-	}
-	return e.Folder
 }
 
 // stamp is a time as lists have it.

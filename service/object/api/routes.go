@@ -108,10 +108,14 @@ func pathOf(r *rest.Request) object.Path {
 
 // headersOf are the request's headers as control takes them: the first value of each.
 // An underscore counts as a hyphen, which is all that upstream's servers see of one.
+// Those that are this service's own are nobody's to send.
 func headersOf(r *rest.Request) object.Headers {
 	out := object.Headers{}
 	for name, values := range r.Header {
-		out[http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))] = strings.TrimSpace(values[0])
+		name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+		if !strings.HasPrefix(name, object.Sys) {
+			out[name] = strings.TrimSpace(values[0])
+		}
 	}
 	return out
 }

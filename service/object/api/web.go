@@ -15,10 +15,6 @@ import (
 	"kilonova/service/object/control"
 )
 
-func containsQuery(address string) bool { return strings.Contains(address, "?") }
-
-func escape(s string) string { return url.QueryEscape(s) }
-
 // webPrefix begins the metadata that make a container a web site.
 const webPrefix = "X-Container-Meta-Web-"
 
@@ -91,7 +87,7 @@ func webList(r *rest.Request, h object.Headers, folder string, entries []control
 		b.WriteString("   <tr id=\"parent\" class=\"item\"><td class=\"colname\"><a href=\"../\">../</a></td><td class=\"colsize\">&nbsp;</td><td class=\"coldate\">&nbsp;</td></tr>\n")
 	}
 	for _, e := range entries {
-		name := strings.TrimPrefix(nameOf(e), folder)
+		name := strings.TrimPrefix(e.Name(), folder)
 		link := html.EscapeString((&url.URL{Path: "./" + name}).EscapedPath())
 		size, date, class := "&nbsp;", "&nbsp;", "item subdir"
 		if e.Object != nil {

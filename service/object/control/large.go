@@ -8,11 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"kilonova/internal/fault"
 	"kilonova/service/object"
+	"kilonova/service/object/deliver"
 	"kilonova/service/object/store"
 )
 
@@ -24,8 +24,8 @@ type Wanted struct {
 	Range string `json:"range"`
 }
 
-// mostOwn is how many segments an object has at most that S3 has been given in parts.
-const mostOwn = 10000
+// mostParts is how many segments an object has at most that S3 has been given in parts.
+const mostParts = 10000
 
 // Refused is a segment that cannot be part of a large object, and why.
 type Refused struct{ Path, Why string }
@@ -34,8 +34,8 @@ type Refused struct{ Path, Why string }
 // not, or not as the client says, are returned beside the error.
 func (c *Control) PutLarge(ctx context.Context, p object.Path, wanted []Wanted, up Upload) (*object.Object, []Refused, error) {
 	most := c.o.SLO.MaxSegments
-	if up.Own { // S3 has a limit of its own
-		most = max(most, mostOwn)
+	if up.Parts { // S3 has a limit of its own
+		most = max(most, mostParts)
 	}
 	if len(wanted) == 0 || len(wanted) > most {
 		return nil, nil, fault.Invalidf("A manifest has between 1 and %d segments, and not %d.", most, len(wanted))
@@ -114,35 +114,15 @@ func (c *Control) segment(ctx context.Context, p object.Path, w Wanted) (s objec
 	return s, size, "", nil
 }
 
-// part reads "first-last", "first-" or "-last so many" of size bytes.
+// part is what of size bytes a segment's range means.
 func part(text string, size int64) (offset, length int64, err error) {
 	if text == "" {
 		return 0, size, nil
 	}
-	bad := fault.Invalidf("%.64q is no range of %d bytes.", text, size)
-	first, last, ok := strings.Cut(text, "-")
-	if !ok {
-		return 0, 0, bad
+	if offset, length, err = deliver.Part(text, size); err != nil {
+		return 0, 0, fault.New(fault.Invalid, "%.64q is no range of %d bytes: %w.", text, size, err)
 	}
-	if first == "" {
-		n, err := strconv.ParseInt(last, 10, 64)
-		if err != nil || n <= 0 {
-			return 0, 0, bad
-		}
-		n = min(n, size)
-		return size - n, n, nil
-	}
-	a, err := strconv.ParseInt(first, 10, 64)
-	if err != nil || a < 0 || a >= size {
-		return 0, 0, bad
-	}
-	z := size - 1
-	if last != "" {
-		if z, err = strconv.ParseInt(last, 10, 64); err != nil || z < a {
-			return 0, 0, bad
-		}
-	}
-	return a, min(z, size-1) - a + 1, nil
+	return offset, length, nil
 }
 
 // deepest is how often static large objects may be segments of each other.

@@ -12,7 +12,7 @@ import (
 
 // Listing says which part of a list somebody wants.
 type Listing struct {
-	Limit             int // 0: as many as there may be
+	Limit             int // negative: as many as there may be
 	Marker, EndMarker string
 	Prefix, Delimiter string
 	Reverse           bool
@@ -26,7 +26,8 @@ type Entry struct {
 	Object    *object.Object
 }
 
-func (e *Entry) name() string {
+// Name is what is listed.
+func (e *Entry) Name() string {
 	switch {
 	case e.Container != nil:
 		return e.Container.Name
@@ -111,7 +112,7 @@ func list(l Listing, most int, read func(store.Range) ([]Entry, error)) ([]Entry
 		}
 		skipped := false
 		for i := range rows {
-			name := rows[i].name()
+			name := rows[i].Name()
 			folder, ok := folderOf(name, l)
 			if !ok {
 				all = append(all, rows[i])

@@ -34,7 +34,7 @@ func names(t *testing.T, all []string, l Listing) []string {
 	}
 	var out []string
 	for _, e := range got {
-		out = append(out, e.name())
+		out = append(out, e.Name())
 	}
 	return out
 }

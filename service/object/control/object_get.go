@@ -258,7 +258,7 @@ func (c *Control) CopyObject(ctx context.Context, from, to object.Path, up Uploa
 	if up.ContentType == "" {
 		up.ContentType = source.ContentType
 	}
-	up.Size, up.Own = source.Size, true
+	up.Size = source.Size
 	if manifest {
 		up.large = source.Large
 	}

@@ -25,11 +25,11 @@ type Upload struct {
 	ETag        string // MD5 that the bytes must have; "" any
 	// Absent refuses to replace an object.
 	Absent bool
-	// Own says that it comes from this service itself, whose own headers are taken.
-	Own bool
+	// Parts says that a large object is made of what S3 has been given in parts, of
+	// which there may be more than segments.
+	Parts bool
 
 	large *object.Large // the bytes are a manifest
-
 }
 
 // uploadLimit bounds how long an upload may take: what it has written by then is
@@ -90,9 +90,6 @@ func (c *Control) prepare(ctx context.Context, p object.Path, box *object.Contai
 	var err error
 	if o.Headers, err = c.remember(ofObjects, nil, sent, owner); err != nil {
 		return nil, err
-	}
-	if !up.Own {
-		delete(o.Headers, object.S3ETag)
 	}
 	if m := o.Headers[object.Manifest]; m != "" {
 		container, prefix, ok := strings.Cut(m, "/")
@@ -234,26 +231,21 @@ func (c *Control) put(ctx context.Context, tx *db.Tx, p object.Path, o *object.O
 	if err != nil {
 		return err
 	}
-	old, err := c.store.LockObject(ctx, tx, box.ID, p.Object)
-	if err != nil && !fault.Is(err, fault.NotFound) {
-		return err
-	}
 	now := c.now()
 	o.CreatedAt = now
-	grows := o.Size
-	if old != nil && err == nil {
-		if absent && !old.Expired(now) {
-			return exists()
-		}
+	objects, grows := int64(1), o.Size
+	switch old, err := c.store.LockObject(ctx, tx, box.ID, p.Object); {
+	case fault.Is(err, fault.NotFound):
+	case err != nil:
+		return err
+	case absent && !old.Expired(now):
+		return exists()
+	default:
 		o.CreatedAt = later(now, old)
 		if err := c.supersede(ctx, tx, p.Account, box, old, now); err != nil {
 			return err
 		}
-		grows -= old.Size
-	}
-	objects := int64(1)
-	if old != nil && err == nil {
-		objects = 0
+		objects, grows = 0, grows-old.Size
 	}
 	if err := room(a, box, objects, grows); err != nil {
 		return err

@@ -208,12 +208,12 @@ func ranges(text string, size int64) (parts []part, ok bool) {
 		return nil, false
 	}
 	for _, one := range list {
-		p, err := oneRange(strings.TrimSpace(one), size)
+		offset, length, err := Part(strings.TrimSpace(one), size)
 		if errors.Is(err, errMalformed) {
 			return nil, true
 		}
 		if err == nil {
-			parts = append(parts, p)
+			parts = append(parts, part{offset, length})
 		}
 	}
 	return parts, len(parts) > 0
@@ -224,10 +224,12 @@ var (
 	errBeyond    = errors.New("the range is beyond the end")
 )
 
-func oneRange(text string, size int64) (part, error) {
+// Part reads what of size bytes a range means: "first-last", "first-", or "-so many"
+// at the end.
+func Part(text string, size int64) (offset, length int64, err error) {
 	first, last, ok := strings.Cut(text, "-")
 	if !ok {
-		return part{}, errMalformed
+		return 0, 0, errMalformed
 	}
 	number := func(s string) (int64, error) {
 		n, err := strconv.ParseInt(s, 10, 64)
@@ -239,26 +241,26 @@ func oneRange(text string, size int64) (part, error) {
 	if first == "" {
 		n, err := number(last)
 		if err != nil {
-			return part{}, err
+			return 0, 0, err
 		}
 		if n == 0 || size == 0 {
-			return part{}, errBeyond
+			return 0, 0, errBeyond
 		}
 		n = min(n, size)
-		return part{size - n, n}, nil
+		return size - n, n, nil
 	}
 	a, err := number(first)
 	if err != nil {
-		return part{}, err
+		return 0, 0, err
 	}
 	z := size - 1
 	if last != "" {
 		if z, err = number(last); err != nil || z < a {
-			return part{}, errMalformed
+			return 0, 0, errMalformed
 		}
 	}
 	if a >= size {
-		return part{}, errBeyond
+		return 0, 0, errBeyond
 	}
-	return part{a, min(z, size-1) - a + 1}, nil
+	return a, min(z, size-1) - a + 1, nil
 }

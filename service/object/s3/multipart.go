@@ -281,7 +281,7 @@ func (h *Handler) completeUpload(ctx context.Context, r *request) error {
 	}
 	headers := maps.Clone(marker.Headers)
 	headers[object.S3ETag] = tag
-	if err := h.assemble(ctx, r, wanted, control.Upload{Headers: headers, ContentType: marker.ContentType, Own: true}); err != nil {
+	if err := h.assemble(ctx, r, wanted, control.Upload{Headers: headers, ContentType: marker.ContentType, Parts: true}); err != nil {
 		return err
 	}
 	if err := h.c.DeleteObject(ctx, r.marker(id)); err != nil && !fault.Is(err, fault.NotFound) {
@@ -421,10 +421,13 @@ func (h *Handler) dropUnused(ctx context.Context, r *request, id string, wanted 
 		h.o.Log.Warn("s3: parts of an upload that has ended may be left over", "upload", r.marker(id).String(), "error", err)
 		return
 	}
+	used := map[string]bool{}
+	for _, w := range wanted {
+		used[w.Path] = true
+	}
 	var unused []object.Path
 	for n := range parts {
-		at := r.part(id, n)
-		if !slices.ContainsFunc(wanted, func(w control.Wanted) bool { return w.Path == "/"+at.Container+"/"+at.Object }) {
+		if at := r.part(id, n); !used["/"+at.Container+"/"+at.Object] {
 			unused = append(unused, at)
 		}
 	}
