@@ -25,7 +25,10 @@ type Bus struct {
 	log    *slog.Logger
 	ctx    context.Context // ends with Close: handlers run in it
 	cancel context.CancelFunc
-	work   sync.WaitGroup
+
+	mu     sync.Mutex // of closed, and of beginning work
+	closed bool
+	work   sync.WaitGroup // handlers under way
 }
 
 // Handler answers one message. Its context ends at the asker's deadline.
@@ -106,14 +109,11 @@ func (b *Bus) Flush(ctx context.Context) error {
 // same queue share the messages; with queue "" each gets all.
 func (b *Bus) serve(name, to, queue string, h handler) (Unserve, error) {
 	handle := func(msg *nats.Msg) {
-		if b.ctx.Err() != nil {
-			return
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if !b.closed {
+			b.work.Go(func() { b.handle(msg, h) })
 		}
-		b.work.Add(1)
-		go func() {
-			defer b.work.Done()
-			b.handle(msg, h)
-		}()
 	}
 	var sub *nats.Subscription
 	var err error
@@ -185,6 +185,9 @@ func protect(ctx context.Context, h handler, data []byte) (v any, err error) {
 // waited for.
 func (b *Bus) Close() {
 	b.cancel()
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
 	b.work.Wait()
 	b.nc.Close()
 }

@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -101,6 +102,43 @@ func TestHintReachesAll(t *testing.T) {
 			}
 		case <-time.After(5 * time.Second):
 			t.Fatal("not everybody was told")
+		}
+	}
+}
+
+// TestCloseAmongMessages: a message that comes while a bus is closed is handled
+// before Close returns, or not at all.
+func TestCloseAmongMessages(t *testing.T) {
+	s, err := StartServer("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for n := range 100 {
+		a, err := s.Connect(slog.New(slog.DiscardHandler), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := s.Connect(slog.New(slog.DiscardHandler), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var closed, late atomic.Bool
+		if _, err := news.Listen(b, "all", func(context.Context, string) {
+			time.Sleep(5 * time.Millisecond) // without a word to Close that the race detector would hear
+			late.CompareAndSwap(false, closed.Load())
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if err := news.Send(a, "all", "hello"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(n) * 20 * time.Microsecond)
+		b.Close()
+		closed.Store(true)
+		a.Close()
+		if late.Load() {
+			t.Fatal("it was handled after the end")
 		}
 	}
 }

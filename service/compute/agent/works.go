@@ -17,6 +17,7 @@ type works struct {
 
 	mu      sync.Mutex
 	all     map[string]*work
+	ending  bool
 	running sync.WaitGroup
 }
 
@@ -30,20 +31,23 @@ type work struct {
 const remember = 10 * time.Minute
 
 // join starts the work named id unless it is known, and waits for its end until
-// patience or ask's end. The work runs in life, the agent's own context.
+// patience or ask's end. The work runs in life, the agent's own context; none begins
+// once that has ended and is waited for.
 func (w *works) join(ask, life context.Context, id string, patience time.Duration, do func(context.Context) (compute.Power, error)) compute.Progress {
 	w.mu.Lock()
 	job := w.all[id]
+	if job == nil && w.ending {
+		w.mu.Unlock()
+		return compute.Progress{} // the next agent is asked again
+	}
 	if job == nil {
 		w.forget()
 		job = &work{done: make(chan struct{})}
 		w.all[id] = job
-		w.running.Add(1)
-		go func() {
-			defer w.running.Done()
+		w.running.Go(func() {
 			power, err := do(life)
 			w.end(job, id, power, err, life.Err() != nil)
-		}()
+		})
 	}
 	w.mu.Unlock()
 	timer := time.NewTimer(patience)
@@ -94,7 +98,13 @@ func (w *works) forget() {
 	}
 }
 
-func (w *works) wait() { w.running.Wait() }
+// wait returns when all works have ended; none begins any more.
+func (w *works) wait() {
+	w.mu.Lock()
+	w.ending = true
+	w.mu.Unlock()
+	w.running.Wait()
+}
 
 // locks has the works on one guest wait for one another.
 type locks struct {

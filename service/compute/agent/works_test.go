@@ -83,3 +83,15 @@ func TestLastLines(t *testing.T) {
 		}
 	}
 }
+
+func TestNoWorkBeginsOnceTheAgentEnds(t *testing.T) {
+	w := newWorks()
+	w.wait()
+	p := w.join(t.Context(), context.Background(), "w", time.Minute, func(context.Context) (compute.Power, error) {
+		t.Error("it ran")
+		return compute.PowerRunning, nil
+	})
+	if p.Done {
+		t.Errorf("%+v", p)
+	}
+}
