@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,7 +18,7 @@ import (
 const (
 	sweepEvery  = 5 * time.Second
 	repairEvery = time.Hour
-	auditEvery  = 30 * 24 * time.Hour // upstream's auditor reads all in about that time
+	auditHours  = 719 // in which every copy is read once: 30 days, about what upstream's auditor takes
 	askAgain    = 10 * time.Minute
 	strayAge    = 2 * uploadLimit
 	batch       = 200
@@ -116,31 +117,36 @@ func (c *Control) expireOne(ctx context.Context, p object.Path) error {
 	return err
 }
 
-// repairs looks regularly whether all copies are where they shall be.
+// repairs looks regularly whether all copies are where they shall be: when an hour
+// begins, so that a process that is started anew again and again does so too.
 func (c *Control) repairs(ctx context.Context) {
-	tick := time.NewTicker(repairEvery)
-	defer tick.Stop()
-	audited := c.now()
 	for {
+		now := c.now()
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(now.Truncate(repairEvery).Add(repairEvery).Sub(now)):
 		}
-		audit := c.now().Sub(audited) >= auditEvery
-		if audit {
-			audited = c.now()
-		}
-		if err := c.Repair(ctx, audit); err != nil && ctx.Err() == nil {
+		if err := c.Repair(ctx); err != nil && ctx.Err() == nil {
 			c.log.Warn("object: not all copies are where they shall be", "error", err)
 		}
 	}
 }
 
-// Repair brings each payload to the devices that shall have it; with audit it reads
-// every copy. What was begun on a device and nobody knows of is removed when it is
-// old; what is whole stays: it may be the database that is wrong.
-func (c *Control) Repair(ctx context.Context, audit bool) error {
+// audited reports whether the copies of a payload are read in the pass that began
+// then. Its key gives each the pass of one hour, whoever was running in the others;
+// the hours are prime, so that passes which take several come to all keys as well.
+func audited(key string, began time.Time) bool {
+	n, err := strconv.ParseInt(key[:8], 16, 64)
+	return err == nil && n%auditHours == began.Unix()/int64(repairEvery/time.Second)%auditHours
+}
+
+// Repair brings each payload to the devices that shall have it, and reads the copies
+// of those that are audited in this hour. What was begun on a device and nobody knows
+// of is removed when it is old; what is whole stays: it may be the database that is
+// wrong.
+func (c *Control) Repair(ctx context.Context) error {
+	began := c.now()
 	// Two objects that let go of one payload at once may each have seen the other's hand.
 	lost, failed := c.store.Unreferred(ctx, batch)
 	for _, id := range lost {
@@ -152,7 +158,7 @@ func (c *Control) Repair(ctx context.Context, audit bool) error {
 			return errors.Join(failed, err, c.removeStrays(ctx))
 		}
 		for _, p := range list {
-			done, err := c.pool.Repair(ctx, p.ID, pool.Sum{Size: p.Size, MD5: p.MD5}, audit)
+			done, err := c.pool.Repair(ctx, p.ID, pool.Sum{Size: p.Size, MD5: p.MD5}, audited(p.ID, began))
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
