@@ -165,8 +165,8 @@ func (a *api) bulkDelete(ctx context.Context, r *rest.Request) (*rest.Response, 
 	return d.answer(r)
 }
 
-// extract unpacks an archive into an account or a container: each file becomes an
-// object.
+// extract unpacks an archive into an account, into a container or under an object's
+// name: each file becomes an object.
 func (a *api) extract(ctx context.Context, r *rest.Request) (*rest.Response, error) {
 	r.Patience(a.stall)
 	kind := strings.ToLower(r.Query.Get("extract-archive"))
@@ -199,10 +199,11 @@ func (a *api) extract(ctx context.Context, r *rest.Request) (*rest.Response, err
 			continue
 		}
 		name := strings.TrimPrefix(strings.TrimPrefix(h.Name, "./"), "/")
-		full := strings.TrimPrefix(r.Path("container")+"/"+name, "/")
-		if prefix := r.Path("object"); prefix != "" {
-			full = r.Path("container") + "/" + strings.TrimSuffix(prefix, "/") + "/" + name
+		full := strings.TrimPrefix(r.Path("container")+"/", "/")
+		if prefix := strings.TrimSuffix(r.Path("object"), "/"); prefix != "" {
+			full += prefix + "/"
 		}
+		full += name
 		if err := a.unpack(ctx, r, full, h, t, made); err != nil {
 			if b.fail(full, err); len(b.errors) >= a.o.Bulk.MaxFailed || fault.Is(err, fault.Unauthenticated) {
 				break

@@ -191,6 +191,7 @@ func TestTemporaryURLs(t *testing.T) {
 	s.wants(s.do("", "PUT", put, "", "X-Object-Manifest", "secret/o"), 400, "a manifest")
 	s.wants(s.do("", "PUT", put, "", "X-Copy-From", "secret/o"), 400, "a copy")
 	s.wants(s.do("", "PUT", put+"&multipart-manifest=put", `[{"path":"/secret/o"}]`), 400, "a list of segments")
+	s.wants(s.do("", "PUT", put+"&extract-archive=tar", "rubbish"), 400, "an archive")
 	get := path + signed("all", "GET", path, "")
 	s.now = s.now.Add(61 * time.Second)
 	s.wants(s.do("", "GET", get, ""), 401, "too late")
@@ -237,6 +238,11 @@ func TestBulk(t *testing.T) {
 		t.Error(got)
 	}
 	if got := s.must(200, "GET", "/two/dir/c", "").body; got != "C" {
+		t.Error(got)
+	}
+	s.must(200, "PUT", "/three?extract-archive=tar.gz", b.String())
+	s.must(200, "PUT", "/three/under/?extract-archive=tar.gz", b.String())
+	if got := s.must(200, "GET", "/three", "").body; got != "one/a\none/b\ntwo/dir/c\nunder/one/a\nunder/one/b\nunder/two/dir/c" {
 		t.Error(got)
 	}
 	if got := s.must(200, "PUT", "?extract-archive=tar", "rubbish", "Accept", "application/json").body; !strings.Contains(got, "400 Bad Request") {

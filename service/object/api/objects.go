@@ -102,8 +102,11 @@ func (a *api) putObject(ctx context.Context, r *rest.Request) (*rest.Response, e
 	if r.ContentLength == 0 && r.Header.Get("Content-Length") == "" && len(r.TransferEncoding) == 0 && r.RemoteAddr != "pipe" {
 		return page(http.StatusLengthRequired, "Missing Content-Length header."), nil
 	}
-	if r.Query.Get("multipart-manifest") == "put" {
+	switch {
+	case r.Query.Get("multipart-manifest") == "put":
 		return a.putManifest(ctx, r)
+	case r.Query.Has("extract-archive"):
+		return a.extract(ctx, r)
 	}
 	up, err := a.uploadOf(r)
 	if err != nil {

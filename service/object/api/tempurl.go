@@ -45,8 +45,8 @@ func (a *api) tempURL(ctx context.Context, r *rest.Request) (context.Context, er
 	if err != nil {
 		return nil, err
 	}
-	// A manifest could name what the key's owner did not mean.
-	if slices.Contains([]string{"PUT", "POST"}, r.Method) && (headersOf(r)[object.Manifest] != "" || r.Header.Get("X-Copy-From") != "" || q.Has("multipart-manifest")) {
+	// A manifest or an archive could name what the key's owner did not mean.
+	if slices.Contains([]string{"PUT", "POST"}, r.Method) && (headersOf(r)[object.Manifest] != "" || r.Header.Get("X-Copy-From") != "" || q.Has("multipart-manifest") || q.Has("extract-archive")) {
 		return nil, fault.Invalidf("The header or query is not allowed with a temporary URL.")
 	}
 	return signed, nil
