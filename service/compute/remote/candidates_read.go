@@ -337,9 +337,7 @@ func (r *plainReader) skip(depth int) bool {
 	case '{':
 		return r.members(func([]byte) bool { return r.skip(depth + 1) })
 	case 'n':
-		ok := strings.HasPrefix(string(r.text[r.at:min(r.at+4, len(r.text))]), "null")
-		r.at += len("null")
-		return ok
+		return r.literal("null")
 	}
 	_, ok := r.word()
 	return ok

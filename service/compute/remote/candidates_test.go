@@ -114,8 +114,19 @@ func TestPlainAnswersAreReadByHand(t *testing.T) {
 			}
 		}
 	}
-	if _, err := readCandidates(answerOf(3)[:1000], false); err == nil {
-		t.Error("an answer that was cut off was read")
+}
+
+// TestCutAnswers: an answer that ends anywhere before its end is refused, and nothing
+// is looked for behind it.
+func TestCutAnswers(t *testing.T) {
+	for _, whole := range [][]byte{answerOf(2), []byte(nested), []byte(`{"allocation_requests": [{"mappings": null}]`), []byte(`{"allocation_requests": [], "provider_summaries": {"a": {"traits": null}}`)} {
+		for end := range whole {
+			for _, mapped := range []bool{true, false} {
+				if _, err := readCandidates(slices.Clip(slices.Clone(whole[:end])), mapped); err == nil {
+					t.Fatalf("%s was read", whole[:end])
+				}
+			}
+		}
 	}
 }
 
