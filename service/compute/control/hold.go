@@ -7,6 +7,7 @@ import (
 
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
+	"kilonova/internal/task"
 	"kilonova/service/compute"
 )
 
@@ -62,6 +63,16 @@ func (c *Control) unclaim(ctx context.Context, s *compute.Server) error {
 		return nil
 	}
 	return c.Placement.Release(ctx, s.ID)
+}
+
+// unclaimed gives back what an earlier run of a task has claimed for a server if it died
+// before it could note where: the choice that is made anew shall not find the room taken
+// by its own server.
+func (c *Control) unclaimed(ctx context.Context, run *task.Run, serverID string) error {
+	if run.Attempt <= 1 {
+		return nil
+	}
+	return c.Placement.Release(ctx, serverID)
 }
 
 // holdOnly ends the time in which a server has two holds of the host on which it has

@@ -35,6 +35,9 @@ var coldMove = moveKind{compute.ArriveGuest.Name, "receive guests from other hos
 func (c *Control) placeMove(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration, state *moveState, kind moveKind) error {
 	c.placing.Lock()
 	defer c.placing.Unlock()
+	if err := c.unclaimed(ctx, run, s.ID); err != nil { // what it has where it is the migration holds
+		return err
+	}
 	there := *s
 	there.Flavor = m.NewFlavor
 	fleet, err := c.Fleet(ctx)

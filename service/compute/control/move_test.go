@@ -80,13 +80,6 @@ func (r movingRoom) Transfer(_ context.Context, from, to, kind string, keep bool
 	return nil
 }
 
-func (r movingRoom) Release(_ context.Context, id string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.holders, id)
-	return nil
-}
-
 func agentSays[Req any](t *testing.T, m *moving, call bus.Call[compute.Work[Req], compute.Progress], host string) {
 	t.Helper()
 	_, err := call.Serve(m.Bus, host, func(context.Context, compute.Work[Req]) (compute.Progress, error) {

@@ -68,6 +68,9 @@ func (q *placeQueue) take() []*placing {
 
 // place chooses a host and claims on it.
 func (c *Control) place(ctx context.Context, run *task.Run, s *compute.Server, state *buildState) error {
+	if err := c.unclaimed(ctx, run, s.ID); err != nil {
+		return err
+	}
 	p := &placing{ctx: ctx, run: run, s: s, state: state}
 	q := &c.places
 	q.mu.Lock()
@@ -214,7 +217,7 @@ func (c *Control) placeOnce(p *placing, began time.Time, v *view) error {
 
 // placeTogether decides for all of a batch at once; false when that did not work
 // out and each is to be decided for alone, as if nothing had happened: what may
-// have been claimed is replaced by the next claim.
+// have been claimed is given back.
 func (c *Control) placeTogether(batch []*placing, began time.Time) bool {
 	v := c.viewOfBatch()
 	var found []*placing
@@ -238,6 +241,7 @@ func (c *Control) placeTogether(batch []*placing, began time.Time) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(found[0].ctx), claimPatience)
 	defer cancel()
 	err := c.Placement.ClaimAll(ctx, claims)
+	claimed := !fault.Is(err, fault.Conflict)
 	if err == nil {
 		for _, p := range found {
 			p.decision.took = c.Now().Sub(began)
@@ -247,9 +251,21 @@ func (c *Control) placeTogether(batch []*placing, began time.Time) bool {
 	if err != nil {
 		c.Log.Info("servers are placed one by one", "servers", len(found), "because", err)
 		v.forget()
+		if claimed {
+			c.unclaimAll(ctx, found)
+		}
 		return false
 	}
 	return true
+}
+
+// unclaimAll releases claims, as far as it can: the next ones replace them.
+func (c *Control) unclaimAll(ctx context.Context, all []*placing) {
+	for _, p := range all {
+		if err := c.Placement.Release(ctx, p.s.ID); err != nil {
+			c.Log.Warn("a claim is not given back", "server", p.s.ID, "error", err)
+		}
+	}
 }
 
 // claimPatience bounds the claim and the transaction of a batch.

@@ -24,6 +24,7 @@ type room struct {
 	total         int
 	asked, claims int
 	holders       map[string]string
+	took          map[string]int // VCPUs, by holder
 }
 
 func (r *room) Candidates(_ context.Context, q compute.CandidateQuery) ([]compute.Candidate, error) {
@@ -61,8 +62,17 @@ func (r *room) ClaimAll(_ context.Context, claims []compute.PlacedClaim) error {
 		r.free[id] = n
 	}
 	for _, c := range claims {
-		r.holders[c.ServerID] = c.ProviderID
+		r.holders[c.ServerID], r.took[c.ServerID] = c.ProviderID, c.Resources["VCPU"]
 	}
+	return nil
+}
+
+func (r *room) Release(_ context.Context, id string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.free[r.holders[id]] += r.took[id]
+	delete(r.holders, id)
+	delete(r.took, id)
 	return nil
 }
 
@@ -78,7 +88,7 @@ func fleetOf(t testing.TB, n, size int, change func(*Options)) (*Control, *room)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &room{free: map[string]int{}, total: size, holders: map[string]string{}}
+	r := &room{free: map[string]int{}, total: size, holders: map[string]string{}, took: map[string]int{}}
 	err = d.Tx(t.Context(), func(tx *db.Tx) error {
 		for i := range n {
 			id := fmt.Sprintf("00000000-0000-4000-8000-%012d", i)
@@ -116,6 +126,12 @@ type outcome struct {
 // runs all of these.
 func placeMany(t testing.TB, c *Control, n int) []outcome {
 	t.Helper()
+	return placeAfter(t, c, n, func(*compute.Server, *task.Run) {})
+}
+
+// placeAfter is placeMany with something that comes before each build.
+func placeAfter(t testing.TB, c *Control, n int, before func(*compute.Server, *task.Run)) []outcome {
+	t.Helper()
 	got := make(chan outcome, n)
 	mine := map[string]bool{}
 	c.tasks.Handlers = map[string]task.Handler{taskBuild: func(ctx context.Context, run *task.Run) error {
@@ -124,6 +140,7 @@ func placeMany(t testing.TB, c *Control, n int) []outcome {
 		}
 		s, err := c.Store.Server(ctx, c.Store.DB, run.Subject)
 		if err == nil {
+			before(s, run)
 			err = c.place(ctx, run, s, &buildState{})
 		}
 		got <- outcome{s, err}
@@ -217,6 +234,50 @@ func TestServersAskedForAtOnceFillHostsExactly(t *testing.T) {
 				t.Errorf("Placement was asked %d times for 230 servers", r.asked)
 			}
 		})
+	}
+}
+
+// TestClaimOfTheDead: a build that died between its claim and the note of its host
+// finds the room that it has taken itself.
+func TestClaimOfTheDead(t *testing.T) {
+	c, r := fleetOf(t, 1, 1, nil)
+	all := placeAfter(t, c, 1, func(s *compute.Server, run *task.Run) {
+		run.Attempt = 2
+		if err := r.Claim(t.Context(), r.names[0], compute.Claim{ServerID: s.ID, Resources: map[string]int{"VCPU": 1}}); err != nil {
+			t.Error(err)
+		}
+	})
+	if all[0].err != nil || all[0].server.Host != "h00000" || r.free[r.names[0]] != 0 {
+		t.Errorf("on %q, %d processors are left: %v", all[0].server.Host, r.free[r.names[0]], all[0].err)
+	}
+}
+
+// TestClaimsOfABatchGoWithIt: builds that were decided for together, and cannot be noted
+// together, have nothing when each is decided for alone.
+func TestClaimsOfABatchGoWithIt(t *testing.T) {
+	c, r := fleetOf(t, 2, 1, nil)
+	var batch []*placing
+	for range 2 {
+		s := &compute.Server{ID: newID(), DisplayName: "s", ProjectID: "p", UserID: "u", State: compute.Building, Task: compute.Scheduling, CreatedAt: time.Now(), UpdatedAt: time.Now(),
+			Flavor: compute.Flavor{Name: "f", VCPUs: 1, MemoryMB: 64}}
+		run, let, err := c.tasks.Begin(t.Context(), task.Task{Kind: taskForgetDisks, Payload: disksUndone{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer let()
+		err = c.Store.Tx(t.Context(), func(tx *db.Tx) error {
+			if err := c.Store.InsertServers(t.Context(), tx, s); err != nil {
+				return err
+			}
+			return run.EndIn(t.Context(), tx) // so that the host cannot be noted
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch = append(batch, &placing{ctx: t.Context(), run: run, s: s, state: &buildState{}})
+	}
+	if c.placeTogether(batch, time.Now()) || r.claims != 1 || len(r.holders) != 0 {
+		t.Errorf("after %d claims these hold something: %v", r.claims, r.holders)
 	}
 }
 

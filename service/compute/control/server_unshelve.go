@@ -173,6 +173,9 @@ func (c *Control) unshelveOnce(ctx context.Context, run *task.Run, s *compute.Se
 func (c *Control) placeShelved(ctx context.Context, run *task.Run, s *compute.Server, state *buildState) error {
 	c.placing.Lock()
 	defer c.placing.Unlock()
+	if err := c.unclaimed(ctx, run, s.ID); err != nil {
+		return err
+	}
 	began := c.Now()
 	for round := 1; ; round++ {
 		choices, explanation, err := c.choose(ctx, s, state)
