@@ -144,7 +144,8 @@ func parentOf(devices []compute.PCIDevice, h compute.HeldDevice) string {
 }
 
 // pickDevices takes a device of each of these pools, for the requests in their order.
-// It fails with errHeld where one of them is part of another.
+// It fails with errHeld where all that is left of a pool is part of what is taken, or
+// the other way round.
 func pickDevices(h *compute.Host, pools []devicePool, from []int, requests []schedule.PCIRequest) ([]compute.HeldDevice, error) {
 	var held []compute.HeldDevice
 	next := 0
@@ -152,11 +153,14 @@ func pickDevices(h *compute.Host, pools []devicePool, from []int, requests []sch
 		for range r.Count {
 			p := &pools[from[next]]
 			next++
-			d := p.devices[0]
-			p.devices = p.devices[1:]
-			if slices.ContainsFunc(held, func(o compute.HeldDevice) bool { return o.Parent == d.Address || d.Parent == o.Address }) {
-				return nil, fault.New(fault.Conflict, "Host %s has PCI device %s only together with another one that is asked for: %w", h.Name, d.Address, errHeld)
+			i := slices.IndexFunc(p.devices, func(d compute.PCIDevice) bool {
+				return !slices.ContainsFunc(held, func(o compute.HeldDevice) bool { return o.Parent == d.Address || d.Parent == o.Address })
+			})
+			if i < 0 {
+				return nil, fault.New(fault.Conflict, "Host %s has PCI device %s only together with another one that is asked for: %w", h.Name, p.devices[0].Address, errHeld)
 			}
+			d := p.devices[i]
+			p.devices = slices.Delete(p.devices, i, i+1)
 			one := compute.HeldDevice{Address: d.Address, Request: r.Alias, Cell: d.Cell, Parent: d.Parent, Unmanaged: d.Unmanaged, OneTime: d.OneTime}
 			if p.Root != "" {
 				one.Provider, one.Class = deviceProvider(h.NodeID, p.Root), p.Class

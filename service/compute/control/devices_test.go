@@ -221,6 +221,33 @@ func TestDevicesInTheQuestion(t *testing.T) {
 	}
 }
 
+// TestFunctionsOfOtherCards: who asks for a physical function and for virtual ones gets
+// them of different cards, where there are such.
+func TestFunctionsOfOtherCards(t *testing.T) {
+	c, _ := fleetOf(t, 1, 10, nil)
+	withAliases(t, c, false, `{"name": "pf", "vendor_id": "8086", "product_id": "1521", "device_type": "type-PF"}`, `{"name": "vf", "vendor_id": "8086", "product_id": "1520", "device_type": "type-VF"}`)
+	var r compute.Resources
+	for card := range 2 {
+		pf := fmt.Sprintf("0000:4%d:00.0", card)
+		r.PCI = append(r.PCI, compute.PCIDevice{Address: pf, Vendor: "8086", Product: "1521", Type: compute.DevicePF, Cell: -1},
+			compute.PCIDevice{Address: fmt.Sprintf("0000:8%d:00.0", card), Parent: pf, Vendor: "8086", Product: "1520", Type: compute.DeviceVF, Cell: -1})
+	}
+	h := hostWith(t, c, "h00000", r)
+	for asked, want := range map[string]string{"pf:1,vf:1": "0000:40:00.0 0000:81:00.0", "vf:1,pf:1": "0000:80:00.0 0000:41:00.0", "pf:2,vf:1": "", "vf:2,pf:1": ""} {
+		hold, err := heldOn(t, c, h, &compute.Server{ID: newID(), Flavor: compute.Flavor{VCPUs: 1, ExtraSpecs: map[string]string{aliasSpec: asked}}})
+		if want == "" && !errors.Is(err, errHeld) {
+			t.Errorf("%s: %v", asked, err)
+		}
+		var got []string
+		for _, d := range hold.Devices {
+			got = append(got, d.Address)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %q, want %q; %v", asked, got, want, err)
+		}
+	}
+}
+
 // TestChosenDevices: of a host with three cards the claim is on those that the filter
 // found, and the hold takes these.
 func TestChosenDevices(t *testing.T) {
