@@ -130,4 +130,8 @@ func TestPoliciesOfServers(t *testing.T) {
 	}
 	body := object{"server": object{"name": "n", "flavorRef": "1", "imageRef": imageID(t, c.demo), "networks": []object{{"uuid": networkID(t, c.demo, "private")}}}}
 	wantCode(t, "a network of one's choice", c.send(t, c.demo.compute, "POST", "servers", body, nil), 403)
+	body = object{"server": object{"name": "n", "flavorRef": "1", "imageRef": imageID(t, c.demo), "networks": "auto"}}
+	client := *c.demo.compute
+	client.Microversion = "2.37"
+	wantCode(t, "a network that is laid out", c.send(t, &client, "POST", "servers", body, nil), 403)
 }

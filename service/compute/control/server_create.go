@@ -166,7 +166,7 @@ func (c *Control) template(ctx context.Context, caller *auth.Caller, n *NewServe
 	if err := c.checkFiles(ctx, caller, n.Files); err != nil {
 		return nil, place, err
 	}
-	if len(n.Networks) > 0 {
+	if len(n.Networks) > 0 || n.AutoNetwork {
 		if err := c.Policy.Enforce(ctx, "os_compute_api:servers:create:attach_network", auth.Own(ctx)); err != nil {
 			return nil, place, err
 		}
