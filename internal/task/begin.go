@@ -24,7 +24,7 @@ func (r *Runner) Begin(ctx context.Context, t Task) (run *Run, let func(), err e
 	}
 	now := db.At(r.Now())
 	run = &Run{runner: r, Subject: t.Subject, Step: t.Step, Attempt: 1, RequestID: t.RequestID, Created: now.Time,
-		row: row{ID: uuid.NewString(), Kind: t.Kind, Payload: string(payload), Attempts: 1}}
+		row: row{newRow: newRow{ID: uuid.NewString(), Kind: t.Kind, Payload: string(payload), Attempts: 1}}}
 	err = r.DB.Tx(ctx, func(tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO tasks (id, kind, subject, step, payload, request_id, attempts, run_at, created_at, lease_owner, lease_until)
 			VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?)`,

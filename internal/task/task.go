@@ -31,22 +31,6 @@ type Task struct {
 	After time.Duration
 }
 
-type row struct {
-	Seq        int64   `db:"seq"`
-	ID         string  `db:"id"`
-	Kind       string  `db:"kind"`
-	Subject    string  `db:"subject"`
-	Step       string  `db:"step"`
-	Payload    string  `db:"payload"`
-	RequestID  string  `db:"request_id"`
-	Attempts   int     `db:"attempts"`
-	LastError  string  `db:"last_error"`
-	RunAt      db.Time `db:"run_at"`
-	LeaseOwner string  `db:"lease_owner"`
-	LeaseUntil db.Time `db:"lease_until"`
-	CreatedAt  db.Time `db:"created_at"`
-}
-
 // newRow is what of a row a new task has.
 type newRow struct {
 	ID        string  `db:"id"`
@@ -58,6 +42,14 @@ type newRow struct {
 	Attempts  int     `db:"attempts"`
 	RunAt     db.Time `db:"run_at"`
 	CreatedAt db.Time `db:"created_at"`
+}
+
+type row struct {
+	newRow
+	Seq        int64   `db:"seq"`
+	LastError  string  `db:"last_error"`
+	LeaseOwner string  `db:"lease_owner"`
+	LeaseUntil db.Time `db:"lease_until"`
 }
 
 // Add writes tasks in tx, in their order. The runner is told after the commit.

@@ -8,18 +8,26 @@ import (
 	"kilonova/service/compute"
 )
 
-// TestDecisionsDoNotWaitForTheFleet: who is content with an older fleet gets the
-// last one, and the next one is read meanwhile; one that has been forgotten while
-// it was read is not brought back.
-func TestDecisionsDoNotWaitForTheFleet(t *testing.T) {
-	c, _ := fleetOf(t, 3, 10, nil)
-	began := time.Now()
-	now := began
-	c.Now = func() time.Time { return now }
+// clocked is a control of three hosts with a clock that the test turns, and its first
+// fleet.
+func clocked(t *testing.T) (c *Control, now *time.Time, first *Fleet) {
+	t.Helper()
+	c, _ = fleetOf(t, 3, 10, nil)
+	now = new(time.Now())
+	c.Now = func() time.Time { return *now }
 	first, err := c.Fleet(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c, now, first
+}
+
+// TestDecisionsDoNotWaitForTheFleet: who is content with an older fleet gets the
+// last one, and the next one is read meanwhile; one that has been forgotten while
+// it was read is not brought back.
+func TestDecisionsDoNotWaitForTheFleet(t *testing.T) {
+	c, now, first := clocked(t)
+	began := *now
 	in := func(name string) {
 		t.Helper()
 		h := &compute.Host{ID: newID(), NodeID: newID(), Binary: compute.BinaryCompute, Name: name, LastSeen: began, CreatedAt: began, UpdatedAt: began}
@@ -30,7 +38,7 @@ func TestDecisionsDoNotWaitForTheFleet(t *testing.T) {
 	in("late")
 	c.fleet.outdate()
 	c.fleet.cost = 50 * fleetWait // as of many hosts
-	now = began.Add(5 * time.Second)
+	*now = began.Add(5 * time.Second)
 	second, err := c.fleetWithin(t.Context(), fleetPatience)
 	if err != nil || second != first {
 		t.Fatalf("waited for %d hosts, %v", len(second.hosts), err)
@@ -50,7 +58,7 @@ func TestDecisionsDoNotWaitForTheFleet(t *testing.T) {
 	if third, err := c.fleetWithin(t.Context(), fleetPatience); err != nil || third.byName["later"] == nil {
 		t.Error("a fleet that was forgotten came back", err)
 	}
-	now = now.Add(2 * fleetPatience)
+	*now = now.Add(2 * fleetPatience)
 	in("last")
 	if fourth, err := c.fleetWithin(t.Context(), fleetPatience); err != nil || fourth.byName["last"] == nil {
 		t.Error("a fleet older than asked for was given", err)
@@ -61,15 +69,9 @@ func TestDecisionsDoNotWaitForTheFleet(t *testing.T) {
 // reading, and a decision that comes meanwhile for none. Where reading takes no time
 // decisions see what is there now.
 func TestTheFleetIsReadOnceForAll(t *testing.T) {
-	c, _ := fleetOf(t, 3, 10, nil)
-	began := time.Now()
-	now := began
-	c.Now = func() time.Time { return now }
-	first, err := c.Fleet(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	now = began.Add(5 * time.Second)
+	c, now, first := clocked(t)
+	began := *now
+	*now = began.Add(5 * time.Second)
 	c.fleet.outdate()
 	second, err := c.fleetWithin(t.Context(), fleetPatience)
 	if err != nil || second == first {
@@ -79,7 +81,7 @@ func TestTheFleetIsReadOnceForAll(t *testing.T) {
 	c.fleet.mu.Lock()
 	c.fleet.reading, c.fleet.cost = under, 50*fleetWait
 	c.fleet.mu.Unlock()
-	now = now.Add(5 * time.Second)
+	*now = now.Add(5 * time.Second)
 	c.fleet.outdate()
 	if decided, err := c.fleetWithin(t.Context(), fleetPatience); err != nil || decided != second {
 		t.Errorf("a decision waited for the hosts, %v", err)
