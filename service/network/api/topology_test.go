@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -64,6 +65,7 @@ func TestTopologies(t *testing.T) {
 		t.Errorf("the router's interfaces: %v", got)
 	}
 	c.fails(403, "PolicyNotAuthorized", "bob", "GET", at+"alice", nil)
+	c.fails(400, "BadRequest", "admin", "GET", at+strings.Repeat("p", 256), nil) // which is no project's
 	if got := c.list("alice", "auto-allocated-topology", "auto_allocated_topologies"); len(got) != 1 || got[0]["id"] != ids[0] {
 		t.Errorf("listed are %v", got)
 	}

@@ -37,6 +37,9 @@ func topologyOf(ctx context.Context, projectID string) string {
 	return projectID
 }
 
+// maxProject bounds the id of a project, in bytes.
+const maxProject = 255
+
 // Topology returns what is laid out for a project, and lays it out if nothing is.
 // With dry it says only whether that could be done.
 func (c *Control) Topology(ctx context.Context, projectID string, dry bool) (network.Topology, error) {
@@ -44,6 +47,9 @@ func (c *Control) Topology(ctx context.Context, projectID string, dry bool) (net
 	t := network.Topology{Owner: network.OwnedBy(projectID)}
 	if err := enforce(ctx, "get_auto_allocated_topology", owned(projectID), nil); err != nil {
 		return t, err
+	}
+	if projectID == "" || len(projectID) > maxProject { // administrators name whom they like
+		return t, badRequest("auto_allocated_topology", "a project's id has 1 to %d bytes", maxProject)
 	}
 	if dry {
 		_, _, err := c.topologyParts(ctx, nil)
