@@ -3,7 +3,9 @@ package compute
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -12,8 +14,12 @@ import (
 	"kilonova/internal/fault"
 )
 
-// maxDeviceSpecs bounds how many specifications a host may have.
-const maxDeviceSpecs = 1024
+// maxDeviceSpecs bounds how many specifications a host may have, maxDeviceName the
+// names in them: Placement has 255 bytes for each, and puts CUSTOM_ before it.
+const (
+	maxDeviceSpecs = 1024
+	maxDeviceName  = 255 - len("CUSTOM_")
+)
 
 // DeviceSpec is one element of [pci] device_spec: which devices of a host guests may
 // have, and what is said of them (nova/pci/devspec.py). The zero value matches all.
@@ -92,7 +98,7 @@ func readDeviceSpec(text []byte, inPlacement bool) (DeviceSpec, error) {
 	if err := decoder.Decode(&in); err != nil {
 		return s, fault.New(fault.Invalid, "it cannot be read: %w", err)
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return s, fault.Invalidf("there is more after the object.")
 	}
 	var err error
@@ -117,9 +123,13 @@ func readDeviceSpec(text []byte, inPlacement bool) (DeviceSpec, error) {
 		return s, fault.Invalidf("its capability_type is %.64q; there is only pci.", *in.CapabilityType)
 	}
 	t := &s.tags
-	t.Network, t.Class = told(in.Network), strings.TrimSpace(told(in.Class))
+	if t.Network, t.Class = told(in.Network), strings.TrimSpace(told(in.Class)); len(t.Class) > maxDeviceName {
+		return s, fault.Invalidf("its resource_class %.64s... is longer than %d bytes.", t.Class, maxDeviceName)
+	}
 	for trait := range strings.SplitSeq(told(in.Traits), ",") {
-		if trait = strings.TrimSpace(trait); trait != "" {
+		if trait = strings.TrimSpace(trait); len(trait) > maxDeviceName {
+			return s, fault.Invalidf("its traits have %.64s..., which is longer than %d bytes.", trait, maxDeviceName)
+		} else if trait != "" {
 			t.Traits = append(t.Traits, trait)
 		}
 	}

@@ -83,6 +83,10 @@ func TestBadDeviceSpecs(t *testing.T) {
 		`{"address": "0a:00.1", "devname": "eth0"}`: "both devname and address",
 		`{"vendor_id": "8086", "live_migratable": "soon"}`: `"soon"`,
 		`{"vendor_id": "8086", "one_time_use": true}`:      "report_in_placement",
+		`{"vendor_id": "8086"}}`:                           "more after",
+
+		`{"vendor_id": "8086", "resource_class": "` + strings.Repeat("c", 249) + `"}`: "resource_class",
+		`{"vendor_id": "8086", "traits": "a,` + strings.Repeat("t", 249) + `"}`:       "traits",
 	} {
 		if _, err := ReadDeviceSpecs([]string{text}, false); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "[pci] device_spec") {
 			t.Errorf("%s: %v, want %q", text, err, says)

@@ -2,6 +2,8 @@ package control
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -50,6 +52,9 @@ func aliasesOf(o PCIOptions, inPlacement bool) (map[string][]alias, error) {
 		var a alias
 		if err := decoder.Decode(&a); err != nil {
 			return nil, fault.New(fault.Invalid, "[pci] alias %q cannot be read: %w", text, err)
+		}
+		if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+			return nil, fault.Invalidf("[pci] alias %q has more after the object.", text)
 		}
 		if a.Name = strings.TrimSpace(a.Name); a.Name == "" {
 			return nil, fault.Invalidf("[pci] alias %q has no name.", text)

@@ -158,6 +158,7 @@ func TestAliases(t *testing.T) {
 		{true, []string{`{"name": "a", "resource_class": "gpu", "traits": "a,b"}`}, ""},
 		{false, []string{`{"name": "a", ` + ids + `}`, `{"name": "a", "vendor_id": "8086", "product_id": "1530"}`}, ""},
 		{false, []string{`x`}, "cannot be read"},
+		{false, []string{`{"name": "a", ` + ids + `}, {"name": "b", ` + ids + `}`}, "more after"},
 		{false, []string{`{"name": "a", "vendor": "8086"}`}, `"vendor"`},
 		{false, []string{`{` + ids + `}`}, "no name"},
 		{false, []string{`{"name": "a", "vendor_id": "8086"}`}, "both vendor_id and product_id"},
