@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -13,15 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kilonova/internal/fault"
+	"kilonova/internal/shards"
 )
 
 type writer struct {
-	store *Store
+	files *shards.Folder
 	key   string
 	f     *os.File
 
 	size       int64
-	flushed    int64 // up to where the kernel was told to begin writing
+	flusher    shards.Flusher
 	sinceCheck int64
 	straight   bool       // what fits may go to the disk without a copy of the kernel's
 	direct     bool       // the file is open for that now (O_DIRECT)
@@ -31,10 +31,6 @@ type writer struct {
 
 // checkEvery is how many bytes are written between two looks at the free space.
 const checkEvery = 64 << 20
-
-// flushEvery is how many bytes are written before the kernel is told to begin
-// bringing them to the disk, so that Commit has little left to wait for.
-const flushEvery = 8 << 20
 
 // straight are the file systems to which large pieces are written without a copy
 // in the kernel's cache: those that put them where they stay, and promise nothing of
@@ -51,9 +47,9 @@ const (
 
 // Write implements blob.Writer.
 func (w *writer) Write(p []byte) (int, error) {
-	if w.sinceCheck += int64(len(p)); w.sinceCheck >= checkEvery && w.store.o.MinFree > 0 {
+	if w.sinceCheck += int64(len(p)); w.sinceCheck >= checkEvery && w.files.Free > 0 {
 		w.sinceCheck = 0
-		if _, err := w.store.room(-1); err != nil {
+		if _, err := w.files.Room(-1); err != nil {
 			return 0, err
 		}
 	}
@@ -61,11 +57,9 @@ func (w *writer) Write(p []byte) (int, error) {
 	n, err := w.put(p)
 	w.size += int64(n)
 	if w.direct {
-		w.flushed = w.size
-	}
-	if part := w.size - w.flushed; part >= flushEvery {
-		_ = unix.SyncFileRange(int(w.f.Fd()), w.flushed, part, unix.SYNC_FILE_RANGE_WRITE) // a hint: Commit's sync is what counts
-		w.flushed = w.size
+		w.flusher.Skip(w.size)
+	} else {
+		w.flusher.Wrote(w.f, w.size)
 	}
 	return n, told(err)
 }
@@ -112,10 +106,10 @@ func (w *writer) Commit(context.Context) error {
 		err = w.own()
 	}
 	if err == nil {
-		err = os.Rename(w.store.part(w.key), w.store.path(w.key))
+		err = os.Rename(w.files.Part(w.key), w.files.Path(w.key))
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(w.store.path(w.key)))
+		err = w.files.Sync(w.key)
 	}
 	if err != nil {
 		return told(errors.Join(err, w.remove()))
@@ -130,7 +124,7 @@ func (w *writer) own() error {
 	if err != nil {
 		return err
 	}
-	there, err := os.Lstat(w.store.part(w.key))
+	there, err := os.Lstat(w.files.Part(w.key))
 	if err == nil && os.SameFile(mine, there) {
 		return nil
 	}
@@ -142,7 +136,7 @@ func (w *writer) remove() error {
 	if w.own() != nil {
 		return nil
 	}
-	err := os.Remove(w.store.part(w.key))
+	err := os.Remove(w.files.Part(w.key))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

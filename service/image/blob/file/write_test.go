@@ -60,7 +60,7 @@ func TestStraight(t *testing.T) {
 	if err := b.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(s.path("aaaa.1")); err != nil || !bytes.Equal(got, want) {
+	if got, err := os.ReadFile(s.files.Path("aaaa.1")); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d bytes of %d came back, or others; %v", len(got), len(want), err)
 	}
 }
@@ -88,7 +88,7 @@ func TestStubbornDisk(t *testing.T) {
 	if err := b.Commit(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := os.ReadFile(s.path("aaaa.1")); err != nil || !bytes.Equal(got, data) {
+	if got, err := os.ReadFile(s.files.Path("aaaa.1")); err != nil || !bytes.Equal(got, data) {
 		t.Errorf("%d bytes of %d came back, or others; %v", len(got), len(data), err)
 	}
 }

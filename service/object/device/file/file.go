@@ -21,13 +21,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kilonova/internal/fault"
+	"kilonova/internal/shards"
 	"kilonova/service/object/device"
 )
 
-const (
-	begun = ".part"  // ends the names of files that are not whole yet; a dot begins them
-	label = "device" // the file with the device's name
-)
+const label = "device" // the file with the device's name
 
 // Options are those of one device.
 type Options struct {
@@ -42,7 +40,10 @@ type Options struct {
 }
 
 // Device implements device.Device.
-type Device struct{ o Options }
+type Device struct {
+	o     Options
+	files shards.Folder // 4096 below it
+}
 
 // New opens a folder. One that cannot be used now is no error: the device refuses
 // until it can.
@@ -55,7 +56,8 @@ func New(o Options) (*Device, error) {
 		return nil, fmt.Errorf("object device: %w", err)
 	}
 	o.Dir = dir
-	return &Device{o}, nil
+	return &Device{o, shards.Folder{Dir: dir, Width: 3, Valid: device.ValidKey, Free: o.MinFree,
+		Full: fmt.Errorf("%w on the device %s", device.ErrFull, o.Name), Told: told}}, nil
 }
 
 // ready refuses where the folder is not the device's.
@@ -118,11 +120,6 @@ func mounted(dir string) bool {
 	return unix.Stat(dir, &here) == nil && unix.Stat(filepath.Dir(dir), &above) == nil && here.Dev != above.Dev
 }
 
-// path spreads payloads over 4096 folders, by the first digits of their keys.
-func (d *Device) path(key string) string { return filepath.Join(d.o.Dir, key[:3], key) }
-
-func (d *Device) part(key string) string { return filepath.Join(d.o.Dir, key[:3], "."+key+begun) }
-
 // Create implements device.Device.
 func (d *Device) Create(_ context.Context, key string, size int64) (device.Writer, error) {
 	if err := device.ValidKey(key); err != nil {
@@ -131,67 +128,36 @@ func (d *Device) Create(_ context.Context, key string, size int64) (device.Write
 	if err := d.ready(); err != nil {
 		return nil, err
 	}
-	if err := d.room(size); err != nil {
+	if _, err := d.files.Room(size); err != nil {
 		return nil, err
 	}
 	f, err := d.begin(key)
-	if errors.Is(err, fs.ErrNotExist) {
-		dir := filepath.Dir(d.path(key))
-		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, told(err)
-		}
-		if err := syncDir(d.o.Dir); err != nil {
-			return nil, told(err)
-		}
-		f, err = d.begin(key)
-	}
 	if errors.Is(err, fs.ErrExist) {
 		return nil, fault.Conflictf("Payload %s has been written, or is being written.", key)
 	}
 	if err != nil {
-		return nil, told(err)
+		return nil, err
 	}
 	return &writer{d: d, key: key, f: f}, nil
 }
 
 func (d *Device) begin(key string) (*os.File, error) {
-	if _, err := os.Lstat(d.path(key)); err == nil {
+	if _, err := os.Lstat(d.files.Path(key)); err == nil {
 		return nil, fs.ErrExist
 	}
-	return os.OpenFile(d.part(key), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-}
-
-// room says whether size more bytes fit. size may be -1.
-func (d *Device) room(size int64) error {
-	var st unix.Statfs_t
-	if err := unix.Statfs(d.o.Dir, &st); err != nil {
-		return told(err)
-	}
-	free := int64(st.Bavail)*st.Bsize - d.o.MinFree
-	if free <= 0 || size > free {
-		return fmt.Errorf("%w on the device %s: %d bytes are free and %d are needed", device.ErrFull, d.o.Name, max(free, 0), max(size, 1))
-	}
-	return nil
+	return d.files.Begin(key)
 }
 
 // Open implements device.Device.
 func (d *Device) Open(_ context.Context, key string) (device.Reader, error) {
-	if err := device.ValidKey(key); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(d.path(key))
+	f, err := d.files.Open(key)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, device.ErrNotFound
 	}
 	if err != nil {
-		return nil, told(err)
+		return nil, err
 	}
-	st, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, told(err)
-	}
-	return &reader{f, st.Size()}, nil
+	return f, nil
 }
 
 // Delete implements device.Device.
@@ -202,12 +168,7 @@ func (d *Device) Delete(_ context.Context, key string) error {
 	if err := d.ready(); err != nil { // or what is unmounted now would come back later
 		return err
 	}
-	for _, path := range []string{d.part(key), d.path(key)} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return told(err)
-		}
-	}
-	return nil
+	return d.files.Remove(key)
 }
 
 // Each implements device.Device.
@@ -215,74 +176,33 @@ func (d *Device) Each(ctx context.Context, f func(device.Entry) error) error {
 	if err := d.ready(); err != nil {
 		return err
 	}
-	folders, err := os.ReadDir(d.o.Dir)
-	if err != nil {
-		return told(err)
-	}
-	for _, folder := range folders {
-		if len(folder.Name()) != 3 || !folder.IsDir() {
-			continue
-		}
-		files, err := os.ReadDir(filepath.Join(d.o.Dir, folder.Name()))
-		if err != nil {
-			return told(err)
-		}
-		for _, file := range files {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			key, unfinished := strings.CutSuffix(file.Name(), begun)
-			if unfinished {
-				key = strings.TrimPrefix(key, ".")
-			}
-			info, err := file.Info()
-			if err != nil || device.ValidKey(key) != nil || !info.Mode().IsRegular() || key[:3] != folder.Name() {
-				continue // gone meanwhile, or not ours
-			}
-			if err := f(device.Entry{Key: key, Size: info.Size(), Modified: info.ModTime(), Whole: !unfinished}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return d.files.Each(ctx, func(key string, info fs.FileInfo, whole bool) error {
+		return f(device.Entry{Key: key, Size: info.Size(), Modified: info.ModTime(), Whole: whole})
+	})
 }
-
-type reader struct {
-	*os.File
-	size int64
-}
-
-func (r *reader) Size() int64 { return r.size }
 
 type writer struct {
 	d       *Device
 	key     string
 	f       *os.File
 	size    int64
-	flushed int64 // up to where the kernel was told to begin writing
+	flusher shards.Flusher
 
 	mu   sync.Mutex // Abort may come from another goroutine than Write
 	done bool
 }
 
-// flushEvery is how many bytes are written before the kernel is told to begin
-// bringing them to the disk, so that Commit has little left to wait for; then there
-// is also a look at the free space.
-const flushEvery = 8 << 20
-
-// Write implements device.Writer.
+// Write implements device.Writer. Now and then it looks at the free space.
 func (w *writer) Write(p []byte) (int, error) {
 	n, err := w.f.Write(p)
 	w.size += int64(n)
 	if err != nil {
 		return n, told(err)
 	}
-	if part := w.size - w.flushed; part >= flushEvery {
-		_ = unix.SyncFileRange(int(w.f.Fd()), w.flushed, part, unix.SYNC_FILE_RANGE_WRITE) // a hint: Commit's sync is what counts
-		w.flushed = w.size
-		return n, w.d.room(-1)
+	if w.flusher.Wrote(w.f, w.size) {
+		_, err = w.d.files.Room(-1)
 	}
-	return n, nil
+	return n, err
 }
 
 // Commit implements device.Writer.
@@ -296,14 +216,14 @@ func (w *writer) Commit() error {
 	err := w.f.Sync()
 	if err == nil {
 		// Not over what may be there already. A deletion meanwhile has taken our name away.
-		err = unix.Renameat2(unix.AT_FDCWD, w.d.part(w.key), unix.AT_FDCWD, w.d.path(w.key), unix.RENAME_NOREPLACE)
+		err = unix.Renameat2(unix.AT_FDCWD, w.d.files.Part(w.key), unix.AT_FDCWD, w.d.files.Path(w.key), unix.RENAME_NOREPLACE)
 	}
 	if err == nil {
-		err = syncDir(filepath.Dir(w.d.path(w.key)))
+		err = w.d.files.Sync(w.key)
 	}
 	err = errors.Join(err, w.f.Close())
 	if err != nil {
-		_ = os.Remove(w.d.part(w.key)) // what cannot be removed is found by Each
+		_ = os.Remove(w.d.files.Part(w.key)) // what cannot be removed is found by Each
 	}
 	return told(err)
 }
@@ -316,20 +236,11 @@ func (w *writer) Abort() error {
 		return nil
 	}
 	w.done = true
-	err := os.Remove(w.d.part(w.key))
+	err := os.Remove(w.d.files.Part(w.key))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
 	return told(errors.Join(err, w.f.Close()))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }
 
 // told gives errors of the file system the meaning that they have for callers, and
