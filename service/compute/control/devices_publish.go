@@ -151,7 +151,7 @@ func (c *Control) healDevices(ctx context.Context, h *compute.Host, server strin
 		if done, err := c.claimedAside(ctx, server, amounts); done || err != nil || claims(held, amounts) {
 			return err
 		}
-		return fault.New(fault.Unavailable, "Server %s is on its way: which devices of host %s it has Placement is told afterwards.", server, h.Name)
+		return onItsWay(server, h)
 	}
 	err = c.Store.Tx(ctx, func(tx *db.Tx) error {
 		if err := c.Store.NodeTurn(ctx, tx, h.NodeID); err != nil {
@@ -168,7 +168,17 @@ func (c *Control) healDevices(ctx context.Context, h *compute.Host, server strin
 		return err
 	}
 	c.Log.Info("the claim of a server gets its devices", "server", server, "host", h.Name, "devices", len(known.Devices))
-	return c.Placement.Reclaim(ctx, server, amounts)
+	if err := c.Placement.Reclaim(ctx, server, amounts); err != nil || len(held) == 0 {
+		return err
+	}
+	if held, err = c.Placement.Holdings(ctx, server); err == nil && !claims(held, amounts) { // it has begun to move meanwhile
+		err = onItsWay(server, h)
+	}
+	return err
+}
+
+func onItsWay(server string, h *compute.Host) error {
+	return fault.New(fault.Unavailable, "Server %s is on its way: which devices of host %s it has Placement is told afterwards.", server, h.Name)
 }
 
 // claimedAside reports whether a migration of a server holds these amounts: those of

@@ -21,6 +21,7 @@ type ledger struct {
 	reclaimed []string
 	told      []compute.DeviceProvider
 	back      []string
+	moved     bool // a server's claim has gone to its migration before it is changed
 }
 
 func (l *ledger) Holdings(_ context.Context, consumer string) ([]compute.Holding, error) {
@@ -29,6 +30,10 @@ func (l *ledger) Holdings(_ context.Context, consumer string) ([]compute.Holding
 
 func (l *ledger) Reclaim(_ context.Context, consumer string, amounts map[string]map[string]int) error {
 	l.reclaimed = append(l.reclaimed, consumer)
+	if l.moved {
+		delete(l.held, consumer)
+		return nil
+	}
 	for provider, classes := range amounts {
 		l.held[consumer] = append(l.held[consumer], compute.Holding{ProviderID: provider, Resources: classes})
 	}
@@ -165,6 +170,11 @@ func TestDevicesHealed(t *testing.T) {
 		_, err := c.Store.UpdateServer(t.Context(), tx, s.ID, store.ServerPatch{Task: &s.Task}, store.Expect{Existing: true}, c.Now())
 		return err
 	})
+	l.held[s.ID], l.moved = []compute.Holding{{ProviderID: h.NodeID, Resources: map[string]int{"VCPU": 1}}}, true
+	if err := publish(); !fault.Is(err, fault.Unavailable) {
+		t.Errorf("when it begins to move meanwhile: %v", err)
+	}
+	l.reclaimed, l.moved = nil, false
 	for range 2 {
 		if err := publish(); err != nil {
 			t.Fatal(err)
