@@ -191,11 +191,14 @@ func AllowDevices(all []PCIDevice, specs []DeviceSpec) []PCIDevice {
 	return allowed
 }
 
+// AsksSerial reports whether it names no device without PCIDevice.Serial.
+func (s *DeviceSpec) AsksSerial() bool { return s.tags.Remote }
+
 func (s *DeviceSpec) matches(d *PCIDevice, interfaces map[string]string) bool {
 	if s.vendor != "" && s.vendor != d.Vendor || s.product != "" && s.product != d.Product {
 		return false
 	}
-	if s.tags.Remote && (d.Serial == "" || d.Type == DevicePF) {
+	if s.AsksSerial() && (d.Serial == "" || d.Type == DevicePF) {
 		return false // nobody could say which card is meant; and what programs it is its physical function
 	}
 	if s.interfaceName != "" {

@@ -101,6 +101,11 @@ func TestDevices(t *testing.T) {
 			t.Errorf("%s: %s; want %s", text, now, want)
 		}
 	}
+	for _, asked := range []bool{false, true} { // reading it takes some cards seconds, and upsets others
+		if d := readDevice(filepath.Join(folder, "0000:81:00.0"), "0000:81:00.0", asked); (d.Serial == "AB12") != asked {
+			t.Errorf("its serial number, asked for %v: %q", asked, d.Serial)
+		}
+	}
 	if _, err := pciDevices(folder, []string{`{"vendor_id": "8086"}`}, true); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "0000:81:00.0") {
 		t.Errorf("a physical function beside its virtual ones in Placement: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,9 +28,10 @@ func pciDevices(folder string, texts []string, inPlacement bool) ([]compute.PCID
 	if err != nil {
 		return nil, fmt.Errorf("list the PCI devices: %w", err)
 	}
+	serials := slices.ContainsFunc(specs, func(s compute.DeviceSpec) bool { return s.AsksSerial() })
 	var all []compute.PCIDevice
 	for _, e := range entries {
-		all = append(all, readDevice(filepath.Join(folder, e.Name()), strings.ToLower(e.Name())))
+		all = append(all, readDevice(filepath.Join(folder, e.Name()), strings.ToLower(e.Name()), serials))
 	}
 	all = compute.AllowDevices(all, specs)
 	if all = all[:min(len(all), maxPCIDevices)]; inPlacement {
@@ -38,7 +40,9 @@ func pciDevices(folder string, texts []string, inPlacement bool) ([]compute.PCID
 	return all, err
 }
 
-func readDevice(folder, address string) compute.PCIDevice {
+// readDevice reads what the kernel says of a device; its card's serial number only
+// where somebody asks for it: some cards take seconds to say it, or do not bear it.
+func readDevice(folder, address string, serial bool) compute.PCIDevice {
 	text := func(name string) string {
 		data, err := os.ReadFile(filepath.Join(folder, name))
 		if err != nil {
@@ -60,6 +64,9 @@ func readDevice(folder, address string) compute.PCIDevice {
 	}
 	if on, err := os.ReadDir(filepath.Join(folder, "net")); err == nil && len(on) > 0 {
 		d.Interface = on[0].Name()
+	}
+	if !serial {
+		return d
 	}
 	if d.Serial = serialOf(filepath.Join(folder, "vpd")); d.Serial == "" && d.Parent != "" {
 		d.Serial = serialOf(filepath.Join(folder, "physfn", "vpd"))
