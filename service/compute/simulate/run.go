@@ -209,7 +209,6 @@ func (s *simulation) take(h *schedule.Host, a *Arrival, devices []int, sign int)
 	for _, pool := range devices {
 		h.PCI[pool].Count -= sign
 	}
-
 	h.VCPUs.Used += sign * a.VCPUs
 	h.MemoryMB.Used += sign * a.MemoryMB
 	h.DiskGB.Used += sign * a.DiskGB

@@ -95,12 +95,16 @@ func partNumber(r *request) (int, error) {
 	return n, nil
 }
 
-func (h *Handler) uploadPart(ctx context.Context, r *request) error {
-	n, err := partNumber(r)
-	if err != nil {
-		return err
+// partOf is which part of which upload a request is about.
+func (h *Handler) partOf(ctx context.Context, r *request) (n int, id string, err error) {
+	if n, err = partNumber(r); err == nil {
+		id, _, err = h.uploadOf(ctx, r)
 	}
-	id, _, err := h.uploadOf(ctx, r)
+	return n, id, err
+}
+
+func (h *Handler) uploadPart(ctx context.Context, r *request) error {
+	n, id, err := h.partOf(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -136,11 +140,7 @@ func (h *Handler) stillThere(ctx context.Context, r *request, id string, n int) 
 }
 
 func (h *Handler) copyPart(ctx context.Context, r *request) error {
-	n, err := partNumber(r)
-	if err != nil {
-		return err
-	}
-	id, _, err := h.uploadOf(ctx, r)
+	n, id, err := h.partOf(ctx, r)
 	if err != nil {
 		return err
 	}
