@@ -41,9 +41,6 @@ func addRequests(q *question, requests []compute.PortRequest) {
 			q.SameSubtree = append(q.SameSubtree, r.SameSubtree)
 		}
 	}
-	if len(q.Groups) > 1 && q.GroupPolicy == "" {
-		q.GroupPolicy = "none" // Placement wants to be told
-	}
 }
 
 // assignPorts notes in the bindings of a server's ports which provider serves what
@@ -119,6 +116,7 @@ func (c *Control) claimPort(ctx context.Context, s *compute.Server, portID strin
 	}
 	q := question{InTree: h.NodeID, Limit: 1}
 	addRequests(&q, requests)
+	setGroupPolicy(&q, "")
 	found, err := c.Placement.Candidates(ctx, q)
 	if err != nil {
 		return err

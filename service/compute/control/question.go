@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"regexp"
@@ -34,12 +35,11 @@ func resourcesOf(s *compute.Server) map[string]int {
 }
 
 // baseQuestion is what flavor and image ask for (nova/scheduler/utils.py,
-// ResourceRequest). What cannot be read was refused when it was written, and is
-// passed over.
+// ResourceRequest), to which askMore adds the rest. What cannot be read was refused
+// when it was written, and is passed over.
 func baseQuestion(s *compute.Server) question {
 	q := question{Resources: map[string]int{}}
 	groups := map[string]*compute.RequestGroup{}
-	q.GroupPolicy = s.Flavor.ExtraSpecs["group_policy"]
 	for _, key := range slices.Sorted(maps.Keys(s.Flavor.ExtraSpecs)) {
 		m := requestKey.FindStringSubmatch(key)
 		if m == nil {
@@ -69,11 +69,6 @@ func baseQuestion(s *compute.Server) question {
 	}
 	for class := range q.Resources {
 		merged[class] = true
-	}
-	if len(q.Groups) < 2 {
-		q.GroupPolicy = ""
-	} else if q.GroupPolicy == "" {
-		q.GroupPolicy = "none" // Placement wants to be told
 	}
 	askFlavor(&q, s, merged)
 	for key, value := range s.ImageMeta.Properties {
@@ -174,7 +169,8 @@ func (c *Control) questionOf(ctx context.Context, s *compute.Server, f *Fleet) (
 	return q, nil
 }
 
-// askMore adds to a question what a server's ports and devices take of its host.
+// askMore adds to a question what a server's ports and devices take of its host, and
+// how its groups are to be apart.
 func (c *Control) askMore(ctx context.Context, q *question, s *compute.Server) error {
 	if err := c.askPorts(ctx, q, s); err != nil {
 		return err
@@ -182,13 +178,16 @@ func (c *Control) askMore(ctx context.Context, q *question, s *compute.Server) e
 	if err := c.askDevices(q, s); err != nil {
 		return err
 	}
-	switch q.GroupPolicy = s.Flavor.ExtraSpecs["group_policy"]; {
-	case len(q.Groups) < 2:
-		q.GroupPolicy = ""
-	case q.GroupPolicy == "":
-		q.GroupPolicy = "none" // Placement wants to be told
-	}
+	setGroupPolicy(q, s.Flavor.ExtraSpecs["group_policy"])
 	return nil
+}
+
+// setGroupPolicy says how a question's groups are to be apart, where there are any; ""
+// is "none", which Placement wants to be told.
+func setGroupPolicy(q *question, policy string) {
+	if q.GroupPolicy = ""; len(q.Groups) > 1 {
+		q.GroupPolicy = cmp.Or(policy, "none")
+	}
 }
 
 // dedicatedCPUs counts the processors that a server has to itself.
