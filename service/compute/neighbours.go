@@ -252,8 +252,9 @@ func (c Capacity) Of(class string) Usage {
 
 // Placement is what compute asks of the Placement service.
 type Placement interface {
-	// Candidates lists hosts with room, each once.
-	Candidates(ctx context.Context, q CandidateQuery) ([]Candidate, error)
+	// Candidates lists hosts with room, each once. The list may be made of memory, with
+	// the capacities of what was in it, which nobody looks at any more; nil: of new.
+	Candidates(ctx context.Context, q CandidateQuery, memory []Candidate) ([]Candidate, error)
 	// Claim takes a claim on a provider: at once and whole, or fault.Conflict
 	// when there is no room (any more). A claim that stands already is replaced.
 	Claim(ctx context.Context, providerID string, c Claim) error

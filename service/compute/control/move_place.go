@@ -122,7 +122,7 @@ func (c *Control) moveChoices(ctx context.Context, there *compute.Server, state 
 	}
 	if len(q.Groups) > 0 { // providers below the host have a part in it: which, Placement says
 		q.InTree, q.Limit = h.nodeID, 1
-		found, err := c.Placement.Candidates(ctx, q)
+		found, err := c.Placement.Candidates(ctx, q, nil)
 		if err != nil {
 			return nil, err
 		}

@@ -27,7 +27,7 @@ type room struct {
 	took          map[string]int // VCPUs, by holder
 }
 
-func (r *room) Candidates(_ context.Context, q compute.CandidateQuery) ([]compute.Candidate, error) {
+func (r *room) Candidates(_ context.Context, q compute.CandidateQuery, _ []compute.Candidate) ([]compute.Candidate, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asked++
@@ -301,7 +301,7 @@ func TestSpread(t *testing.T) {
 // brittle is a Placement that cannot be asked.
 type brittle struct{ compute.Placement }
 
-func (brittle) Candidates(context.Context, compute.CandidateQuery) ([]compute.Candidate, error) {
+func (brittle) Candidates(context.Context, compute.CandidateQuery, []compute.Candidate) ([]compute.Candidate, error) {
 	panic("on purpose")
 }
 

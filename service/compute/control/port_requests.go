@@ -117,7 +117,7 @@ func (c *Control) claimPort(ctx context.Context, s *compute.Server, portID strin
 	q := question{InTree: h.NodeID, Limit: 1}
 	addRequests(&q, requests)
 	setGroupPolicy(&q, "")
-	found, err := c.Placement.Candidates(ctx, q)
+	found, err := c.Placement.Candidates(ctx, q, nil)
 	if err != nil {
 		return err
 	}

@@ -43,11 +43,15 @@ type hostList struct {
 	memory     *hostMemory        // of the hosts; may be nil
 }
 
-// hostMemory is what the hosts of one batch after the other are made of: those of
-// one decision take hundreds of kilobytes. nil remembers nothing.
+// hostMemory is what the hosts of one batch after the other are made of, and what
+// Placement says of them: those of one decision take hundreds of kilobytes. nil
+// remembers nothing.
 type hostMemory struct {
 	all  []schedule.Host
 	used int
+
+	candidates []compute.Candidate
+	lent       bool // they are this batch's already
 }
 
 // mostHosts is how many hosts memory is kept for.
@@ -65,8 +69,24 @@ func (m *hostMemory) take(n int) []schedule.Host {
 	return m.all[m.used-n : m.used-n : m.used]
 }
 
+// lend returns memory for the candidates of one question of a batch.
+func (m *hostMemory) lend() []compute.Candidate {
+	if m == nil || m.lent {
+		return nil
+	}
+	m.lent = true
+	return m.candidates
+}
+
+// keep keeps the memory of an answer, if there is none yet or it has more.
+func (m *hostMemory) keep(answer []compute.Candidate) {
+	if m != nil && cap(answer) > cap(m.candidates) && cap(answer) <= mostHosts {
+		m.candidates = answer
+	}
+}
+
 // again lets the memory be used anew: nobody looks at the hosts of the last batch.
-func (m *hostMemory) again() { m.used = 0 }
+func (m *hostMemory) again() { m.used, m.lent = 0, false }
 
 // gift is what a decision took of a host.
 type gift struct {
@@ -103,9 +123,10 @@ func (v *view) hosts(ctx context.Context, c *Control, q question, n needs) (host
 	l := v.lists[key]
 	if l == nil || v.age > 0 && c.Now().Sub(l.read) > v.age {
 		l = &hostList{question: q, read: c.Now(), needs: n, memory: v.memory}
-		if l.candidates, err = c.Placement.Candidates(ctx, q); err != nil {
+		if l.candidates, err = c.Placement.Candidates(ctx, q, v.memory.lend()); err != nil {
 			return nil, false, err
 		}
+		v.memory.keep(l.candidates)
 		for len(v.lists) >= maxLists { // any: questions that are asked often come back
 			for other := range v.lists {
 				delete(v.lists, other)

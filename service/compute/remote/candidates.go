@@ -14,7 +14,7 @@ import (
 
 // Candidates implements compute.Placement. Of several ways to be on one host the
 // first counts.
-func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery) ([]compute.Candidate, error) {
+func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery, memory []compute.Candidate) ([]compute.Candidate, error) {
 	text, _ := p.answers.Get().(*bytes.Buffer)
 	if text == nil {
 		text = new(bytes.Buffer)
@@ -31,9 +31,9 @@ func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery) ([
 	}
 	defer reply.release()
 	if len(open) > 0 {
-		return reply.openCandidates(open), nil
+		return reply.openCandidates(open, memory), nil
 	}
-	return reply.candidates(), nil
+	return reply.candidates(memory), nil
 }
 
 // candidatesReply is what Placement answers.
@@ -74,8 +74,8 @@ func (a *allocation) of(class string) (n int, asked bool) {
 	return 0, false
 }
 
-func (r *candidatesReply) candidates() []compute.Candidate {
-	all := make([]compute.Candidate, 0, len(r.requests))
+func (r *candidatesReply) candidates(memory []compute.Candidate) []compute.Candidate {
+	all := slices.Grow(memory[:0], len(r.requests))
 	for _, asked := range r.requests {
 		c := r.candidate(asked)
 		if c.ProviderID == "" {
@@ -88,10 +88,21 @@ func (r *candidatesReply) candidates() []compute.Candidate {
 		}
 		if !s.chosen {
 			s.chosen = true
-			all = append(all, c)
+			all = keep(all, c)
 		}
 	}
 	return all
+}
+
+// keep appends a candidate. The reply's memory goes, so that its capacity gets
+// memory of its own: that of whoever had the place before, if there is any.
+func keep(all []compute.Candidate, c compute.Candidate) []compute.Candidate {
+	var own compute.Capacity
+	if n := len(all); n < cap(all) {
+		own = all[:n+1][n].Capacity[:0]
+	}
+	c.Capacity = append(own, c.Capacity...)
+	return append(all, c)
 }
 
 // rootOf returns the root of a provider's tree.

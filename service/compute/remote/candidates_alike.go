@@ -50,10 +50,21 @@ func (r *plainReader) again() bool {
 		}
 	}
 	from := len(r.asked)
-	r.asked = append(r.asked, allocation{provider: string(name[1 : len(name)-1]), amounts: r.asked[from-1].amounts})
+	r.asked = append(r.asked, allocation{provider: r.provider(name[1 : len(name)-1]), amounts: r.asked[from-1].amounts})
 	r.reply.requests = append(r.reply.requests, r.asked[from:from+1:from+1])
 	r.at += length
 	return true
+}
+
+// provider is the name of the next provider that is asked. It is most often that
+// which came at this place in the answer before.
+func (r *plainReader) provider(name []byte) string {
+	if n := len(r.asked); n < cap(r.asked) {
+		if before := r.asked[:n+1][n].provider; before == string(name) {
+			return before
+		}
+	}
+	return string(name)
 }
 
 // skipTraits is skip for a list that many providers have alike.

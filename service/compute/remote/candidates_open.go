@@ -17,7 +17,7 @@ func openGroups(q compute.CandidateQuery) map[string]map[string]int {
 // openCandidates is candidates for a question with open groups: these are left out of
 // what would be claimed, and what the providers of the host's tree have left of such
 // classes is said.
-func (r *candidatesReply) openCandidates(open map[string]map[string]int) []compute.Candidate {
+func (r *candidatesReply) openCandidates(open map[string]map[string]int, memory []compute.Candidate) []compute.Candidate {
 	classes := map[string]bool{}
 	for _, resources := range open {
 		for class := range resources {
@@ -29,7 +29,7 @@ func (r *candidatesReply) openCandidates(open map[string]map[string]int) []compu
 		root := r.rootOf(id)
 		trees[root] = append(trees[root], id)
 	}
-	var all []compute.Candidate
+	all := memory[:0]
 	seen := map[string]bool{}
 	for i, asked := range r.requests {
 		c := r.candidate(asked)
@@ -60,7 +60,7 @@ func (r *candidatesReply) openCandidates(open map[string]map[string]int) []compu
 				c.Free[id][u.Class] = u.Capacity - u.Used - c.Allocations[id][u.Class]
 			}
 		}
-		all = append(all, c)
+		all = keep(all, c)
 	}
 	return all
 }

@@ -30,7 +30,7 @@ func TestOpenGroups(t *testing.T) {
 		t.Fatalf("%v, by hand %v", err, byHand)
 	}
 	for _, r := range []*candidatesReply{reply, byHand} {
-		got := r.openCandidates(open)
+		got := r.openCandidates(open, nil)
 		if len(got) != len(want) {
 			t.Fatalf("%d candidates, want one a host: %+v", len(got), got)
 		}

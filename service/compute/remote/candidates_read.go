@@ -77,8 +77,8 @@ type plainReader struct {
 	entry  likeness // the last request for allocations
 	traits []byte   // the last list of traits
 
-	// What the reply is made of, each in one piece of memory. All but usages, which
-	// the candidates share, is used again for another answer.
+	// What the reply is made of, each in one piece of memory, which is used again for
+	// another answer.
 	reply     candidatesReply
 	summaries []summary
 	usages    []compute.Usage
@@ -104,7 +104,7 @@ func (r *candidatesReply) release() {
 func (r *plainReader) begin(text []byte, mapped bool, hosts int) {
 	clear(r.reply.providers)
 	*r = plainReader{text: text, mapped: mapped, names: r.names[:0], summaries: slices.Grow(r.summaries[:0], hosts), amounts: r.amounts[:0], asked: slices.Grow(r.asked[:0], hosts),
-		usages: make([]compute.Usage, 0, 3*hosts),
+		usages: slices.Grow(r.usages[:0], 3*hosts),
 		reply:  candidatesReply{requests: slices.Grow(r.reply.requests[:0], hosts), providers: r.reply.providers, reader: r}}
 }
 
@@ -188,7 +188,7 @@ func (r *plainReader) mapping(all map[string][]string, suffix string) bool {
 
 // allocation reads what would be claimed of a provider.
 func (r *plainReader) allocation(id []byte) bool {
-	a := allocation{provider: string(id)}
+	a := allocation{provider: r.provider(id)}
 	from := len(r.amounts)
 	ok := r.only("resources", func(class []byte) bool {
 		n, ok := r.number()

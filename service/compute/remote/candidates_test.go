@@ -45,7 +45,7 @@ func TestCandidatesOfTrees(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := reply.candidates()
+	all := reply.candidates(nil)
 	if len(all) != 3 {
 		t.Fatalf("%d hosts: %+v", len(all), all)
 	}
@@ -77,7 +77,7 @@ func TestReadersAreUsedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer reply.release()
-		return reply.candidates()
+		return reply.candidates(nil)
 	}
 	first := read(answerOf(20))
 	want := fmt.Sprintf("%+v", first)
@@ -93,6 +93,31 @@ func TestReadersAreUsedAgain(t *testing.T) {
 		}
 		if again := fmt.Sprintf("%+v", read(answerOf(20))); again != want || fmt.Sprintf("%+v", first) != want {
 			t.Errorf("%s\nand not %s", again, want)
+		}
+	}
+}
+
+// TestCandidatesInMemoryOfOthers: what is made of an earlier answer's memory is what
+// is made of new memory.
+func TestCandidatesInMemoryOfOthers(t *testing.T) {
+	var memory []compute.Candidate
+	for _, text := range [][]byte{answerOf(20), []byte(nested), answerOf(5), []byte(nested), answerOf(30), answerOf(20)} {
+		var want string
+		for _, of := range [][]compute.Candidate{nil, memory} {
+			reply, err := readCandidates(text, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all := reply.candidates(of)
+			reply.release()
+			if got := fmt.Sprintf("%+v", all); want == "" {
+				want = got
+			} else if got != want {
+				t.Errorf("%s\nand not %s", got, want)
+			}
+			if of != nil || memory == nil {
+				memory = all
+			}
 		}
 	}
 }
@@ -183,7 +208,7 @@ func FuzzCandidates(f *testing.F) {
 			if a, b := comparable(hand), comparable(by); !reflect.DeepEqual(a, b) {
 				t.Errorf("%v and not %v", a, b)
 			}
-			hand.candidates()
+			hand.candidates(nil)
 		}
 	})
 }
@@ -196,7 +221,7 @@ func BenchmarkReadCandidates(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				reply, err := read(text)
-				if err != nil || len(reply.candidates()) != 1000 {
+				if err != nil || len(reply.candidates(nil)) != 1000 {
 					b.Fatal(err)
 				}
 				reply.release()

@@ -125,6 +125,7 @@ func (s *Scheduler) Select(hosts []*Host, r *Request) (Result, error) {
 		return result, nil
 	}
 	w := s.weigh(left, r)
+	defer w.release()
 	result.Ordered = w.order(s, r.Choices)
 	result.Explanation.Weighed = w.explain(result.Ordered)
 	return result, nil

@@ -4,14 +4,28 @@ import (
 	"cmp"
 	"math"
 	"slices"
+	"sync"
 )
 
 // weighing is the weighing of the hosts that passed the filters.
 type weighing struct {
 	hosts      []*Host
 	weights    []float64 // beside hosts
+	raw        []float64 // what one weigher says of them
+	rank       []ranked
 	scales     []scale
 	overridden bool // aggregates have a say in the multipliers
+}
+
+// weighings are those that are not in use: their lists are as long as the hosts are
+// many.
+var weighings = sync.Pool{New: func() any { return new(weighing) }}
+
+// release lets another weighing have the memory; nothing of it has left with choices.
+func (g *weighing) release() {
+	g.hosts = nil
+	clear(g.scales) // they know their request
+	weighings.Put(g)
 }
 
 // scale is a weigher with what its weights are brought to [0, 1] by.
@@ -23,12 +37,13 @@ type scale struct {
 // weigh adds up what the weighers say. As upstream does, it leaves a single host
 // unweighed, and lets a weigher that finds all hosts alike add nothing.
 func (s *Scheduler) weigh(hosts []*Host, r *Request) *weighing {
-	g := &weighing{hosts: hosts, weights: make([]float64, len(hosts))}
+	g := weighings.Get().(*weighing)
+	*g = weighing{hosts: hosts, weights: ofLength(g.weights, len(hosts)), raw: ofLength(g.raw, len(hosts)), rank: ofLength(g.rank, len(hosts)), scales: g.scales[:0]}
 	if len(hosts) <= 1 {
 		return g
 	}
 	g.overridden = overrides(hosts)
-	raw := make([]float64, len(hosts))
+	raw := g.raw
 	for _, build := range s.weighers {
 		w, err := build(&s.options, r)
 		if err != nil || w.weigh == nil || w.multiplier == 0 && !g.overridden {
@@ -58,6 +73,14 @@ func (s *Scheduler) weigh(hosts []*Host, r *Request) *weighing {
 	return g
 }
 
+// ofLength returns a list of n zeros, in the memory of an earlier one if that is
+// enough.
+func ofLength[T any](list []T, n int) []T {
+	list = slices.Grow(list[:0], n)[:n]
+	clear(list)
+	return list
+}
+
 // ranked is a host's place in the order.
 type ranked struct {
 	weight float64
@@ -69,7 +92,7 @@ type ranked struct {
 // 0. Equal weights are ordered by name, or by lot if the options say so; the
 // first is then drawn among host_subset_size of the best.
 func (g *weighing) order(s *Scheduler, limit int) []Choice {
-	rank := make([]ranked, len(g.hosts))
+	rank := g.rank
 	for i, w := range g.weights {
 		rank[i] = ranked{weight: w, index: int32(i)}
 	}

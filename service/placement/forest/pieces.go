@@ -47,6 +47,7 @@ type memory struct {
 	picked  pieces[*option]
 	nodes   pieces[*node]
 	takes   pieces[take]
+	choices pieces[choice]
 
 	// What candidates are made of.
 	amounts    pieces[placement.Amount]
@@ -67,6 +68,7 @@ func (m *memory) again() {
 	m.picked.again()
 	m.nodes.again()
 	m.takes.again()
+	m.choices.again()
 }
 
 // mostFound bounds the answers whose memory is kept for others.

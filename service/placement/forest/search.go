@@ -262,7 +262,8 @@ func (s *search) candidates(t *tree) iter.Seq[*choice] {
 			return
 		}
 		s.fruitless = 0
-		c := &choice{picked: s.picked.list(len(options)), takes: s.takes.list(wanted)}
+		c := &s.choices.list(1)[:1][0]
+		c.picked, c.takes = s.picked.list(len(options)), s.takes.list(wanted)
 		s.combine(c, options, yield)
 	}
 }
