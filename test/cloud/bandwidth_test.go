@@ -157,9 +157,7 @@ func (c *cloud) bootOn(t *testing.T, ports ...string) *servers.Server {
 // TestBandwidthIsClaimed: what ports are promised is taken of their host when a
 // server is built, changed, moved and deleted, and a host gives no more than it has.
 func TestBandwidthIsClaimed(t *testing.T) {
-	for name, start := range map[string]func(*testing.T, func(*stack.Config)) *cloud{"one": oneWith, "split": splitWith} {
-		t.Run(name, func(t *testing.T) { testBandwidth(t, start(t, wired)) })
-	}
+	eachWith(t, wired, testBandwidth)
 }
 
 func testBandwidth(t *testing.T, c *cloud) {

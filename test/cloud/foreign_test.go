@@ -19,7 +19,7 @@ import (
 // withForeign starts a cloud whose catalog has a volume, a share and a bare metal
 // service, in both forms.
 func withForeign(t *testing.T, test func(t *testing.T, c *cloud, volumes *cinder.Service, shares *manila.Service, nodes *ironic.Service)) {
-	for name, start := range map[string]func(*testing.T, func(*stack.Config)) *cloud{"one": oneWith, "split": splitWith} {
+	for name, start := range forms {
 		t.Run(name, func(t *testing.T) {
 			volumes, shares, nodes := cinder.New(), manila.New(), ironic.New()
 			a, b, d := httptest.NewServer(volumes), httptest.NewServer(shares), httptest.NewServer(nodes)

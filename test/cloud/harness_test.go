@@ -35,13 +35,18 @@ type user struct {
 	project                                      string
 }
 
-// forms are the two ways in which every test runs.
-var forms = map[string]func(*testing.T) *cloud{"one": one, "split": split}
+// forms are the two ways in which every test runs, with a word on the configuration.
+var forms = map[string]func(*testing.T, func(*stack.Config)) *cloud{"one": oneWith, "split": splitWith}
+
+func asItIs(*stack.Config) {}
 
 // each runs a test on both forms.
-func each(t *testing.T, test func(t *testing.T, c *cloud)) {
+func each(t *testing.T, test func(t *testing.T, c *cloud)) { eachWith(t, asItIs, test) }
+
+// eachWith is each with a word on the configuration.
+func eachWith(t *testing.T, change func(*stack.Config), test func(t *testing.T, c *cloud)) {
 	for name, start := range forms {
-		t.Run(name, func(t *testing.T) { test(t, start(t)) })
+		t.Run(name, func(t *testing.T) { test(t, start(t, change)) })
 	}
 }
 
@@ -63,7 +68,7 @@ func base(t *testing.T) stack.Config {
 
 func one(t *testing.T) *cloud {
 	t.Helper()
-	return oneWith(t, func(*stack.Config) {})
+	return oneWith(t, asItIs)
 }
 
 // oneWith is one with a word on the configuration.
@@ -78,13 +83,8 @@ func oneWith(t *testing.T, change func(*stack.Config)) *cloud {
 	return ready(t, c, st.URL(), st)
 }
 
-// split starts four stacks, each with its own folder and listener.
-func split(t *testing.T) *cloud {
-	t.Helper()
-	return splitWith(t, func(*stack.Config) {})
-}
-
-// splitWith is split with a word on the configuration of each part.
+// splitWith starts four stacks, each with its own folder and listener, with a word on
+// the configuration of each.
 func splitWith(t *testing.T, change func(*stack.Config)) *cloud {
 	t.Helper()
 	parts := []struct {

@@ -16,9 +16,7 @@ import (
 // TestDevicesInPlacement: what Placement knows of devices, servers that claim them
 // there until there are none left, and why there are none.
 func TestDevicesInPlacement(t *testing.T) {
-	for name, start := range map[string]func(*testing.T, func(*stack.Config)) *cloud{"one": oneWith, "split": splitWith} {
-		t.Run(name, func(t *testing.T) { devicesInPlacement(t, start(t, carded)) })
-	}
+	eachWith(t, carded, devicesInPlacement)
 }
 
 func devicesInPlacement(t *testing.T, c *cloud) {

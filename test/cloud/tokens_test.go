@@ -184,7 +184,7 @@ var endings = map[string]func(v *victim) (token string, end func()){
 func TestATokenEndsWithWhatItStandsFor(t *testing.T) {
 	for form, within := range map[string]time.Duration{"one": 0, "split": time.Second} {
 		t.Run(form, func(t *testing.T) {
-			c := forms[form](t)
+			c := forms[form](t, asItIs)
 			asked := map[string]string{"identity": c.url + "/identity/v3/auth/projects", "compute": c.demo.compute.ServiceURL("servers"),
 				"network": c.demo.network.ServiceURL("networks"), "image": c.demo.image.ServiceURL("images"), "placement": c.demo.placement.ServiceURL("resource_providers")}
 			n := 0

@@ -17,7 +17,7 @@ import (
 
 // withVolumes starts a cloud whose catalog has a volume service, in both forms.
 func withVolumes(t *testing.T, test func(t *testing.T, c *cloud, volumes *cinder.Service)) {
-	for name, start := range map[string]func(*testing.T, func(*stack.Config)) *cloud{"one": oneWith, "split": splitWith} {
+	for name, start := range forms {
 		t.Run(name, func(t *testing.T) {
 			volumes := cinder.New()
 			served := httptest.NewServer(volumes)
