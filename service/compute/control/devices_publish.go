@@ -127,6 +127,24 @@ func (c *Control) publishDevices(ctx context.Context, h *compute.Host, all []com
 	return nil
 }
 
+// takeDevices has Placement forget a host's devices, before it forgets the host. Should
+// the host stay after all, its next report tells of them again.
+func (c *Control) takeDevices(ctx context.Context, h *compute.Host) error {
+	last := lastOffer(h)
+	if len(last.Devices) == 0 {
+		return nil
+	}
+	last.Taken = true
+	text, err := json.Marshal(last)
+	if err != nil {
+		return err
+	}
+	if err := c.Store.Tx(ctx, func(tx *db.Tx) error { return c.Store.SetPublished(ctx, tx, h.Seq, string(text)) }); err != nil {
+		return err
+	}
+	return c.DeviceProviders.PublishDevices(ctx, h.NodeID, nil)
+}
+
 // healDevices has a server's claim have the devices that it holds: they were given to
 // it before Placement knew them. One that moves has two claims, which nobody else must
 // touch: it is looked at again when it has arrived.

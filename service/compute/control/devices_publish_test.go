@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"kilonova/internal/auth"
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
@@ -21,7 +22,8 @@ type ledger struct {
 	reclaimed []string
 	told      []compute.DeviceProvider
 	back      []string
-	moved     bool // a server's claim has gone to its migration before it is changed
+	stuck     error // why no host goes
+	moved     bool  // a server's claim has gone to its migration before it is changed
 }
 
 func (l *ledger) Holdings(_ context.Context, consumer string) ([]compute.Holding, error) {
@@ -49,6 +51,14 @@ func (l *ledger) KeepBack(_ context.Context, provider string) error {
 	l.back = append(l.back, provider)
 	return nil
 }
+
+func (l *ledger) KnowsTrait(context.Context, string) (bool, error) { return false, nil }
+
+func (l *ledger) Publish(context.Context, string, string, map[string]compute.Inventory, []string) error {
+	return nil
+}
+
+func (l *ledger) Withdraw(context.Context, string) error { return l.stuck }
 
 // tracked is a host with two virtual functions of a card, and another card, of which
 // Placement is told.
@@ -186,6 +196,45 @@ func TestDevicesHealed(t *testing.T) {
 	hold, err := c.Store.Hold(t.Context(), c.Store.DB, s.ID, h.Name)
 	if err != nil || len(hold.Devices) != 1 || hold.Devices[0].Provider != vfs || hold.Devices[0].Parent != "0000:40:00.0" {
 		t.Errorf("%+v, %v", hold, err)
+	}
+}
+
+// TestDevicesOfAHostThatStays: a host that could not be deleted tells of its devices
+// again, which had gone before it.
+func TestDevicesOfAHostThatStays(t *testing.T) {
+	c, room := fleetOf(t, 1, 10, nil)
+	h := tracked(t, c)
+	l := &ledger{room: room, stuck: fault.Conflictf("Somebody has claimed something.")}
+	c.Placement, c.DeviceProviders = l, l
+	publish := func() bool {
+		t.Helper()
+		h, err := c.Store.Host(t.Context(), c.Store.DB, compute.BinaryCompute, h.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told, err := c.publish(t.Context(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustTx(t, c, func(tx *db.Tx) error { return c.Store.SetPublished(t.Context(), tx, h.Seq, h.Published) })
+		return told
+	}
+	if !publish() || len(l.told) != 2 || publish() {
+		t.Fatalf("told is %v, once", l.told)
+	}
+	admin := auth.With(t.Context(), &auth.Caller{ProjectID: "p", Roles: []string{"admin"}})
+	for range 2 {
+		l.told = []compute.DeviceProvider{{}}
+		if err := c.DeleteService(admin, h.ID); !fault.Is(err, fault.Conflict) || len(l.told) != 0 {
+			t.Errorf("%v, and Placement knows %v", err, l.told)
+		}
+	}
+	if !publish() || len(l.told) != 2 || publish() {
+		t.Errorf("told is %v", l.told)
+	}
+	l.stuck = nil
+	if err := c.DeleteService(admin, h.ID); err != nil || len(l.told) != 0 {
+		t.Errorf("%v, and Placement knows %v", err, l.told)
 	}
 }
 

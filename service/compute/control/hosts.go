@@ -175,10 +175,8 @@ func (c *Control) DeleteService(ctx context.Context, id string) error {
 		}
 	}
 	if h.Binary == compute.BinaryCompute {
-		if len(lastOffer(h).Devices) > 0 {
-			if err := c.DeviceProviders.PublishDevices(ctx, h.NodeID, nil); err != nil {
-				return err
-			}
+		if err := c.takeDevices(ctx, h); err != nil {
+			return err
 		}
 		if err := c.Placement.Withdraw(ctx, h.NodeID); err != nil && !fault.Is(err, fault.NotFound) {
 			return err

@@ -19,6 +19,8 @@ type offer struct {
 	Traits     []string                     `json:"traits"`
 	Aggregates []string                     `json:"aggregates"`
 	Devices    []compute.DeviceProvider     `json:"devices,omitempty"`
+	// Taken: Devices may have gone from Placement, and are to be told again.
+	Taken bool `json:"taken,omitempty"`
 }
 
 // publish tells Placement what a host has and in which aggregates it is, if that
@@ -52,7 +54,7 @@ func (c *Control) publish(ctx context.Context, h *compute.Host, gone ...string) 
 	if err := c.Placement.Publish(ctx, h.NodeID, h.Name, o.Inventory, o.Traits); err != nil {
 		return false, err
 	}
-	if len(o.Devices)+len(last.Devices) > 0 && !reflect.DeepEqual(o.Devices, last.Devices) {
+	if len(o.Devices)+len(last.Devices) > 0 && (last.Taken || !reflect.DeepEqual(o.Devices, last.Devices)) {
 		if err := c.publishDevices(ctx, h, o.Devices, holds); err != nil {
 			return false, err
 		}
