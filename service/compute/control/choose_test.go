@@ -1,12 +1,14 @@
 package control
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
 
 	"kilonova/internal/db"
 	"kilonova/service/compute"
+	"kilonova/service/compute/schedule"
 )
 
 // TestHoldsAreReadOfWhomTheyConcern: of ten thousand hosts most decisions concern
@@ -68,5 +70,21 @@ func TestHoldsAreReadOfWhomTheyConcern(t *testing.T) {
 		if !slices.Equal(read, x.want) || len(v.lists) != x.lists {
 			t.Errorf("%v: holds are read of %v, and there are %d lists", x.specs, read, len(v.lists))
 		}
+	}
+}
+
+// TestGiftsAreNotForgotten: what a batch has given away counts also where its hosts
+// could not be read at first.
+func TestGiftsAreNotForgotten(t *testing.T) {
+	c, r := fleetOf(t, 1, 10, nil)
+	v, q := newView(0), question{Resources: map[string]int{"VCPU": 1}, Limit: 10}
+	v.given = []gift{{r.names[0], map[string]int{"VCPU": 10}, &schedule.Request{}}}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := v.hosts(gone, c, q, needs{}); err == nil {
+		t.Fatal("hosts were read for nobody")
+	}
+	if hosts, _, err := v.hosts(t.Context(), c, q, needs{}); err != nil || len(hosts) != 0 {
+		t.Errorf("%d hosts have room where all is given away, %v", len(hosts), err)
 	}
 }

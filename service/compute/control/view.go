@@ -133,14 +133,14 @@ func (v *view) hosts(ctx context.Context, c *Control, q question, n needs) (host
 				break
 			}
 		}
-		v.lists[key], fresh = l, true
 		if err := l.fill(ctx, c, fleetPatience); err != nil {
-			return nil, fresh, err
+			return nil, true, err
 		}
 		for _, g := range v.given {
 			l.take(g)
 		}
-		return l.hosts, fresh, nil
+		v.lists[key] = l
+		return l.hosts, true, nil
 	}
 	if v.age == 0 {
 		return l.hosts, true, l.fill(ctx, c, fleetPatience)
