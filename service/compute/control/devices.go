@@ -231,6 +231,10 @@ func chooseDevices(choices []schedule.Choice, r *schedule.Request) []schedule.Ch
 	return able
 }
 
+// mostLacking bounds the hosts with devices that are looked at for an explanation, while
+// other decisions wait.
+const mostLacking = 1000
+
 // lackingDevices says of hosts that Placement does not name, as far as a server asks for
 // devices there, which they have too few of: Placement itself gives no reasons.
 func (c *Control) lackingDevices(ctx context.Context, s *compute.Server, f *Fleet, named []*schedule.Host) []schedule.Reason {
@@ -251,11 +255,16 @@ func (c *Control) lackingDevices(ctx context.Context, s *compute.Server, f *Flee
 		c.Log.Warn("what hosts lack in devices is not said", "server", s.ID, "error", err)
 		return nil
 	}
-	count := map[string]int{}
+	count, looked := map[string]int{}, 0
 	for i := range f.hosts {
 		h := &f.hosts[i]
-		if known[h.name] || h.disabled {
+		if known[h.name] || h.disabled || ctx.Err() != nil {
 			continue
+		}
+		if len(h.machine.pci) > 0 {
+			if looked++; looked > mostLacking {
+				continue
+			}
 		}
 		x := &schedule.Host{NUMA: cellsOf(h.machine.numa, holds[h.name]), PCI: poolsOf(h.machine.pci, holds[h.name], h.machine.inPlacement)}
 		x.VCPUs.Ratio, x.MemoryMB.Ratio = c.Options.CPURatio, c.Options.RAMRatio

@@ -314,3 +314,27 @@ func TestChosenDevices(t *testing.T) {
 		}
 	}
 }
+
+// TestLackingDevices: why hosts that Placement does not name lack devices, of so many as
+// one can look at while others wait.
+func TestLackingDevices(t *testing.T) {
+	c, _ := fleetOf(t, 1, 10, nil)
+	withAliases(t, c, true, `{"name": "vf", "vendor_id": "8086", "product_id": "1520"}`, `{"name": "gpu", "vendor_id": "10de", "product_id": "1db4"}`)
+	able := &machine{inPlacement: true, pci: []compute.PCIDevice{{Address: "0000:40:00.0", Vendor: "8086", Product: "1520", Type: compute.DevicePCI, Cell: -1}}}
+	f := &Fleet{hosts: make([]fleetHost, mostLacking+20)}
+	for i := range f.hosts {
+		f.hosts[i] = fleetHost{name: fmt.Sprint("h", i), machine: able}
+	}
+	for i := range 10 {
+		f.hosts[i].machine = &machine{}
+	}
+	s := &compute.Server{ID: newID(), Flavor: compute.Flavor{VCPUs: 1, ExtraSpecs: map[string]string{aliasSpec: "gpu:1"}}}
+	all := c.lackingDevices(t.Context(), s, f, []*schedule.Host{{Name: "h0"}, {Name: "h10"}})
+	if got, want := fmt.Sprint(all), fmt.Sprintf("[{with too few devices of alias gpu left %d} {without free PCI devices 9}]", mostLacking); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	s.Flavor.ExtraSpecs[aliasSpec] = "vf:1"
+	if all := c.lackingDevices(t.Context(), s, f, nil); fmt.Sprint(all) != "[{without free PCI devices 10}]" {
+		t.Errorf("%v", all)
+	}
+}
