@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
 	"kilonova/internal/fault"
+	"kilonova/internal/peer"
 	"kilonova/service/compute"
 )
 
@@ -21,16 +23,17 @@ func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery, me
 	}
 	defer p.answers.Put(text)
 	text.Reset()
-	if err := p.do(ctx, "GET", "/allocation_candidates?"+candidatesQuery(q).Encode(), nil, text); err != nil {
+	err := p.Client.Do(ctx, peer.Call{Method: "GET", Path: "/allocation_candidates?" + candidatesQuery(q).Encode(),
+		Header: http.Header{"Accept": {candidateLines + ", application/json;q=0.9"}}, Version: placementVersion, Out: text})
+	if err != nil {
 		return nil, err
 	}
-	open := openGroups(q)
-	reply, err := readCandidates(text.Bytes(), len(open) > 0)
+	reply, err := readCandidates(text.Bytes())
 	if err != nil {
 		return nil, fault.Wrap(err, fault.Unavailable, "The placement service gave an answer that cannot be read.")
 	}
 	defer reply.release()
-	if len(open) > 0 {
+	if open := openGroups(q); len(open) > 0 {
 		return reply.openCandidates(open, memory), nil
 	}
 	return reply.candidates(memory), nil
@@ -38,19 +41,19 @@ func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery, me
 
 // candidatesReply is what Placement answers.
 type candidatesReply struct {
-	requests  [][]allocation      // each ordered by provider
-	providers map[string]*summary // by id
-	// mappings say for each request who gives each group, by suffix, where somebody
-	// wants to know.
-	mappings []map[string][]string
+	requests [][]allocation // each ordered by provider
+	// mappings say for each request who gives each group, by suffix; nil where no
+	// group has one.
+	mappings  []map[string][]*summary
+	providers []*summary
 
-	reader *plainReader // whose memory it is; may be nil
+	reader *lineReader // whose memory it is; may be nil
 }
 
 // allocation is what would be claimed of a provider.
 type allocation struct {
-	provider string
-	amounts  []amount
+	of      *summary
+	amounts []amount
 }
 
 type amount struct {
@@ -60,36 +63,25 @@ type amount struct {
 
 // summary is what Placement says of a provider.
 type summary struct {
-	root     string // of its tree
+	id       string
+	root     *summary // of its tree; itself where there is none
 	capacity compute.Capacity
-	chosen   bool // its provider is a candidate already
+	chosen   bool // it is a candidate already
 }
 
-func (a *allocation) of(class string) (n int, asked bool) {
-	for _, x := range a.amounts {
-		if x.class == class {
-			return x.n, true
-		}
-	}
-	return 0, false
+func (a *allocation) has(class string) bool {
+	return slices.ContainsFunc(a.amounts, func(x amount) bool { return x.class == class })
 }
 
 func (r *candidatesReply) candidates(memory []compute.Candidate) []compute.Candidate {
 	all := slices.Grow(memory[:0], len(r.requests))
 	for _, asked := range r.requests {
-		c := r.candidate(asked)
-		if c.ProviderID == "" {
+		host := hostOf(asked)
+		if host == nil || host.chosen {
 			continue
 		}
-		s := r.providers[c.ProviderID]
-		if s == nil { // Placement says nothing of the root itself
-			s = &summary{}
-			r.providers[c.ProviderID] = s
-		}
-		if !s.chosen {
-			s.chosen = true
-			all = keep(all, c)
-		}
+		host.chosen = true
+		all = keep(all, candidate(host, asked))
 	}
 	return all
 }
@@ -105,59 +97,47 @@ func keep(all []compute.Candidate, c compute.Candidate) []compute.Candidate {
 	return append(all, c)
 }
 
-// rootOf returns the root of a provider's tree.
-func (r *candidatesReply) rootOf(provider string) string {
-	if s := r.providers[provider]; s != nil && s.root != "" {
-		return s.root
+// candidate reads a request for allocations.
+func candidate(host *summary, asked []allocation) compute.Candidate {
+	c := compute.Candidate{ProviderID: host.id}
+	if len(asked) == 1 && asked[0].of == host { // most clouds have only such
+		c.Capacity = host.capacity
+		return c
 	}
-	return provider
-}
-
-// candidate reads a request for allocations. Its host is the root of the
-// providers, that of processors and memory where others share theirs with it.
-func (r *candidatesReply) candidate(asked []allocation) compute.Candidate {
-	var c compute.Candidate
-	if len(asked) == 1 { // most clouds have only such
-		id := asked[0].provider
-		s := r.providers[id]
-		c.ProviderID = id
-		if s != nil {
-			c.Capacity = s.capacity
-		}
-		if s == nil || s.root == "" || s.root == id {
-			return c
-		}
-		c.ProviderID = s.root
-	} else {
-		c.ProviderID = r.hostOf(asked)
-		for i := range asked {
-			if s := r.providers[asked[i].provider]; s != nil {
-				c.Capacity = merged(c.Capacity, s.capacity, &asked[i])
-			}
-		}
+	for i := range asked {
+		c.Capacity = merged(c.Capacity, asked[i].of.capacity, &asked[i])
 	}
-	c.Allocations = make(map[string]map[string]int, len(asked))
-	for _, a := range asked {
-		c.Allocations[a.provider] = make(map[string]int, len(a.amounts))
-		for _, x := range a.amounts {
-			c.Allocations[a.provider][x.class] = x.n
-		}
-	}
+	c.Allocations = amountsOf(asked)
 	return c
 }
 
-func (r *candidatesReply) hostOf(asked []allocation) string {
-	for i := range asked {
-		for _, class := range []string{"MEMORY_MB", "PCPU", "VCPU"} {
-			if _, has := asked[i].of(class); has {
-				return r.rootOf(asked[i].provider)
+// amountsOf is what would be claimed, by provider and class.
+func amountsOf(asked []allocation) map[string]map[string]int {
+	all := make(map[string]map[string]int, len(asked))
+	for _, a := range asked {
+		of := make(map[string]int, len(a.amounts))
+		for _, x := range a.amounts {
+			of[x.class] = x.n
+		}
+		all[a.of.id] = of
+	}
+	return all
+}
+
+// hostOf is the host that would be claimed: the root of the providers, that of
+// processors and memory where others share theirs with it. nil: nothing would be.
+func hostOf(asked []allocation) *summary {
+	if len(asked) == 0 {
+		return nil
+	}
+	if len(asked) > 1 {
+		for i := range asked {
+			if asked[i].has("MEMORY_MB") || asked[i].has("PCPU") || asked[i].has("VCPU") {
+				return asked[i].of.root
 			}
 		}
 	}
-	if len(asked) == 0 {
-		return ""
-	}
-	return r.rootOf(asked[0].provider)
+	return asked[0].of.root
 }
 
 // merged adds the classes of another provider. Of a class that both have, the one
@@ -168,7 +148,7 @@ func merged(all, more compute.Capacity, asked *allocation) compute.Capacity {
 		i := slices.IndexFunc(all, func(have compute.Usage) bool { return have.Class == u.Class })
 		if i < 0 {
 			all = append(all, u)
-		} else if n, _ := asked.of(u.Class); n > 0 {
+		} else if asked.has(u.Class) {
 			all[i] = u
 		}
 	}

@@ -24,40 +24,36 @@ func (r *candidatesReply) openCandidates(open map[string]map[string]int, memory 
 			classes[class] = true
 		}
 	}
-	trees := map[string][]string{} // by root
-	for id := range r.providers {
-		root := r.rootOf(id)
-		trees[root] = append(trees[root], id)
+	trees := map[*summary][]*summary{} // by root
+	for _, s := range r.providers {
+		trees[s.root] = append(trees[s.root], s)
 	}
 	all := memory[:0]
-	seen := map[string]bool{}
 	for i, asked := range r.requests {
-		c := r.candidate(asked)
-		if c.ProviderID == "" || seen[c.ProviderID] {
+		host := hostOf(asked)
+		if host == nil || host.chosen {
 			continue
 		}
-		seen[c.ProviderID] = true
+		host.chosen = true
+		c := candidate(host, asked)
 		if c.Allocations == nil { // it is all of the host
-			c.Allocations = map[string]map[string]int{c.ProviderID: {}}
-			for _, a := range asked[0].amounts {
-				c.Allocations[c.ProviderID][a.class] = a.n
-			}
+			c.Allocations = amountsOf(asked)
 		}
 		for suffix, resources := range open {
 			for _, provider := range r.mappings[i][suffix] {
-				leaveOut(c.Allocations, provider, resources)
+				leaveOut(c.Allocations, provider.id, resources)
 			}
 		}
 		c.Free = map[string]map[string]int{}
-		for _, id := range trees[c.ProviderID] {
-			for _, u := range r.providers[id].capacity {
+		for _, s := range trees[host] {
+			for _, u := range s.capacity {
 				if !classes[u.Class] {
 					continue
 				}
-				if c.Free[id] == nil {
-					c.Free[id] = map[string]int{}
+				if c.Free[s.id] == nil {
+					c.Free[s.id] = map[string]int{}
 				}
-				c.Free[id][u.Class] = u.Capacity - u.Used - c.Allocations[id][u.Class]
+				c.Free[s.id][u.Class] = u.Capacity - u.Used - c.Allocations[s.id][u.Class]
 			}
 		}
 		all = keep(all, c)

@@ -24,13 +24,33 @@ func TestOpenGroups(t *testing.T) {
 		{Suffix: "_d1", Resources: map[string]int{"VF": 1}, Open: true}, {Suffix: "_own", Resources: map[string]int{"VF": 1}}}})
 	want := []string{"h1 map[h1:map[VCPU:2] pf1:map[VF:1]] map[pf1:map[VF:3] pf2:map[VF:1] pf3:map[VF:0]]",
 		"h2 map[h2:map[VCPU:2 VF:1]] map[h2:map[VF:8]]"}
-	byHand := readPlain(text, true)
-	reply, err := readAny(text)
-	if err != nil || byHand == nil {
-		t.Fatalf("%v, by hand %v", err, byHand)
-	}
-	for _, r := range []*candidatesReply{reply, byHand} {
+	lines := []byte(`C VCPU VF
+P h1 0 0=8/1
+P pf1 0 1=4/0
+P pf2 0 1=4/3
+P pf3 0 1=4/4
+P h2 4 0=8/0 1=9/0
+R 0:0=2 1:1=2 2:1=1
+M _d0 1
+M _d1 2
+M _own 1
+R 0:0=2 1:1=3
+M _d0 1
+M _d1 1
+M _own 1
+R 4:0=2,1=3
+M _d0 4
+M _d1 4
+M _own 4
+E
+`)
+	for _, text := range [][]byte{text, lines} {
+		r, err := readCandidates(text)
+		if err != nil {
+			t.Fatal(err)
+		}
 		got := r.openCandidates(open, nil)
+		r.release()
 		if len(got) != len(want) {
 			t.Fatalf("%d candidates, want one a host: %+v", len(got), got)
 		}

@@ -3,7 +3,6 @@ package remote
 import (
 	"bytes"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,17 +11,21 @@ import (
 	"kilonova/service/compute"
 )
 
-// answerOf is what Placement says of flat hosts with many traits.
-func answerOf(hosts int) []byte {
+// answerOf is what Placement says of flat hosts, as JSON and in lines.
+func answerOf(hosts int) (text, lines []byte) {
 	var requests, summaries []string
-	traits := `"` + strings.Join(slices.Repeat([]string{"HW_CPU_X86_AVX512VNNI"}, 40), `", "`) + `"`
+	lines = []byte("C DISK_GB MEMORY_MB VCPU\n")
+	var requested []byte
 	for i := range hosts {
 		id := fmt.Sprintf("00000000-0000-4000-8000-%012d", i)
 		requests = append(requests, fmt.Sprintf(`{"allocations": {%q: {"resources": {"DISK_GB": 1, "MEMORY_MB": 64, "VCPU": 1}}}, "mappings": {"": [%q]}}`, id, id))
 		summaries = append(summaries, fmt.Sprintf(`%q: {"resources": {"DISK_GB": {"capacity": 4000, "used": %d}, "MEMORY_MB": {"capacity": 262144, "used": 0}, "VCPU": {"capacity": 1024, "used": 3}},
-			"traits": [%s], "parent_provider_uuid": null, "root_provider_uuid": %q}`, id, i, traits, id))
+			"traits": ["COMPUTE_NODE"], "parent_provider_uuid": null, "root_provider_uuid": %q}`, id, i, id))
+		lines = fmt.Appendf(lines, "P %s %d 0=4000/%d 1=262144/0 2=1024/3\n", id, i, i)
+		requested = fmt.Appendf(requested, "R %d:0=1,1=64,2=1\n", i)
 	}
-	return fmt.Appendf(nil, `{"allocation_requests": [%s], "provider_summaries": {%s}}`, strings.Join(requests, ", "), strings.Join(summaries, ", "))
+	return fmt.Appendf(nil, `{"allocation_requests": [%s], "provider_summaries": {%s}}`, strings.Join(requests, ", "), strings.Join(summaries, ", ")),
+		slices.Concat(lines, requested, []byte("E\n"))
 }
 
 // nested is a host with two parts below it, and a disk that it shares with others.
@@ -40,12 +43,29 @@ const nested = `{"allocation_requests": [
 	"card": {"resources": {"VGPU": {"capacity": 4, "used": 2}}, "traits": [], "parent_provider_uuid": "big", "root_provider_uuid": "big"}
 }}`
 
+// nestedLines is nested in lines.
+const nestedLines = `C VCPU MEMORY_MB DISK_GB VGPU
+P big 0
+P host 1
+P numa0 1 0=8/1 1=4096/0
+P numa1 1 0=9/1 1=4096/0
+P share 4 2=900/7 0=1/0
+P alone 5 0=4/2 1=4097/0 2=50/5
+P card 0 3=4/2
+R 4:2=20 2:0=2,1=512
+R 3:0=2,1=512 4:2=20
+R 5:0=2,1=512,2=20
+R 6:3=1
+E
+`
+
 func TestCandidatesOfTrees(t *testing.T) {
-	reply, err := readCandidates([]byte(nested), false)
-	if err != nil {
-		t.Fatal(err)
+	for form, text := range map[string]string{"JSON": nested, "lines": nestedLines} {
+		t.Run(form, func(t *testing.T) { candidatesOfTrees(t, read(t, []byte(text), nil)) })
 	}
-	all := reply.candidates(nil)
+}
+
+func candidatesOfTrees(t *testing.T, all []compute.Candidate) {
 	if len(all) != 3 {
 		t.Fatalf("%d hosts: %+v", len(all), all)
 	}
@@ -68,30 +88,35 @@ func TestCandidatesOfTrees(t *testing.T) {
 	}
 }
 
+// read reads candidates into memory.
+func read(t *testing.T, text []byte, memory []compute.Candidate) []compute.Candidate {
+	t.Helper()
+	reply, err := readCandidates(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reply.release()
+	return reply.candidates(memory)
+}
+
 // TestReadersAreUsedAgain: what an answer has given stays as it is while others are
 // read with the same memory, some of them wrong in the middle.
 func TestReadersAreUsedAgain(t *testing.T) {
-	read := func(text []byte) []compute.Candidate {
-		reply, err := readCandidates(text, false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer reply.release()
-		return reply.candidates(nil)
-	}
-	first := read(answerOf(20))
-	want := fmt.Sprintf("%+v", first)
+	text, lines := answerOf(20)
+	first := read(t, lines, nil)
+	want := fmt.Sprintf("%+v", read(t, text, nil))
 	for range 3 {
-		if all := read(bytes.ReplaceAll(answerOf(30), []byte("0000-4000"), []byte("1111-4000"))); len(all) != 30 {
+		_, more := answerOf(30)
+		if all := read(t, bytes.ReplaceAll(more, []byte("0000-4000"), []byte("1111-4000")), nil); len(all) != 30 {
 			t.Errorf("%d candidates", len(all))
 		}
-		if all := read([]byte(nested)); len(all) != 3 || all[1].ProviderID != "alone" {
+		if all := read(t, []byte(nestedLines), nil); len(all) != 3 || all[1].ProviderID != "alone" {
 			t.Errorf("%+v", all)
 		}
-		if readPlain(answerOf(20)[:3000], false) != nil {
+		if _, err := readCandidates(lines[:500]); err == nil {
 			t.Error("an answer that was cut off was read")
 		}
-		if again := fmt.Sprintf("%+v", read(answerOf(20))); again != want || fmt.Sprintf("%+v", first) != want {
+		if again := fmt.Sprintf("%+v", read(t, lines, nil)); again != want || fmt.Sprintf("%+v", first) != want {
 			t.Errorf("%s\nand not %s", again, want)
 		}
 	}
@@ -100,130 +125,71 @@ func TestReadersAreUsedAgain(t *testing.T) {
 // TestCandidatesInMemoryOfOthers: what is made of an earlier answer's memory is what
 // is made of new memory.
 func TestCandidatesInMemoryOfOthers(t *testing.T) {
+	var texts [][]byte
+	for _, n := range []int{20, 5, 30, 20} {
+		text, lines := answerOf(n)
+		texts = append(texts, lines, []byte(nestedLines), text, []byte(nested))
+	}
 	var memory []compute.Candidate
-	for _, text := range [][]byte{answerOf(20), []byte(nested), answerOf(5), []byte(nested), answerOf(30), answerOf(20)} {
-		var want string
-		for _, of := range [][]compute.Candidate{nil, memory} {
-			reply, err := readCandidates(text, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all := reply.candidates(of)
-			reply.release()
-			if got := fmt.Sprintf("%+v", all); want == "" {
-				want = got
-			} else if got != want {
-				t.Errorf("%s\nand not %s", got, want)
-			}
-			if of != nil || memory == nil {
-				memory = all
-			}
+	for _, text := range texts {
+		want := fmt.Sprintf("%+v", read(t, text, nil))
+		memory = read(t, text, memory)
+		if got := fmt.Sprintf("%+v", memory); got != want {
+			t.Errorf("%s\nand not %s", got, want)
 		}
 	}
 }
 
-func TestPlainAnswersAreReadByHand(t *testing.T) {
-	other := bytes.Replace(answerOf(4), []byte(`"VCPU": 1}}}, "mappings": {"": ["00000000-0000-4000-8000-000000000002"]}}`),
-		[]byte(`"VCPU": 2}}}, "mappings": {"": ["00000000-0000-4000-8000-000000000001"]}}`), 1) // unlike the one before
-	for _, text := range [][]byte{answerOf(3), other, []byte(nested), []byte(`{"allocation_requests": [], "provider_summaries": {}}`)} {
-		by, err := readAny(text)
-		if err != nil {
-			t.Fatal(err)
+// TestLinesThatAreWrong: of an answer that was cut off, or that names what it has not
+// told of, nothing is used.
+func TestLinesThatAreWrong(t *testing.T) {
+	for n := range len(nestedLines) - 1 {
+		if _, err := readLines([]byte(nestedLines[:n])); err == nil {
+			t.Errorf("%q was read", nestedLines[:n])
 		}
-		for _, mapped := range []bool{true, false} {
-			if !mapped {
-				by.mappings = nil
-			}
-			if hand := readPlain(text, mapped); hand == nil || !reflect.DeepEqual(comparable(hand), comparable(by)) {
-				t.Errorf("%+v and not %+v", hand, by)
-			}
+	}
+	for _, text := range []string{"C\nE\nE\n", "C A\nP x 1\nE\n", "C A\nP x 0 1=2/0\nE\n", "C A\nP x 0 0=2/0\nR 1:0=1\nE\n", "C A\nP x 0 0=2/0\nR 0:1=1\nE\n",
+		"C A\nP x 0 0=-2/0\nE\n", "C A\nP x 0 0=1\nE\n", "C A\nP x 0\nM _1 0\nE\n", "C A\nP x 0\nR 0\nE\n", "C A\nP  0\nE\n", "C A\nP x 0\r\nE\n", "C A\nQ\nE\n",
+		"C A\nP x 99999999999999999999\nE\n"} {
+		if _, err := readLines([]byte(text)); err == nil {
+			t.Errorf("%q was read", text)
 		}
+	}
+	if all := read(t, []byte("C\nE\n"), nil); len(all) != 0 {
+		t.Errorf("%+v", all)
 	}
 }
 
-// TestCutAnswers: an answer that ends anywhere before its end is refused, and nothing
-// is looked for behind it.
-func TestCutAnswers(t *testing.T) {
-	for _, whole := range [][]byte{answerOf(2), []byte(nested), []byte(`{"allocation_requests": [{"mappings": null}]`), []byte(`{"allocation_requests": [], "provider_summaries": {"a": {"traits": null}}`)} {
-		for end := range whole {
-			for _, mapped := range []bool{true, false} {
-				if _, err := readCandidates(slices.Clip(slices.Clone(whole[:end])), mapped); err == nil {
-					t.Fatalf("%s was read", whole[:end])
-				}
-			}
-		}
-	}
-}
-
-// comparable puts the classes into their order and forgets who shares memory.
-func comparable(r *candidatesReply) any {
-	var all []any
-	for _, request := range r.requests {
-		var some []any
-		for _, a := range request {
-			amounts := map[string]int{}
-			for _, x := range a.amounts {
-				amounts[x.class] = x.n
-			}
-			some = append(some, a.provider, amounts)
-		}
-		all = append(all, some)
-	}
-	for _, m := range r.mappings {
-		all = append(all, fmt.Sprint(m)) // none is as good as an empty one
-	}
-	for _, id := range slices.Sorted(maps.Keys(r.providers)) {
-		s := r.providers[id]
-		usages := map[string]compute.Usage{}
-		for _, u := range s.capacity {
-			usages[u.Class] = u
-		}
-		all = append(all, id, s.root, usages)
-	}
-	return all
-}
-
-// FuzzCandidates: what is read by hand is what encoding/json reads.
-func FuzzCandidates(f *testing.F) {
-	f.Add(answerOf(2))
-	f.Add([]byte(nested))
-	f.Add(bytes.ReplaceAll(answerOf(2), []byte(` `), nil))
-	for _, part := range []string{`[`, `]`, `{`, `}`, `,`, `:`, `null`, `1`, `-1`, `01`, `1.5`, `1e3`, `"`, `\\`, `\\u0041`, `\xff`, `"x":1,`, `"resources":{},`, `"capacity":2,`} {
-		f.Add(bytes.Replace(answerOf(1), []byte(`"resources"`), []byte(part+`"resources"`), 2))
-		f.Add(bytes.Replace(answerOf(1), []byte(`"used": `), []byte(`"used": `+part), 1))
-	}
+// FuzzLines: whatever is in the lines, it is read or refused.
+func FuzzLines(f *testing.F) {
+	_, lines := answerOf(2)
+	f.Add(lines)
+	f.Add([]byte(nestedLines))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for _, mapped := range []bool{true, false} {
-			hand := readPlain(text, mapped)
-			if hand == nil {
-				continue
-			}
-			by, err := readAny(text)
-			if err != nil {
-				t.Fatalf("read by hand, but %v", err)
-			}
-			if !mapped {
-				by.mappings = nil
-			}
-			if a, b := comparable(hand), comparable(by); !reflect.DeepEqual(a, b) {
-				t.Errorf("%v and not %v", a, b)
-			}
-			hand.candidates(nil)
+		reply, err := readLines(text)
+		if err != nil {
+			return
+		}
+		defer reply.release()
+		if all := reply.candidates(nil); len(all) > len(reply.requests) {
+			t.Errorf("%d candidates of %d requests", len(all), len(reply.requests))
 		}
 	})
 }
 
 func BenchmarkReadCandidates(b *testing.B) {
-	text := answerOf(1000)
-	for name, read := range map[string]func([]byte) (*candidatesReply, error){"hand": func(text []byte) (*candidatesReply, error) { return readCandidates(text, false) }, "any": readAny} {
-		b.Run(name, func(b *testing.B) {
+	text, lines := answerOf(1000)
+	for form, text := range map[string][]byte{"JSON": text, "lines": lines} {
+		b.Run(form, func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			b.ReportAllocs()
+			var memory []compute.Candidate
 			for b.Loop() {
-				reply, err := read(text)
-				if err != nil || len(reply.candidates(nil)) != 1000 {
+				reply, err := readCandidates(text)
+				if err != nil {
 					b.Fatal(err)
 				}
+				memory = reply.candidates(memory)
 				reply.release()
 			}
 		})

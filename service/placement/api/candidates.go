@@ -4,9 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"kilonova/internal/rest"
@@ -22,6 +20,9 @@ func (a *api) listCandidates(ctx context.Context, r *rest.Request) (*rest.Respon
 	if err != nil {
 		return nil, err
 	}
+	if acceptsLines(r.Header.Get("Accept")) && r.Version.AtLeast("1.34") {
+		return a.candidateLines(r, q, found), nil
+	}
 	w := candidateWriter{
 		asList:   !r.Version.AtLeast("1.12"),
 		mappings: r.Version.AtLeast("1.34"),
@@ -36,13 +37,18 @@ func (a *api) listCandidates(ctx context.Context, r *rest.Request) (*rest.Respon
 			}
 		}
 	}
+	return a.stream(r, found, "application/json", w.write), nil
+}
+
+// stream answers with candidates as write writes them.
+func (a *api) stream(r *rest.Request, found *placement.Candidates, kind string, write func(io.Writer, *placement.Candidates) error) *rest.Response {
 	resp := &rest.Response{Status: http.StatusOK, Stream: func(_ context.Context, out io.Writer) error {
 		if found.Done != nil {
 			defer found.Done()
 		}
-		return w.write(out, found)
+		return write(out, found)
 	}}
-	return a.fresh(r, resp.With("Content-Type", "application/json"), time.Time{}), nil
+	return a.fresh(r, resp.With("Content-Type", kind), time.Time{})
 }
 
 // candidateWriter writes candidates as JSON, by hand: answers have thousands of
@@ -54,64 +60,38 @@ type candidateWriter struct {
 	traits   bool            // since 1.17
 	nested   bool            // parents and roots, since 1.29
 	only     map[string]bool // the classes shown in summaries, before 1.27; nil: all
-	buf      []byte
+	*page
 }
-
-var buffers = sync.Pool{New: func() any {
-	b := make([]byte, 0, flushAt+8<<10)
-	return &b
-}}
-
-// flushAt is how much is gathered before it is written, in bytes.
-const flushAt = 64 << 10
 
 func (w *candidateWriter) write(out io.Writer, c *placement.Candidates) error {
-	pooled := buffers.Get().(*[]byte)
-	w.buf = (*pooled)[:0]
-	defer func() {
-		if cap(w.buf) <= 4*flushAt {
-			*pooled = w.buf
+	return gathered(out, func(p *page) error {
+		w.page = p
+		w.text(`{"allocation_requests": [`)
+		for i := range c.Requests {
+			w.comma(i)
+			w.request(&c.Requests[i])
+			if err := w.flush(flushAt); err != nil {
+				return err
+			}
 		}
-		buffers.Put(pooled)
-	}()
-	w.text(`{"allocation_requests": [`)
-	for i := range c.Requests {
-		w.comma(i)
-		w.request(&c.Requests[i])
-		if err := w.flush(out, flushAt); err != nil {
-			return err
+		w.text(`], "provider_summaries": {`)
+		for i, p := range c.Summaries {
+			w.comma(i)
+			w.summary(p)
+			if err := w.flush(flushAt); err != nil {
+				return err
+			}
 		}
-	}
-	w.text(`], "provider_summaries": {`)
-	for i, p := range c.Summaries {
-		w.comma(i)
-		w.summary(p)
-		if err := w.flush(out, flushAt); err != nil {
-			return err
-		}
-	}
-	w.text(`}}`)
-	return w.flush(out, 0)
-}
-
-func (w *candidateWriter) flush(out io.Writer, above int) error {
-	if len(w.buf) < above {
+		w.text(`}}`)
 		return nil
-	}
-	_, err := out.Write(w.buf)
-	w.buf = w.buf[:0]
-	return err
+	})
 }
-
-func (w *candidateWriter) text(s string) { w.buf = append(w.buf, s...) }
 
 func (w *candidateWriter) quoted(s string) {
 	w.buf = append(w.buf, '"')
 	w.buf = append(w.buf, s...)
 	w.buf = append(w.buf, '"')
 }
-
-func (w *candidateWriter) number(n int64) { w.buf = strconv.AppendInt(w.buf, n, 10) }
 
 func (w *candidateWriter) comma(i int) {
 	if i > 0 {
