@@ -7,21 +7,15 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"kilonova/stack"
 )
 
-// garbage is how much the heap may grow between collections, in percent of what is
-// live, where the environment does not say (GOGC). Little is live in a cloud at
-// rest, so that Go's own 100 would collect after every few MiB of answers.
-const garbage = 200
-
 func main() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbage)
-	}
+	stack.TuneCollector()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root := &cobra.Command{Use: "kilonova", Short: "An OpenStack cloud in one binary", SilenceUsage: true, SilenceErrors: true}

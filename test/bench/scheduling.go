@@ -101,7 +101,7 @@ func (found *Scheduling) driver(ctx context.Context, data string, hosts int, dri
 	if err := f.bench.prepare(ctx); err != nil {
 		return err
 	}
-	n := max(20, servers/10)
+	n := max(20, servers/2) // of a few hundred the slowest hundredth is one or two
 	measurements := []struct {
 		what string
 		do   func() (Distribution, error)
