@@ -76,8 +76,8 @@ func (t Table) Client(service string, own Tokens) (*Client, error) {
 // Call describes one request.
 type Call struct {
 	Method string
-	Path   string // below the API's root, escaped; with a query if need be
-	Header http.Header
+	Path   string      // below the API's root, escaped; with a query if need be
+	Header http.Header // unless it says what is accepted, that is JSON
 	// In is sent as JSON, or as it is when it is an io.Reader.
 	In any
 	// Out receives the JSON answer, or its text when it is an io.Writer; nil drops
@@ -202,7 +202,9 @@ func (c *Client) send(ctx context.Context, call Call, w who) (*http.Response, er
 	for k, v := range call.Header {
 		req.Header[k] = v
 	}
-	req.Header.Set("Accept", "application/json")
+	if req.Header.Get("Accept") == "" {
+		req.Header.Set("Accept", "application/json")
+	}
 	if body != nil && req.Header.Get("Content-Type") == "" {
 		req.Header.Set("Content-Type", mediaType)
 	}

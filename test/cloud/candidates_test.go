@@ -17,13 +17,23 @@ type token string
 func (t token) Token(context.Context, string) (string, error)  { return string(t), nil }
 func (t token) Catalog(context.Context) (*peer.Catalog, error) { return &peer.Catalog{}, nil }
 
-// plainly asks as one who knows of no other form of answers than everybody's.
-type plainly struct{ http.RoundTripper }
+// asking remembers in which form it was answered. One that asks plainly knows of no
+// other than everybody's.
+type asking struct {
+	plainly bool
+	form    string // a media type
+}
 
-func (p plainly) RoundTrip(r *http.Request) (*http.Response, error) {
-	r = r.Clone(r.Context())
-	r.Header.Set("Accept", "application/json")
-	return p.RoundTripper.RoundTrip(r)
+func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
+	if a.plainly {
+		r = r.Clone(r.Context())
+		r.Header.Set("Accept", "application/json")
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil {
+		a.form = resp.Header.Get("Content-Type")
+	}
+	return resp, err
 }
 
 // TestCandidatesAreTheSameInBothForms: what compute reads of candidates in lines is
@@ -79,7 +89,11 @@ func TestCandidatesAreTheSameInBothForms(t *testing.T) {
 			{Suffix: "_A", Resources: map[string]int{"VGPU": 1}, Open: true}, {Suffix: "_B", Resources: map[string]int{"VGPU": 2}}}}},
 	} {
 		tt.Limit = 1000
-		plain, lines := ask(plainly{http.DefaultTransport}, tt.CandidateQuery), ask(http.DefaultTransport, tt.CandidateQuery)
+		inJSON, inLines := &asking{plainly: true}, &asking{}
+		plain, lines := ask(inJSON, tt.CandidateQuery), ask(inLines, tt.CandidateQuery)
+		if inJSON.form != "application/json" || inLines.form != "application/vnd.kilonova.candidates" {
+			t.Errorf("%s: answered in %s and %s", name, inJSON.form, inLines.form)
+		}
 		if len(plain) != tt.want || len(lines) != tt.want {
 			t.Errorf("%s: %d candidates in JSON and %d in lines, want %d", name, len(plain), len(lines), tt.want)
 		}
