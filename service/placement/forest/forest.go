@@ -29,6 +29,11 @@ type View struct {
 type tree struct {
 	nodes      []*node  // parents before children; nodes[0] is the root
 	aggregates []string // of any node
+
+	// Most trees are no more than a root, which is therefore here and not somewhere
+	// else in memory.
+	root node
+	one  [1]*node
 }
 
 // node is a provider in its tree.
@@ -101,7 +106,11 @@ func (f *Forest) apply(changed []*placement.ProviderState, deleted []string) {
 		delete(f.nodes, uuid)
 		delete(f.root, uuid)
 	}
+	var last *placement.ProviderState
 	for _, p := range changed {
+		share(p, f.nodes[p.UUID])
+		share(p, last)
+		last = p
 		mark(f.root[p.UUID])
 		mark(p.RootUUID)
 		if f.root[p.UUID] != p.RootUUID { // not yet a member where it belongs
@@ -122,6 +131,15 @@ func (f *Forest) apply(changed []*placement.ProviderState, deleted []string) {
 		f.collectSharing()
 	}
 	f.view.nested = len(f.nodes) > f.view.trees.n
+}
+
+// share gives a provider the traits of another one, or of itself before, if they are
+// the same: what thousands of hosts have in common is then looked at in one place of
+// memory.
+func share(p, other *placement.ProviderState) {
+	if other != nil && other != p && slices.Equal(p.Traits, other.Traits) {
+		p.Traits = other.Traits
+	}
 }
 
 // plant puts the tree of root into trees, where its old one was, or at the end.
@@ -145,6 +163,7 @@ func (f *Forest) build(root string, list []*placement.ProviderState) *tree {
 		return nil
 	}
 	t := &tree{}
+	t.nodes = t.one[:0]
 	children := map[string][]string{}
 	for _, p := range list {
 		if now := f.nodes[p.UUID]; now != nil && f.root[p.UUID] == root && p.UUID != root {
@@ -163,7 +182,12 @@ func (f *Forest) build(root string, list []*placement.ProviderState) *tree {
 }
 
 func (t *tree) add(p *placement.ProviderState, parent *node) {
-	t.nodes = append(t.nodes, &node{ProviderState: p, tree: t, parent: parent, shares: has(p.Traits, placement.Sharing)})
+	n := &t.root
+	if parent != nil {
+		n = new(node)
+	}
+	*n = node{ProviderState: p, tree: t, parent: parent, shares: has(p.Traits, placement.Sharing)}
+	t.nodes = append(t.nodes, n)
 	for _, a := range p.Aggregates {
 		if !slices.Contains(t.aggregates, a) {
 			t.aggregates = append(t.aggregates, a)

@@ -1,6 +1,9 @@
 package forest
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // grove is a list of trees, in pieces. It does not change: a change makes another
 // one, which shares all pieces but those it changes. So what a claim costs does not
@@ -16,13 +19,46 @@ const pieceSize = 512
 func (g grove) all() iter.Seq[*tree] {
 	return func(yield func(*tree) bool) {
 		for _, piece := range g.pieces {
-			for _, t := range piece {
-				if !yield(t) {
-					return
+			for some := range slices.Chunk(piece, ahead) {
+				fetch(some)
+				for _, t := range some {
+					if !yield(t) {
+						return
+					}
 				}
 			}
 		}
 	}
+}
+
+// ahead is how many trees are fetched before the first of them is looked at.
+const ahead = 16
+
+// fetch has trees come into the processor's cache, all at once. Each lies somewhere
+// else in memory after some claims, its node's provider and inventories somewhere
+// else again: to wait for one after the other takes longer than all that a search
+// does with them.
+func fetch(trees []*tree) (sum int64) {
+	for _, t := range trees {
+		if t != nil {
+			sum += int64(len(t.nodes))
+		}
+	}
+	for _, t := range trees {
+		if t != nil {
+			sum += t.nodes[0].Generation
+		}
+	}
+	for _, t := range trees {
+		if t == nil {
+			continue
+		}
+		p := t.nodes[0].ProviderState
+		if len(p.Inventories) > 0 {
+			sum += p.Inventories[0].Used
+		}
+	}
+	return sum
 }
 
 func (g grove) at(i int) *tree { return g.pieces[i/pieceSize][i%pieceSize] }
