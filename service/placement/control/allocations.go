@@ -21,6 +21,7 @@ func (c *Control) ProviderAllocations(ctx context.Context, uuid string) (placeme
 // Claim replaces what one consumer uses.
 func (c *Control) Claim(ctx context.Context, claim placement.Claim) error {
 	err := c.store.Claim(ctx, c.now(), c.owned([]placement.Claim{claim}))
+	c.picture.hasClaimed()
 	if isUnknownClass(err) {
 		return rephrase(err, fault.Invalid, "Unable to allocate inventory for consumer %s", claim.ConsumerUUID)
 	}
@@ -30,6 +31,7 @@ func (c *Control) Claim(ctx context.Context, claim placement.Claim) error {
 // ClaimAll replaces what several consumers use, all or none.
 func (c *Control) ClaimAll(ctx context.Context, claims []placement.Claim) error {
 	err := c.store.Claim(ctx, c.now(), c.owned(claims))
+	c.picture.hasClaimed()
 	if isUnknownClass(err) {
 		return rephrase(err, fault.Invalid, "Unable to allocate inventory")
 	}

@@ -12,6 +12,7 @@ import (
 // Candidates returns ways to satisfy a request, by what was free when it began.
 // fault.Invalid for traits and resource classes that do not exist.
 func (c *Control) Candidates(ctx context.Context, q *placement.Query) (*placement.Candidates, error) {
+	c.picture.asked.Store(true)
 	revision, names, err := c.store.Revisions(ctx)
 	if err != nil {
 		return nil, err

@@ -83,7 +83,7 @@ func New(c Config) (*Control, error) {
 		c.Seed = rand.Uint64
 	}
 	return &Control{store: c.Store, log: c.Log, now: c.Now, options: c.Options, policy: policy, seed: c.Seed,
-		picture: picture{forest: forest.New()}}, nil
+		picture: picture{forest: forest.New(), claimed: make(chan struct{}, 1)}}, nil
 }
 
 // Authorize reports whether the caller in ctx may do what rule is about. Tokens

@@ -17,6 +17,9 @@ type picture struct {
 	providers atomic.Int64 // the revision that forest has
 	names     atomic.Pointer[names]
 	mu        sync.Mutex // held while the picture is brought up to date
+
+	asked   atomic.Bool   // since the last claim
+	claimed chan struct{} // has one when something was claimed after that
 }
 
 // names are the traits and resource classes that there are at a revision.
@@ -26,14 +29,31 @@ type names struct {
 	trait, class    map[string]int // index by name
 }
 
-// Run makes the first picture, so that the first request need not wait for it,
-// and returns when ctx ends. All works without it.
+// Run makes the first picture, so that the first request need not wait for it, and
+// brings it up to date after claims, while who has claimed is busy with other things.
+// It returns when ctx ends. All works without it.
 func (c *Control) Run(ctx context.Context) error {
-	if _, err := c.current(ctx); err != nil && ctx.Err() == nil {
-		c.log.Warn("the picture of all resource providers could not be made; the first request will try again", "error", err)
+	for {
+		if _, err := c.current(ctx); err != nil && ctx.Err() == nil {
+			c.log.Warn("the picture of all resource providers could not be made; the next request will try again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.picture.claimed:
+		}
 	}
-	<-ctx.Done()
-	return nil
+}
+
+// hasClaimed says that the picture is old. It is not made anew for every claim of
+// those who claim without asking, like a scheduler that remembers what it was told.
+func (p *picture) hasClaimed() {
+	if p.asked.Swap(false) {
+		select {
+		case p.claimed <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // current brings the picture up to date and returns it.
