@@ -27,7 +27,9 @@ type lineReader struct {
 	// another answer.
 	reply     candidatesReply
 	summaries []summary
-	roots     []int // beside summaries
+	roots     []int  // beside summaries
+	ends      []int  // of their names
+	names     []byte // one after the other
 	usages    []compute.Usage
 	amounts   []amount
 	asked     []allocation
@@ -50,7 +52,7 @@ func (r *candidatesReply) release() {
 func readLines(text []byte) (*candidatesReply, error) {
 	r := readers.Get().(*lineReader)
 	lines := bytes.Count(text, []byte("\n"))
-	*r = lineReader{text: text, classes: r.classes[:0], summaries: slices.Grow(r.summaries[:0], lines), roots: r.roots[:0], // summaries must not move
+	*r = lineReader{text: text, classes: r.classes[:0], summaries: slices.Grow(r.summaries[:0], lines), roots: r.roots[:0], ends: r.ends[:0], names: r.names[:0], // summaries must not move
 		usages: r.usages[:0], amounts: r.amounts[:0], asked: r.asked[:0],
 		reply: candidatesReply{requests: r.reply.requests[:0], providers: r.reply.providers[:0], reader: r}}
 	n, ok := 1, true
@@ -93,11 +95,9 @@ func (r *lineReader) provider() bool {
 	}
 	r.summaries = r.summaries[:n+1]
 	s := &r.summaries[n]
-	if s.id != string(id) { // most often it was here in the answer before
-		s.id = string(id)
-	}
 	root, ok := r.number()
-	r.roots = append(r.roots, root)
+	r.roots, r.names = append(r.roots, root), append(r.names, id...)
+	r.ends = append(r.ends, len(r.names))
 	for ok && r.take(" ") {
 		var u compute.Usage
 		ok = r.class(&u.Class) && r.take("=") && r.count(&u.Capacity) && r.take("/") && r.count(&u.Used)
@@ -133,11 +133,7 @@ func (r *lineReader) request() bool {
 			break
 		}
 	}
-	all := r.asked[from:len(r.asked):len(r.asked)]
-	if len(all) > 1 {
-		slices.SortFunc(all, func(a, b allocation) int { return strings.Compare(a.of.id, b.of.id) })
-	}
-	r.reply.requests = append(r.reply.requests, all)
+	r.reply.requests = append(r.reply.requests, r.asked[from:len(r.asked):len(r.asked)])
 	return true
 }
 
@@ -146,6 +142,11 @@ func (r *lineReader) mapping() bool {
 	last := len(r.reply.requests) - 1
 	if last < 0 {
 		return false
+	}
+	for _, all := range r.reply.requests {
+		if len(all) > 1 {
+			slices.SortFunc(all, func(a, b allocation) int { return strings.Compare(a.of.id, b.of.id) })
+		}
 	}
 	for len(r.reply.mappings) <= last {
 		r.reply.mappings = append(r.reply.mappings, map[string][]*summary{})
@@ -161,13 +162,17 @@ func (r *lineReader) mapping() bool {
 	return true
 }
 
-// settle finds the roots of all providers, and gives mappings to those that have none.
+// settle gives all providers their names, in one piece, and their roots, and requests
+// without mappings none.
 func (r *lineReader) settle() bool {
+	names, from := string(r.names), 0
 	for i, root := range r.roots {
 		if root >= len(r.summaries) {
 			return false
 		}
-		r.summaries[i].root = &r.summaries[root]
+		s := &r.summaries[i]
+		s.id, s.root = names[from:r.ends[i]], &r.summaries[root]
+		from = r.ends[i]
 	}
 	for len(r.reply.mappings) < len(r.reply.requests) {
 		r.reply.mappings = append(r.reply.mappings, nil)
