@@ -179,3 +179,60 @@ func TestOptions(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestPictureFollowsClaims: it is brought up to date after the claim of whoever has
+// asked, before anybody asks again; not after one that nobody asked before.
+func TestPictureFollowsClaims(t *testing.T) {
+	s := open(t)
+	id := uuid.NewString()
+	if _, err := s.CreateProvider(t.Context(), now, placement.Provider{UUID: id, Name: "host"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.SetInventories(t.Context(), now, id, nil, []placement.Inventory{{Class: "VCPU", Total: 8, MinUnit: 1, MaxUnit: 8, StepSize: 1, Ratio: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	one := []placement.Amount{{Class: "VCPU", Amount: 1}}
+	ask := func(c *Control) {
+		t.Helper()
+		if _, err := c.Candidates(t.Context(), &placement.Query{Groups: []placement.Group{{Resources: one}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	claim := func(c *Control) {
+		t.Helper()
+		err := c.Claim(t.Context(), placement.Claim{ConsumerUUID: uuid.NewString(), ProjectID: "p", UserID: "u", Allocations: []placement.ProviderAmounts{{ProviderUUID: id, Amounts: one}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := with(t, s)
+	if claim(c); len(c.picture.claimed) > 0 {
+		t.Error("a claim that nobody asked before has the picture read")
+	}
+	ask(c)
+	claim(c)
+	if claim(c); len(c.picture.claimed) != 1 {
+		t.Error("the first claim after a question has not the picture read")
+	}
+	running, end := context.WithCancel(t.Context())
+	var run sync.WaitGroup
+	defer run.Wait()
+	defer end()
+	run.Go(func() { _ = c.Run(running) })
+	for range 3 {
+		ask(c)
+		claim(c)
+		revision, _, err := s.Revisions(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		late := time.After(30 * time.Second)
+		for c.picture.providers.Load() < revision {
+			select {
+			case <-late:
+				t.Fatalf("the picture is at %d, the database at %d", c.picture.providers.Load(), revision)
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}
+}
