@@ -130,7 +130,7 @@ func (c *Control) scheduleHosts(ctx context.Context, f *Fleet, candidates []comp
 	hosts := memory.take(len(candidates)) // in one piece: there may be ten thousand
 	all := make([]*schedule.Host, 0, len(candidates))
 	for i := range candidates {
-		h := f.byNode[candidates[i].ProviderID]
+		h := memory.host(f, i, candidates[i].ProviderID)
 		if h == nil {
 			continue
 		}

@@ -52,6 +52,9 @@ type hostMemory struct {
 
 	candidates []compute.Candidate
 	lent       bool // they are this batch's already
+
+	fleet *Fleet
+	hosts []*fleetHost // of fleet, at the places where candidates were last
 }
 
 // mostHosts is how many hosts memory is kept for.
@@ -76,6 +79,25 @@ func (m *hostMemory) lend() []compute.Candidate {
 	}
 	m.lent = true
 	return m.candidates
+}
+
+// host is the host of fleet that a provider is. Placement lists providers in one
+// order, so that it is most often the one that was at this place before, and a map
+// of all hosts, which lies in no cache, need not be asked.
+func (m *hostMemory) host(f *Fleet, at int, provider string) *fleetHost {
+	if m == nil || at >= mostHosts {
+		return f.byNode[provider]
+	}
+	if m.fleet != f {
+		m.fleet, m.hosts = f, m.hosts[:0]
+	}
+	for len(m.hosts) <= at {
+		m.hosts = append(m.hosts, nil)
+	}
+	if h := m.hosts[at]; h == nil || h.nodeID != provider {
+		m.hosts[at] = f.byNode[provider]
+	}
+	return m.hosts[at]
 }
 
 // keep keeps the memory of an answer, if there is none yet or it has more.
