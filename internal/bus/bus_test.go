@@ -125,7 +125,7 @@ func TestCloseAmongMessages(t *testing.T) {
 		}
 		var closed, late atomic.Bool
 		if _, err := news.Listen(b, "all", func(context.Context, string) {
-			time.Sleep(5 * time.Millisecond) // without a word to Close that the race detector would hear
+			<-time.After(5 * time.Millisecond) // without a word to Close that the race detector would hear
 			late.CompareAndSwap(false, closed.Load())
 		}); err != nil {
 			t.Fatal(err)
@@ -133,7 +133,7 @@ func TestCloseAmongMessages(t *testing.T) {
 		if err := news.Send(a, "all", "hello"); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(n) * 20 * time.Microsecond)
+		<-time.After(time.Duration(n) * 20 * time.Microsecond)
 		b.Close()
 		closed.Store(true)
 		a.Close()
