@@ -65,15 +65,30 @@ func (w *writer) Write(p []byte) (int, error) {
 }
 
 func (w *writer) put(p []byte) (int, error) {
-	n, err := w.f.Write(p)
-	if w.direct && errors.Is(err, syscall.EINVAL) { // this disk wants more than our alignment
-		w.steer(false)
+	if w.direct {
+		n, err := w.putHalves(p)
+		if !errors.Is(err, syscall.EINVAL) {
+			return n, err
+		}
+		w.steer(false) // this disk wants more than our alignment
 		w.straight = false
-		var more int
-		more, err = w.f.Write(p[n:])
-		n += more
 	}
-	return n, err
+	return w.f.WriteAt(p, w.size)
+}
+
+// putHalves writes both halves of a piece at once: a disk that has but one thing to
+// write stands still between it and the next.
+func (w *writer) putHalves(p []byte) (int, error) {
+	half := len(p) / 2 / alignment * alignment
+	var first error
+	var done sync.WaitGroup
+	done.Go(func() { _, first = w.f.WriteAt(p[:half], w.size) })
+	_, second := w.f.WriteAt(p[half:], w.size+int64(half))
+	done.Wait()
+	if err := errors.Join(first, second); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // steer has what is written next go straight to the disk, or by the kernel's cache.
