@@ -17,7 +17,7 @@ func readCandidates(text []byte) (*candidatesReply, error) {
 	return readJSON(text)
 }
 
-// readJSON reads the answer as everybody's Placement writes it. A group of which
+// readJSON reads the answer as everybody's Placement writes it. A provider of which
 // nothing is said in provider_summaries has nothing.
 func readJSON(text []byte) (*candidatesReply, error) {
 	var in struct {
