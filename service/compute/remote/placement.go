@@ -16,7 +16,7 @@ import (
 type Placement struct {
 	Client *peer.Client
 
-	// answers are what candidates are read from: *bytes.Buffer of half a megabyte
+	// answers are what candidates are read from: *bytes.Buffer of a tenth of a megabyte
 	// each, and there is one for every decision.
 	answers sync.Pool
 }
