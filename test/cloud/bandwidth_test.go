@@ -26,7 +26,7 @@ func wired(c *stack.Config) {
 	c.LinuxBridge.Packets = []string{":50"}
 }
 
-// put sends a body to a service of the administrator and reads the answer.
+// send sends a body to a service and reads the answer.
 func (c *cloud) send(t *testing.T, u *gophercloud.ServiceClient, method, path string, body, into any) error {
 	t.Helper()
 	_, err := u.Request(t.Context(), method, u.Endpoint+path, &gophercloud.RequestOpts{JSONBody: body, JSONResponse: into, OkCodes: []int{200, 201, 202, 204}})

@@ -81,6 +81,13 @@ func (m *hostMemory) lend() []compute.Candidate {
 	return m.candidates
 }
 
+// keep keeps the memory of an answer, if there is none yet or it has more.
+func (m *hostMemory) keep(answer []compute.Candidate) {
+	if m != nil && cap(answer) > cap(m.candidates) && cap(answer) <= mostHosts {
+		m.candidates = answer
+	}
+}
+
 // host is the host of fleet that a provider is. Placement lists providers in one
 // order, so that it is most often the one that was at this place before, and a map
 // of all hosts, which lies in no cache, need not be asked.
@@ -98,13 +105,6 @@ func (m *hostMemory) host(f *Fleet, at int, provider string) *fleetHost {
 		m.hosts[at] = f.byNode[provider]
 	}
 	return m.hosts[at]
-}
-
-// keep keeps the memory of an answer, if there is none yet or it has more.
-func (m *hostMemory) keep(answer []compute.Candidate) {
-	if m != nil && cap(answer) > cap(m.candidates) && cap(answer) <= mostHosts {
-		m.candidates = answer
-	}
 }
 
 // again lets the memory be used anew: nobody looks at the hosts of the last batch.

@@ -37,7 +37,7 @@ const ahead = 16
 // fetch has trees come into the processor's cache, all at once. Each lies somewhere
 // else in memory after some claims, its node's provider and inventories somewhere
 // else again: to wait for one after the other takes longer than all that a search
-// does with them.
+// does with them. The sum is of no use but that it has to be read for.
 func fetch(trees []*tree) (sum int64) {
 	for _, t := range trees {
 		if t != nil {
