@@ -220,7 +220,7 @@ func (s *Stack) computeControl() (*computecontrol.Control, error) {
 		}
 	}
 	images, networks := &computeremote.Images{Client: clients["image"]}, &computeremote.Networks{Client: clients["network"]}
-	placement := &computeremote.Placement{Client: clients["placement"]}
+	placement := computeremote.NewPlacement(clients["placement"])
 	broker, err := s.broker()
 	if err != nil {
 		return nil, err

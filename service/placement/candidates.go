@@ -31,6 +31,11 @@ type Query struct {
 	// Flat leaves out what takes resources from more than one provider of a tree:
 	// callers before version 1.29 do not know trees.
 	Flat bool
+	// Text is what the question is known by when it is asked again, and Since the
+	// Picture of an answer that the asker has: Edits then say what has changed. "": it
+	// is answered in full, and nothing is remembered of it.
+	Text  string
+	Since uint64
 }
 
 // Candidate is one way to satisfy a request.
@@ -58,10 +63,21 @@ type Candidates struct {
 	Summaries []*ProviderState
 	// GaveUp says that some tree had too many combinations to try them all.
 	GaveUp bool
+	// Picture numbers what of all providers was seen; 0: the question has no Text, or
+	// what shares between trees, or a random order, leaves nothing to compare by.
+	Picture uint64
+	// Edits make the answer out of that to Since: Requests and Summaries are then of
+	// the new trees alone. nil: they are the whole answer.
+	Edits []Edit
 	// Done gives the memory of all this to the next search. Whoever has read the
 	// answer may call it, once; it may be nil.
 	Done func()
 }
+
+// Edit is a step from one answer to the next, in trees with candidates: so many stay,
+// so many after them go, and so many new ones come in their place. What is left after
+// the last step goes.
+type Edit struct{ Keep, Drop, New int }
 
 // ProviderFilter selects providers of a list.
 type ProviderFilter struct {

@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"reflect"
 	"testing"
@@ -22,6 +23,7 @@ func (t token) Catalog(context.Context) (*peer.Catalog, error) { return &peer.Ca
 type asking struct {
 	plainly bool
 	form    string // a media type
+	status  int
 }
 
 func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -31,7 +33,7 @@ func (a *asking) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err == nil {
-		a.form = resp.Header.Get("Content-Type")
+		a.form, a.status = resp.Header.Get("Content-Type"), resp.StatusCode
 	}
 	return resp, err
 }
@@ -66,15 +68,7 @@ func TestCandidatesAreTheSameInBothForms(t *testing.T) {
 		c.must(t, p, "PUT", "resource_providers/"+id+"/aggregates", object{"resource_provider_generation": now.Generation, "aggregates": []string{rack}}, nil)
 	}
 	ask := func(transport http.RoundTripper, q compute.CandidateQuery) []compute.Candidate {
-		client, err := peer.Table{"placement": {URL: c.url + "/placement", Transport: transport}}.Client("placement", token(c.admin.provider.Token()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all, err := (&remote.Placement{Client: client}).Candidates(t.Context(), q, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return all
+		return candidatesOf(t, asker(t, c, transport), q)
 	}
 	flat := map[string]int{"VCPU": 1, "MEMORY_MB": 64}
 	for name, tt := range map[string]struct {
@@ -100,6 +94,68 @@ func TestCandidatesAreTheSameInBothForms(t *testing.T) {
 		for i := range min(len(plain), len(lines)) {
 			if a, b := byClass(plain[i]), byClass(lines[i]); !reflect.DeepEqual(a, b) {
 				t.Errorf("%s: in JSON %+v and in lines %+v", name, a, b)
+			}
+		}
+	}
+}
+
+// asker is compute, asking the cloud's Placement.
+func asker(t *testing.T, c *cloud, transport http.RoundTripper) *remote.Placement {
+	t.Helper()
+	client, err := peer.Table{"placement": {URL: c.url + "/placement", Transport: transport}}.Client("placement", token(c.admin.provider.Token()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return remote.NewPlacement(client)
+}
+
+func candidatesOf(t *testing.T, p *remote.Placement, q compute.CandidateQuery) []compute.Candidate {
+	t.Helper()
+	all, err := p.Candidates(t.Context(), q, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestCandidatesAfterClaims: whoever asks again, and is told no more than what has
+// changed, knows what somebody knows who asks for the first time.
+func TestCandidatesAfterClaims(t *testing.T) {
+	c := one(t)
+	hostsUp(t, c)
+	wire, plain := &asking{}, &asking{plainly: true}
+	again := asker(t, c, wire)
+	q := compute.CandidateQuery{Resources: map[string]int{"VCPU": 1, "MEMORY_MB": 64}, Limit: 1000}
+	hosts := candidatesOf(t, again, q)
+	if len(hosts) != 2 {
+		t.Fatalf("%d hosts", len(hosts))
+	}
+	memory := hosts[0].Capacity.Of("MEMORY_MB")
+	server := func(n int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", n) }
+	claim := func(n, host, megabytes int) error {
+		return again.Claim(t.Context(), hosts[host].ProviderID, compute.Claim{ServerID: server(n), ProjectID: "p", UserID: "u", Resources: map[string]int{"MEMORY_MB": megabytes}})
+	}
+	for _, step := range []struct {
+		name  string
+		do    func() error
+		hosts int
+	}{
+		{"a claim", func() error { return claim(1, 0, 64) }, 2},
+		{"one on the other host", func() error { return claim(2, 1, 100) }, 2},
+		{"nothing", func() error { return nil }, 2},
+		{"one of all that is left", func() error { return claim(3, 0, memory.Capacity-memory.Used-64) }, 1},
+		{"one that is given back", func() error { return again.Release(t.Context(), server(1)) }, 2},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(step.name, err)
+		}
+		told, want := candidatesOf(t, again, q), candidatesOf(t, asker(t, c, plain), q)
+		if wire.status != http.StatusIMUsed || len(told) != step.hosts || len(want) != step.hosts {
+			t.Errorf("after %s: %d hosts with the status %d, and %d in full; want %d", step.name, len(told), wire.status, len(want), step.hosts)
+		}
+		for i := range min(len(told), len(want)) {
+			if a, b := byClass(told[i]), byClass(want[i]); !reflect.DeepEqual(a, b) {
+				t.Errorf("after %s: %+v, want %+v", step.name, a, b)
 			}
 		}
 	}

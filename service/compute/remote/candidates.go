@@ -3,7 +3,9 @@ package remote
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,27 +19,72 @@ import (
 // Candidates implements compute.Placement. Of several ways to be on one host the
 // first counts.
 func (p *Placement) Candidates(ctx context.Context, q compute.CandidateQuery, memory []compute.Candidate) ([]compute.Candidate, error) {
-	text, _ := p.answers.Get().(*bytes.Buffer)
+	path := "/allocation_candidates?" + candidatesQuery(q).Encode()
+	had, _ := p.answered.Get(path)
+	found, err := p.ask(ctx, path, q, had, memory)
+	if errors.Is(err, errEdits) {
+		found, err = p.ask(ctx, path, q, nil, memory)
+	}
+	if err != nil || found.tag == "" {
+		return found.candidates, err
+	}
+	if len(found.candidates) <= mostRemembered {
+		p.answered.Add(path, &found)
+	}
+	return found.in(memory), nil
+}
+
+// ask asks a question to which there may be an earlier answer. What is made of memory
+// has no tag.
+func (p *Placement) ask(ctx context.Context, path string, q compute.CandidateQuery, had *answer, memory []compute.Candidate) (found answer, err error) {
+	header := http.Header{"Accept": {candidateLines + ", application/json;q=0.9"}}
+	if q.InTree == "" { // else it is of one host, and hardly asked again
+		header.Set("A-IM", candidateDelta)
+	}
+	if had != nil {
+		header.Set("If-None-Match", had.tag)
+	}
+	resp, err := p.client.Open(ctx, peer.Call{Method: "GET", Path: path, Header: header, Version: placementVersion})
+	if err != nil {
+		return found, err
+	}
+	defer resp.Body.Close()
+	text, _ := p.texts.Get().(*bytes.Buffer)
 	if text == nil {
 		text = new(bytes.Buffer)
 	}
-	defer p.answers.Put(text)
+	defer p.texts.Put(text)
 	text.Reset()
-	err := p.Client.Do(ctx, peer.Call{Method: "GET", Path: "/allocation_candidates?" + candidatesQuery(q).Encode(),
-		Header: http.Header{"Accept": {candidateLines + ", application/json;q=0.9"}}, Version: placementVersion, Out: text})
-	if err != nil {
-		return nil, err
+	if _, err = text.ReadFrom(io.LimitReader(resp.Body, maxCandidates)); err != nil {
+		return found, unreadable(err)
 	}
 	reply, err := readCandidates(text.Bytes())
 	if err != nil {
-		return nil, fault.Wrap(err, fault.Unavailable, "The placement service gave an answer that cannot be read.")
+		return found, unreadable(err)
 	}
 	defer reply.release()
-	if open := openGroups(q); len(open) > 0 {
-		return reply.openCandidates(open, memory), nil
+	if found.tag = resp.Header.Get("ETag"); found.tag != "" {
+		memory = nil
 	}
-	return reply.candidates(memory), nil
+	if open := openGroups(q); len(open) > 0 {
+		found.candidates = reply.openCandidates(open, memory)
+	} else {
+		found.candidates = reply.candidates(memory)
+	}
+	if resp.StatusCode == http.StatusIMUsed {
+		if found.candidates, err = had.edited(reply.edits, found.candidates); err != nil {
+			return found, unreadable(err)
+		}
+	}
+	return found, nil
 }
+
+func unreadable(err error) error {
+	return fault.Wrap(err, fault.Unavailable, "The placement service gave an answer that cannot be read.")
+}
+
+// maxCandidates bounds an answer, in bytes.
+const maxCandidates = 64 << 20
 
 // candidatesReply is what Placement answers.
 type candidatesReply struct {
@@ -46,6 +93,7 @@ type candidatesReply struct {
 	// group has one.
 	mappings  []map[string][]*summary
 	providers []*summary
+	edits     []edit // nil: it is whole
 
 	reader *lineReader // whose memory it is; may be nil
 }

@@ -54,7 +54,7 @@ func readLines(text []byte) (*candidatesReply, error) {
 	lines := bytes.Count(text, []byte("\n"))
 	*r = lineReader{text: text, classes: r.classes[:0], summaries: slices.Grow(r.summaries[:0], lines), roots: r.roots[:0], ends: r.ends[:0], names: r.names[:0], // summaries must not move
 		usages: r.usages[:0], amounts: r.amounts[:0], asked: r.asked[:0],
-		reply: candidatesReply{requests: r.reply.requests[:0], providers: r.reply.providers[:0], reader: r}}
+		reply: candidatesReply{requests: r.reply.requests[:0], providers: r.reply.providers[:0], edits: r.reply.edits[:0], reader: r}}
 	n, ok := 1, true
 	for ; ok && !r.take("E\n"); n++ {
 		ok = r.line() && r.take("\n")
@@ -77,6 +77,8 @@ func (r *lineReader) line() bool {
 		return r.request()
 	case r.take("M "):
 		return r.mapping()
+	case r.take("D "):
+		return r.edit()
 	case r.take("C"):
 		for r.take(" ") {
 			r.classes = append(r.classes, string(r.word()))
@@ -84,6 +86,14 @@ func (r *lineReader) line() bool {
 		return true
 	}
 	return false
+}
+
+// edit reads a step from the answer that the asker has to this one.
+func (r *lineReader) edit() bool {
+	var e edit
+	ok := r.count(&e.keep) && r.take(" ") && r.count(&e.drop) && r.take(" ") && r.count(&e.new)
+	r.reply.edits = append(r.reply.edits, e)
+	return ok
 }
 
 // provider reads a name, the number of the root, and what there is of each class.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"kilonova/internal/fault"
 	"kilonova/internal/peer"
 	"kilonova/service/compute"
@@ -14,11 +16,18 @@ import (
 
 // Placement is the Placement service.
 type Placement struct {
-	Client *peer.Client
+	client   *peer.Client
+	texts    sync.Pool                   // that candidates are read from: *bytes.Buffer, of some a tenth of a megabyte
+	answered *lru.Cache[string, *answer] // by question
+}
 
-	// answers are what candidates are read from: *bytes.Buffer of a tenth of a megabyte
-	// each, and there is one for every decision.
-	answers sync.Pool
+// NewPlacement returns the service that a client reaches.
+func NewPlacement(client *peer.Client) *Placement {
+	answered, err := lru.New[string, *answer](mostAnswers)
+	if err != nil {
+		panic(err) // it is for sizes below 1
+	}
+	return &Placement{client: client, answered: answered}
 }
 
 var _ compute.Placement = (*Placement)(nil)
@@ -28,7 +37,7 @@ var _ compute.Placement = (*Placement)(nil)
 const placementVersion = "placement 1.38"
 
 func (p *Placement) do(ctx context.Context, method, path string, in, out any) error {
-	return p.Client.Do(ctx, peer.Call{Method: method, Path: path, In: in, Out: out, Version: placementVersion})
+	return p.client.Do(ctx, peer.Call{Method: method, Path: path, In: in, Out: out, Version: placementVersion})
 }
 
 type allocations struct {

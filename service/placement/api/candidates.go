@@ -16,11 +16,15 @@ func (a *api) listCandidates(ctx context.Context, r *rest.Request) (*rest.Respon
 	if err != nil {
 		return nil, err
 	}
+	lines := acceptsLines(r.Header.Get("Accept")) && r.Version.AtLeast("1.34")
+	if lines {
+		q.Text, q.Since = baseOf(r)
+	}
 	found, err := a.control.Candidates(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	if acceptsLines(r.Header.Get("Accept")) && r.Version.AtLeast("1.34") {
+	if lines {
 		return a.candidateLines(r, q, found), nil
 	}
 	w := candidateWriter{

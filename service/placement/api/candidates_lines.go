@@ -3,7 +3,9 @@ package api
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"kilonova/internal/rest"
@@ -17,21 +19,52 @@ import (
 //	P UUID ROOT CLASS=CAPACITY/USED ...             a provider, from 0, and its root's number
 //	R PROVIDER:CLASS=AMOUNT,CLASS=AMOUNT ...        a request for allocations
 //	M SUFFIX PROVIDER ...                           who gives a group of the request before
+//	D KEEP DROP NEW                                 an edit, in trees; before all providers
 //	E                                               the end: without it the answer was cut off
 //
 // Mappings are of groups with a suffix. Traits are not said.
+//
+// Who asks the same again may say so as RFC 3229 has it: with linesDelta in A-IM, and
+// the entity tag of the answer that it has in If-None-Match. If that is remembered the
+// answer has status 226 and edits, and what is new; otherwise it is whole.
 const linesType = "application/vnd.kilonova.candidates"
+
+// linesDelta is the instance manipulation by which answers in lines say what has
+// changed.
+const linesDelta = "kilonova-candidates"
 
 // acceptsLines reports whether a client names the type; "*/*" does not.
 func acceptsLines(accept string) bool { return strings.Contains(accept, linesType) }
+
+// baseOf returns what a question is known by, "" if nothing of its answer is to be
+// remembered, and the picture of the answer that the asker has.
+func baseOf(r *rest.Request) (text string, picture uint64) {
+	if r.Header.Get("A-IM") != linesDelta {
+		return "", 0
+	}
+	if tag := r.Header.Get("If-None-Match"); len(tag) > 2 {
+		picture, _ = strconv.ParseUint(strings.Trim(tag, `"`), 16, 64) // of another's tag nothing is remembered
+	}
+	return r.Version.String() + "?" + r.URL.RawQuery, picture
+}
 
 func (a *api) candidateLines(r *rest.Request, q *placement.Query, found *placement.Candidates) *rest.Response {
 	w := lineWriter{}
 	for _, g := range q.Groups {
 		w.mappings = w.mappings || g.Suffix != ""
 	}
-	return a.stream(r, found, linesType, w.write)
+	resp := a.stream(r, found, linesType, w.write)
+	if found.Picture != 0 {
+		resp.With("ETag", tagOf(found.Picture))
+	}
+	if found.Edits != nil {
+		resp.Status = http.StatusIMUsed
+		resp.With("IM", linesDelta).With("Delta-Base", tagOf(q.Since))
+	}
+	return resp
 }
+
+func tagOf(picture uint64) string { return `"` + strconv.FormatUint(picture, 16) + `"` }
 
 // lineWriter writes candidates in lines.
 type lineWriter struct {
@@ -58,6 +91,9 @@ func (w *lineWriter) write(out io.Writer, c *placement.Candidates) error {
 			}
 		}
 		w.text("\n")
+		for _, e := range c.Edits {
+			w.edit(e)
+		}
 		for i, s := range c.Summaries {
 			w.provider(i, s)
 			if err := w.flush(flushAt); err != nil {
@@ -77,6 +113,15 @@ func (w *lineWriter) write(out io.Writer, c *placement.Candidates) error {
 		w.text("E\n")
 		return nil
 	})
+}
+
+func (w *lineWriter) edit(e placement.Edit) {
+	w.text("D")
+	for _, n := range [...]int{e.Keep, e.Drop, e.New} {
+		w.text(" ")
+		w.number(int64(n))
+	}
+	w.text("\n")
 }
 
 func (w *lineWriter) provider(i int, s *placement.ProviderState) {

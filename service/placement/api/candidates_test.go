@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -49,5 +51,73 @@ func TestCandidatesInLines(t *testing.T) {
 	}
 	if w := ask("1.39", both, "resources=NOPE:1"); w.Code != 400 || !strings.Contains(w.Body.String(), "No such resource class NOPE") {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// TestCandidatesSince: who has had an answer and says so is told what has changed, as
+// RFC 3229 has it; who does not know how to read that gets all.
+func TestCandidatesSince(t *testing.T) {
+	h := furnished(t)
+	put := func(generation int, total string) {
+		t.Helper()
+		body := fmt.Sprintf(`{"resource_provider_generation": %d, "inventories": {"VCPU": {"total": %s}}}`, generation, total)
+		if w := call(h, "PUT", "/resource_providers/"+one+"/inventories", body); w.Code >= 300 {
+			t.Fatal(w.Code, w.Body)
+		}
+	}
+	ask := func(query string, header http.Header) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "/allocation_candidates?"+query, nil)
+		r.Header = header.Clone()
+		r.Header.Set("X-Auth-Token", "admin")
+		r.Header.Set("OpenStack-API-Version", "placement 1.39")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	const query = "resources=VCPU:2"
+	put(3, "8")
+	whole := func(total string) string { return "C VCPU\nP " + one + " 0 0=" + total + "/3\nR 0:0=2\nE\n" }
+	lines := http.Header{"Accept": {linesType + ", application/json;q=0.9"}}
+	if w := ask(query, lines); w.Code != 200 || w.Header().Get("ETag") != "" || w.Body.String() != whole("8") {
+		t.Errorf("without A-IM: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	able := lines.Clone()
+	able.Set("A-IM", linesDelta)
+	first := ask(query, able)
+	tag := first.Header().Get("ETag")
+	if first.Code != 200 || tag == "" || first.Header().Get("IM") != "" || first.Body.String() != whole("8") {
+		t.Errorf("the first answer: %d %v %s", first.Code, first.Header(), first.Body)
+	}
+	since := able.Clone()
+	since.Set("If-None-Match", tag)
+	if w := ask(query, since); w.Code != 226 || w.Header().Get("ETag") != tag || w.Body.String() != "C\nD 1 0 0\nE\n" {
+		t.Errorf("when nothing has changed: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	put(4, "9")
+	w := ask(query, since)
+	next := w.Header().Get("ETag")
+	if w.Code != 226 || w.Header().Get("IM") != linesDelta || w.Header().Get("Delta-Base") != tag || next == "" || next == tag ||
+		w.Header().Get("Content-Type") != linesType || w.Body.String() != "C VCPU\nD 0 1 1\nP "+one+" 0 0=9/3\nR 0:0=2\nE\n" {
+		t.Errorf("after a change: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	since.Set("If-None-Match", next)
+	put(5, "4") // there is no room any more
+	if w := ask(query, since); w.Code != 226 || w.Body.String() != "C\nD 0 1 0\nE\n" {
+		t.Errorf("when nobody has room: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	put(6, "9")
+	for _, wrong := range []string{tag, `"0"`, `""`, "*", `"nonsense"`, `W/"1"`} {
+		since.Set("If-None-Match", wrong)
+		if w := ask(query, since); w.Code != 200 || w.Header().Get("ETag") == "" || w.Body.String() != whole("9") {
+			t.Errorf("with the tag %s: %d %v %s", wrong, w.Code, w.Header(), w.Body)
+		}
+	}
+	since.Set("If-None-Match", ask(query, able).Header().Get("ETag"))
+	if w := ask("resources=VCPU:3", since); w.Code != 200 || !strings.HasSuffix(w.Body.String(), "R 0:0=3\nE\n") {
+		t.Errorf("another question with this one's tag: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	since.Set("Accept", "application/json")
+	if w := ask(query, since); w.Code != 200 || w.Header().Get("ETag") != "" || !strings.HasPrefix(w.Body.String(), "{") {
+		t.Errorf("JSON: %d %v %s", w.Code, w.Header(), w.Body)
 	}
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // BenchmarkSearch looks for a thousand candidates among ten thousand hosts, as they
-// were loaded and after claims on all of them, when each lies somewhere in memory.
+// were loaded, after claims on all of them, when each lies somewhere in memory, and for
+// what has changed since.
 func BenchmarkSearch(b *testing.B) {
 	const hosts = 10_000
 	f := New()
@@ -36,10 +37,17 @@ func BenchmarkSearch(b *testing.B) {
 			}
 			b.StartTimer()
 			c, err := f.Candidates(b.Context(), q, Manners{})
-			if err != nil || len(c.Requests) != q.Limit {
+			if err != nil || len(c.Requests) != q.Limit && c.Edits == nil {
 				b.Fatal(len(c.Requests), err)
 			}
 			c.Done()
+			if q.Text == "" {
+				continue
+			}
+			b.StopTimer()
+			q.Since = c.Picture
+			f.Apply([]*placement.ProviderState{of(rand.IntN(q.Limit))}, nil)
+			b.StartTimer()
 		}
 	}
 	b.Run("loaded", search)
@@ -47,4 +55,6 @@ func BenchmarkSearch(b *testing.B) {
 		f.Apply([]*placement.ProviderState{of(i)}, nil)
 	}
 	b.Run("claimed", search)
+	q.Text = "again"
+	b.Run("again after a claim", search)
 }

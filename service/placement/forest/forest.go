@@ -1,8 +1,12 @@
 package forest
 
 import (
+	"math"
+	"math/rand/v2"
 	"slices"
 	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"kilonova/service/placement"
 )
@@ -15,11 +19,13 @@ type Forest struct {
 	place map[string]int                      // UUID of a root -> place in trees
 	view  View
 
-	memories sync.Pool // of *memory, of searches whose answers nobody needs any more
+	answers  *lru.Cache[asked, *answer] // that were given of late
+	memories sync.Pool                  // of *memory, of searches whose answers nobody needs any more
 }
 
 // View is the picture at one moment. It does not change.
 type View struct {
+	picture uint64 // numbers what is seen; no two forests have the same numbers
 	trees   grove
 	sharing map[string][]*node // by aggregate: who shares with it
 	nested  bool               // some tree has more than one provider
@@ -46,14 +52,18 @@ type node struct {
 
 // New returns an empty forest.
 func New() *Forest {
-	f := &Forest{}
+	answers, err := lru.New[asked, *answer](mostAnswers)
+	if err != nil {
+		panic(err) // it is for sizes below 1
+	}
+	f := &Forest{answers: answers, view: View{picture: 1 + rand.Uint64N(math.MaxUint64/2)}}
 	f.clear()
 	return f
 }
 
 func (f *Forest) clear() {
 	f.nodes, f.root, f.place = map[string]*placement.ProviderState{}, map[string]string{}, map[string]int{}
-	f.view = View{sharing: map[string][]*node{}}
+	f.view = View{picture: f.view.picture, sharing: map[string][]*node{}}
 }
 
 // Replace makes all what there is.
@@ -118,8 +128,9 @@ func (f *Forest) apply(changed []*placement.ProviderState, deleted []string) {
 		}
 		f.nodes[p.UUID], f.root[p.UUID] = p, p.RootUUID
 	}
+	f.view.picture++
 	sharingBefore := f.sharingIn(roots)
-	trees, holes := f.view.trees.change(), false
+	trees, holes := f.view.trees.change(f.view.picture), false
 	for _, root := range roots {
 		holes = !f.plant(trees, root, members[root]) || holes
 	}
@@ -197,7 +208,7 @@ func (t *tree) add(p *placement.ProviderState, parent *node) {
 
 // compact removes holes. It goes through all trees: roots are hardly ever removed.
 func (f *Forest) compact() {
-	trees := grove{}.change()
+	trees := grove{}.change(f.view.picture)
 	clear(f.place)
 	for t := range f.view.trees.all() {
 		if t != nil {

@@ -9,8 +9,16 @@ import (
 // one, which shares all pieces but those it changes. So what a claim costs does not
 // depend on how many trees there are.
 type grove struct {
-	pieces [][]*tree // each of pieceSize but the last one
+	pieces []piece // each of pieceSize but the last one
 	n      int
+}
+
+// piece is some trees of a grove, and when each came to its place: the number of the
+// first picture that has it there.
+type piece struct {
+	trees []*tree
+	since []uint64 // beside trees
+	last  uint64   // of since
 }
 
 const pieceSize = 512
@@ -19,7 +27,7 @@ const pieceSize = 512
 func (g grove) all() iter.Seq[*tree] {
 	return func(yield func(*tree) bool) {
 		for _, piece := range g.pieces {
-			for some := range slices.Chunk(piece, ahead) {
+			for some := range slices.Chunk(piece.trees, ahead) {
 				fetch(some)
 				for _, t := range some {
 					if !yield(t) {
@@ -61,13 +69,13 @@ func fetch(trees []*tree) (sum int64) {
 	return sum
 }
 
-func (g grove) at(i int) *tree { return g.pieces[i/pieceSize][i%pieceSize] }
+func (g grove) at(i int) *tree { return g.pieces[i/pieceSize].trees[i%pieceSize] }
 
 // list returns the trees in a slice of the caller's.
 func (g grove) list() []*tree {
 	list := make([]*tree, 0, g.n)
 	for _, piece := range g.pieces {
-		list = append(list, piece...)
+		list = append(list, piece.trees...)
 	}
 	return list
 }
@@ -75,33 +83,42 @@ func (g grove) list() []*tree {
 // planting is a grove in the making.
 type planting struct {
 	grove
-	own map[int]bool // pieces that are no other grove's
+	picture uint64
+	own     map[int]bool // pieces that are no other grove's
 }
 
-// change returns a planting that begins as g.
-func (g grove) change() *planting {
-	g.pieces = append(make([][]*tree, 0, len(g.pieces)+1), g.pieces...)
-	return &planting{grove: g, own: map[int]bool{}}
+// change returns a planting that begins as g, for a picture.
+func (g grove) change(picture uint64) *planting {
+	g.pieces = append(make([]piece, 0, len(g.pieces)+1), g.pieces...)
+	return &planting{g, picture, map[int]bool{}}
 }
 
 // set puts a tree in the place of another one.
-func (p *planting) set(i int, t *tree) { p.piece(i / pieceSize)[i%pieceSize] = t }
+func (p *planting) set(i int, t *tree) {
+	own := p.piece(i / pieceSize)
+	own.trees[i%pieceSize], own.since[i%pieceSize] = t, p.picture
+}
 
 // add puts a tree at the end and returns its place.
 func (p *planting) add(t *tree) int {
 	at := p.n / pieceSize
 	if at == len(p.pieces) {
-		p.pieces, p.own[at] = append(p.pieces, make([]*tree, 0, min(pieceSize, max(8, p.n)))), true
+		size := min(pieceSize, max(8, p.n))
+		p.pieces, p.own[at] = append(p.pieces, piece{make([]*tree, 0, size), make([]uint64, 0, size), 0}), true
 	}
-	p.pieces[at] = append(p.piece(at), t)
+	own := p.piece(at)
+	own.trees, own.since = append(own.trees, t), append(own.since, p.picture)
 	p.n++
 	return p.n - 1
 }
 
-// piece returns one that may be changed.
-func (p *planting) piece(i int) []*tree {
+// piece returns one that may be changed, and is about to be.
+func (p *planting) piece(i int) *piece {
+	own := &p.pieces[i]
 	if !p.own[i] {
-		p.pieces[i], p.own[i] = append(make([]*tree, 0, pieceSize), p.pieces[i]...), true
+		own.trees, own.since = append(make([]*tree, 0, pieceSize), own.trees...), append(make([]uint64, 0, pieceSize), own.since...)
+		p.own[i] = true
 	}
-	return p.pieces[i]
+	own.last = p.picture
+	return own
 }

@@ -38,7 +38,7 @@ func TestViewsStayAndShare(t *testing.T) {
 	}
 	after := f.View()
 	for i := range before.trees.pieces {
-		if shared := &before.trees.pieces[i][0] == &after.trees.pieces[i][0]; shared != (i != 2 && i != 5) {
+		if shared := &before.trees.pieces[i].trees[0] == &after.trees.pieces[i].trees[0]; shared != (i != 2 && i != 5) {
 			t.Errorf("piece %d is shared: %v", i, shared)
 		}
 	}

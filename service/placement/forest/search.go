@@ -46,12 +46,22 @@ func (f *Forest) Candidates(ctx context.Context, q *placement.Query, m Manners) 
 	}
 	s.countAlike()
 	s.mixed = m.BreadthFirst && s.view.nested || len(s.view.sharing) > 0
-	s.run(s.order(m), m.BreadthFirst)
+	trees := s.order(m)
+	var c *comparison
+	if s.compares(m) {
+		c = f.compare(s)
+		trees = c.trees
+	}
+	s.run(trees, m.BreadthFirst)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	s.sumUp()
-	return &placement.Candidates{Requests: s.found, Summaries: s.summaries, GaveUp: s.gaveUp, Done: func() { f.release(mem) }}, nil
+	out := &placement.Candidates{Requests: s.found, Summaries: s.summaries, GaveUp: s.gaveUp, Done: func() { f.release(mem) }}
+	if c != nil {
+		out.Picture, out.Edits = s.view.picture, f.remember(c)
+	}
+	return out, nil
 }
 
 type group struct {
@@ -70,6 +80,7 @@ type search struct {
 	// them, and 0 else.
 	alike []int
 	limit int // 0: none
+	kept  int // candidates that the asker has and that still hold; they are not in found
 	most  int // the operator's limit; 0: none
 
 	seen  map[string]bool // candidates made of sharing providers only
@@ -187,8 +198,14 @@ func (s *search) keep(c *choice) bool {
 			s.roots = append(s.roots, t.node.tree)
 		}
 	}
-	return (s.limit == 0 || len(s.found) < s.limit) && s.ctx.Err() == nil
+	return s.wants() && s.ctx.Err() == nil
 }
+
+// wants reports whether more candidates are wanted.
+func (s *search) wants() bool { return s.limit == 0 || s.kept+len(s.found) < s.limit }
+
+// fits reports whether n more are not too many.
+func (s *search) fits(n int) bool { return s.limit == 0 || s.kept+len(s.found)+n <= s.limit }
 
 // fresh reports whether a tree is not among the roots, and is about to be.
 func (s *search) fresh(t *tree) bool {

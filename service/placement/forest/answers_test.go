@@ -1,0 +1,210 @@
+package forest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"kilonova/service/placement"
+)
+
+// byTree is an answer as text, a tree each.
+func byTree(c *placement.Candidates) []string {
+	var all []string
+	var last string
+	requests := c.Requests
+	for i, p := range c.Summaries {
+		if p.RootUUID != last {
+			last, all = p.RootUUID, append(all, "")
+		}
+		all[len(all)-1] += fmt.Sprint(p.UUID, p.Inventories, p.Traits, "\n")
+		if i+1 < len(c.Summaries) && c.Summaries[i+1].RootUUID == last {
+			continue
+		}
+		for len(requests) > 0 && requests[0].Allocations[0].Provider.RootUUID == last {
+			all[len(all)-1] += told(&placement.Candidates{Requests: requests[:1]})
+			requests = requests[1:]
+		}
+	}
+	return all
+}
+
+// edit makes an answer of an earlier one, as an asker does.
+func edit(t *testing.T, old []string, edits []placement.Edit, fresh []string) (all []string) {
+	t.Helper()
+	for _, e := range edits {
+		if e.Keep+e.Drop > len(old) || e.New > len(fresh) {
+			t.Fatalf("%+v with %d left of the earlier answer and %d new", e, len(old), len(fresh))
+		}
+		all = append(append(all, old[:e.Keep]...), fresh[:e.New]...)
+		old, fresh = old[e.Keep+e.Drop:], fresh[e.New:]
+	}
+	if len(fresh) > 0 {
+		t.Fatalf("%d trees are left over", len(fresh))
+	}
+	return all
+}
+
+// TestEditsMakeTheAnswer: what has changed since an earlier answer, put into it, is the
+// answer in full, whatever comes to the forest and goes meanwhile.
+func TestEditsMakeTheAnswer(t *testing.T) {
+	for seed := range uint64(8) {
+		random := rand.New(rand.NewPCG(seed, 7))
+		f, hosts := New(), random.IntN(3*pieceSize/2)
+		if seed%4 == 0 {
+			hosts = random.IntN(20)
+		}
+		truth, next := map[string]*placement.ProviderState{}, 0
+		host := func(root string) (all []*placement.ProviderState) {
+			all = append(all, state(root, "", root, int64(random.IntN(6)), int64(random.IntN(3))))
+			for j := range random.IntN(3) * random.IntN(2) {
+				all = append(all, state(fmt.Sprint(root, ".", j), root, root, 4, int64(random.IntN(5))))
+			}
+			return all
+		}
+		add := func() (all []*placement.ProviderState) {
+			all = host(fmt.Sprint("host", next))
+			next++
+			for _, s := range all {
+				truth[s.UUID] = s
+			}
+			return all
+		}
+		var first []*placement.ProviderState
+		for range hosts {
+			first = append(first, add()...)
+		}
+		f.Replace(first)
+		queries := []*placement.Query{
+			{Groups: []placement.Group{vcpu("", 1)}},
+			{Groups: []placement.Group{vcpu("", 3)}, Limit: 1 + random.IntN(30)},
+			{Groups: []placement.Group{vcpu("_a", 1), vcpu("_b", 2)}, Limit: 1 + random.IntN(500)},
+			{Groups: []placement.Group{vcpu("_a", 1), vcpu("_b", 1)}, Isolate: true},
+		}
+		have := make([][]string, len(queries))
+		for step := range 60 {
+			for range random.IntN(4) {
+				uuids := slices.Sorted(func(yield func(string) bool) {
+					for uuid := range truth {
+						if !yield(uuid) {
+							return
+						}
+					}
+				})
+				switch random.IntN(12) {
+				case 0:
+					f.Apply(add(), nil)
+				case 1: // a host goes, with all below it
+					if len(uuids) > 0 {
+						root := truth[uuids[random.IntN(len(uuids))]].RootUUID
+						var gone []string
+						for uuid, s := range truth {
+							if s.RootUUID == root {
+								gone = append(gone, uuid)
+								delete(truth, uuid)
+							}
+						}
+						f.Apply(nil, gone)
+					}
+				default: // something is claimed or given back
+					if len(uuids) > 0 {
+						was := truth[uuids[random.IntN(len(uuids))]]
+						now := state(was.UUID, was.ParentUUID, was.RootUUID, 4, int64(random.IntN(5)))
+						truth[now.UUID] = now
+						f.Apply([]*placement.ProviderState{now}, nil)
+					}
+				}
+			}
+			for i, q := range queries {
+				if random.IntN(3) == 0 {
+					continue // some have waited for longer
+				}
+				q.Text = ""
+				want := byTree(find(t, f, q, Manners{}))
+				q.Text = fmt.Sprint("question ", i)
+				c := find(t, f, q, Manners{})
+				got := byTree(c)
+				if whole := c.Edits == nil; whole != (have[i] == nil) {
+					t.Fatalf("seed %d, step %d: query %d is answered whole: %v", seed, step, i, whole)
+				}
+				if c.Edits != nil {
+					got = edit(t, have[i], c.Edits, got)
+				}
+				if !slices.Equal(got, want) {
+					t.Fatalf("seed %d, step %d, query %d: with %+v\n%s\nwant\n%s", seed, step, i, c.Edits, got, want)
+				}
+				have[i], q.Since = append([]string{}, got...), c.Picture
+				c.Done()
+			}
+		}
+	}
+}
+
+// TestEditsAreFew: after a claim an answer has one new tree, and one more if there was
+// a limit that comes to another one now.
+func TestEditsAreFew(t *testing.T) {
+	f, _ := flat(3 * pieceSize)
+	claim := func(i int, used int64) {
+		f.Apply([]*placement.ProviderState{state(fmt.Sprint("host", i), "", fmt.Sprint("host", i), 4, used)}, nil)
+	}
+	q := &placement.Query{Groups: []placement.Group{vcpu("", 1)}, Limit: 1000, Text: "q"}
+	q.Since = find(t, f, q, Manners{}).Picture
+	for _, step := range []struct {
+		host int
+		used int64
+		want []placement.Edit
+	}{
+		{700, 1, []placement.Edit{{Keep: 700, Drop: 1, New: 1}, {Keep: 299}}},
+		{0, 4, []placement.Edit{{Drop: 1}, {Keep: 999, New: 1}}},
+		{0, 0, []placement.Edit{{New: 1}, {Keep: 999}}},
+		{1200, 4, []placement.Edit{{Keep: 1000}}},
+	} {
+		claim(step.host, step.used)
+		c := find(t, f, q, Manners{})
+		if !slices.Equal(c.Edits, step.want) {
+			t.Errorf("after %d of host %d: %+v, want %+v", step.used, step.host, c.Edits, step.want)
+		}
+		q.Since = c.Picture
+	}
+}
+
+// TestAnswersThatAreNotCompared: candidates that depend on more than one tree, or on
+// chance, are told whole each time, and so are those by a picture of which nothing is known.
+func TestAnswersThatAreNotCompared(t *testing.T) {
+	f := row(3)
+	q := &placement.Query{Groups: []placement.Group{vcpu("", 1)}, Text: "q"}
+	first := find(t, f, q, Manners{})
+	if first.Picture == 0 || first.Edits != nil {
+		t.Errorf("%d, %v", first.Picture, first.Edits)
+	}
+	again := *q
+	again.Since = first.Picture
+	if c := find(t, f, &again, Manners{}); !slices.Equal(c.Edits, []placement.Edit{{Keep: 3}}) || len(c.Requests) != 0 {
+		t.Errorf("when nothing has changed: %+v, %d requests", c.Edits, len(c.Requests))
+	}
+	for name, m := range map[string]Manners{"breadth first": {BreadthFirst: true}, "random": {Random: rand.New(rand.NewPCG(1, 1))}} {
+		if c := find(t, f, &again, m); c.Picture != 0 || c.Edits != nil || len(c.Requests) != 12 {
+			t.Errorf("%s: %d, %v, %d requests", name, c.Picture, c.Edits, len(c.Requests))
+		}
+	}
+	for name, change := range map[string]func(*placement.Query){
+		"another question": func(q *placement.Query) { q.Text = "r" },
+		"another picture":  func(q *placement.Query) { q.Since++ },
+	} {
+		other := again
+		change(&other)
+		if c := find(t, f, &other, Manners{}); c.Picture == 0 || c.Edits != nil || len(c.Requests) != 12 {
+			t.Errorf("%s: %d, %v, %d requests", name, c.Picture, c.Edits, len(c.Requests))
+		}
+	}
+	sharing := state("nfs", "", "nfs", 4, 0, placement.Sharing)
+	sharing.Aggregates = []string{"rack"}
+	f.Apply([]*placement.ProviderState{sharing}, nil)
+	if c := find(t, f, &again, Manners{}); c.Picture != 0 || c.Edits != nil {
+		t.Errorf("with one that shares: %d, %v", c.Picture, c.Edits)
+	}
+	if other := New(); other.View().picture == New().View().picture {
+		t.Error("two forests number their pictures alike")
+	}
+}
