@@ -71,7 +71,11 @@ func (h *fleetHost) up(now time.Time, downAfter time.Duration) bool {
 // the hosts before.
 func fleetHostOf(h *compute.Host, known *[]*machine) fleetHost {
 	r := &h.Resources
-	return fleetHost{name: h.Name, node: cmp.Or(r.HypervisorName, h.Name), nodeID: h.NodeID, ip: r.HostIP, vcpus: int32(r.VCPUs), memoryMB: r.MemoryMB,
+	node := r.HypervisorName
+	if node == "" || node == h.Name { // one string is enough
+		node = h.Name
+	}
+	return fleetHost{name: h.Name, node: node, nodeID: h.NodeID, ip: r.HostIP, vcpus: int32(r.VCPUs), memoryMB: r.MemoryMB,
 		diskGB: r.DiskGB, diskFreeGB: r.DiskFreeGB, seen: h.LastSeen.UnixMicro(), disabled: h.Disabled, forcedDown: h.ForcedDown,
 		machine: machineOf(h, known), metrics: r.Metrics}
 }

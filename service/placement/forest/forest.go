@@ -15,7 +15,6 @@ import (
 type Forest struct {
 	mu    sync.RWMutex
 	nodes map[string]*placement.ProviderState // by UUID
-	root  map[string]string                   // UUID of a provider -> of its root
 	place map[string]int                      // UUID of a root -> place in trees
 	view  View
 
@@ -62,7 +61,7 @@ func New() *Forest {
 }
 
 func (f *Forest) clear() {
-	f.nodes, f.root, f.place = map[string]*placement.ProviderState{}, map[string]string{}, map[string]int{}
+	f.nodes, f.place = map[string]*placement.ProviderState{}, map[string]int{}
 	f.view = View{picture: f.view.picture, sharing: map[string][]*node{}}
 }
 
@@ -94,7 +93,14 @@ func (f *Forest) View() View {
 func (f *Forest) Root(uuid string) string {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	return f.root[uuid]
+	return f.rootOf(uuid)
+}
+
+func (f *Forest) rootOf(uuid string) string {
+	if n := f.nodes[uuid]; n != nil {
+		return n.RootUUID
+	}
+	return ""
 }
 
 func (f *Forest) apply(changed []*placement.ProviderState, deleted []string) {
@@ -112,21 +118,21 @@ func (f *Forest) apply(changed []*placement.ProviderState, deleted []string) {
 		}
 	}
 	for _, uuid := range deleted {
-		mark(f.root[uuid])
+		mark(f.rootOf(uuid))
 		delete(f.nodes, uuid)
-		delete(f.root, uuid)
 	}
 	var last *placement.ProviderState
 	for _, p := range changed {
 		share(p, f.nodes[p.UUID])
 		share(p, last)
 		last = p
-		mark(f.root[p.UUID])
+		before := f.rootOf(p.UUID)
+		mark(before)
 		mark(p.RootUUID)
-		if f.root[p.UUID] != p.RootUUID { // not yet a member where it belongs
+		if before != p.RootUUID { // not yet a member where it belongs
 			members[p.RootUUID] = append(members[p.RootUUID], p)
 		}
-		f.nodes[p.UUID], f.root[p.UUID] = p, p.RootUUID
+		f.nodes[p.UUID] = p
 	}
 	f.view.picture++
 	sharingBefore := f.sharingIn(roots)
@@ -170,14 +176,14 @@ func (f *Forest) plant(trees *planting, root string, list []*placement.ProviderS
 // build makes a tree of those in list that still belong to root.
 func (f *Forest) build(root string, list []*placement.ProviderState) *tree {
 	top := f.nodes[root]
-	if top == nil || f.root[root] != root {
+	if top == nil || top.RootUUID != root {
 		return nil
 	}
 	t := &tree{}
 	t.nodes = t.one[:0]
 	children := map[string][]string{}
 	for _, p := range list {
-		if now := f.nodes[p.UUID]; now != nil && f.root[p.UUID] == root && p.UUID != root {
+		if now := f.nodes[p.UUID]; now != nil && now.RootUUID == root && p.UUID != root {
 			if !slices.Contains(children[now.ParentUUID], p.UUID) {
 				children[now.ParentUUID] = append(children[now.ParentUUID], p.UUID)
 			}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"unique"
 
 	"kilonova/internal/db"
@@ -89,16 +90,25 @@ func (s *Store) fill(ctx context.Context, d *Delta, ids []int64) error {
 			d.Changed = append(d.Changed, state)
 		}
 	}
+	var last *placement.ProviderState
+	var own []placement.Inventory // of last, which gets no more memory than they take
 	for r, err := range db.Each[inventoryRow](ctx, s.db, `SELECT `+inventoryColumns+` FROM inventories`+where("provider_id")+
 		` ORDER BY provider_id, resource_class`, args...) {
 		if err != nil {
 			return err
 		}
-		if p := byID[r.ProviderID]; p != nil {
-			r.Class = unique.Make(r.Class).Value()
-			p.Inventories = append(p.Inventories, r.inventory())
+		p := byID[r.ProviderID]
+		if p == nil {
+			continue
 		}
+		if p != last {
+			settle(last, own)
+			last, own = p, own[:0]
+		}
+		r.Class = unique.Make(r.Class).Value()
+		own = append(own, r.inventory())
 	}
+	settle(last, own)
 	err := s.members(ctx, `SELECT provider_id, trait AS value FROM provider_traits`+where("provider_id")+` ORDER BY provider_id, trait`, args,
 		func(id int64, v string) {
 			if p := byID[id]; p != nil {
@@ -114,6 +124,12 @@ func (s *Store) fill(ctx context.Context, d *Delta, ids []int64) error {
 				p.Aggregates = append(p.Aggregates, v)
 			}
 		})
+}
+
+func settle(p *placement.ProviderState, own []placement.Inventory) {
+	if p != nil {
+		p.Inventories = slices.Clone(own)
+	}
 }
 
 // members reads pairs of a provider and a value.

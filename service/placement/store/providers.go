@@ -24,8 +24,12 @@ type providerRow struct {
 }
 
 func (r *providerRow) provider() placement.Provider {
+	root := r.RootUUID
+	if root == r.UUID { // most are roots, and one string is enough
+		root = r.UUID
+	}
 	return placement.Provider{UUID: r.UUID, Name: r.Name, Generation: r.Generation, ParentUUID: r.ParentUUID,
-		RootUUID: r.RootUUID, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time}
+		RootUUID: root, CreatedAt: r.CreatedAt.Time, UpdatedAt: r.UpdatedAt.Time}
 }
 
 const selectProviders = `SELECT p.id, p.uuid, p.name, p.generation, p.parent_id, p.root_id,
