@@ -135,9 +135,21 @@ func (f *fleet) expect(n int) <-chan struct{} {
 	return f.all
 }
 
-// decisions boots servers and sums up how long it took to decide where they go,
-// from the question to the claim, as the cloud itself has noted it.
-func (f *fleet) decisions(ctx context.Context, n int) (Distribution, error) {
+// manyFlavors is more than compute remembers answers for, so that each decision of
+// theirs in turn is one that was not made before.
+const manyFlavors = 40
+
+// decisions boots servers of some flavors in turn and sums up how long it took to
+// decide where they go, from the question to the claim, as the cloud itself has noted it.
+func (f *fleet) decisions(ctx context.Context, n, flavors int) (Distribution, error) {
+	ids := []string{f.bench.flavor}
+	for i := 1; i < flavors; i++ {
+		id, err := f.bench.ensure(ctx, "compute", "/flavors", "flavor", fmt.Sprint("m1.nano", i), object{"vcpus": 1, "ram": 64 + i, "disk": 1}, nil)
+		if err != nil {
+			return Distribution{}, err
+		}
+		ids = append(ids, id)
+	}
 	var took []float64
 	self := only(os.Getpid())
 	began, before := time.Now(), self.cpu()
@@ -147,7 +159,7 @@ func (f *fleet) decisions(ctx context.Context, n int) (Distribution, error) {
 		}
 		arrived := f.expect(1)
 		var out struct{ Server struct{ ID string } }
-		if err := f.cloud.into(ctx, &out, "POST", "compute", "/servers", f.request(fmt.Sprint("alone-", i), 1), version, computeVersion); err != nil {
+		if err := f.cloud.into(ctx, &out, "POST", "compute", "/servers", f.request(fmt.Sprint("alone-", i), ids[i%len(ids)], 1), version, computeVersion); err != nil {
 			return Distribution{}, err
 		}
 		if err := await(ctx, arrived); err != nil {
@@ -173,8 +185,8 @@ func (f *fleet) decisions(ctx context.Context, n int) (Distribution, error) {
 	return d, nil
 }
 
-func (f *fleet) request(name string, count int) object {
-	return object{"server": object{"name": name, "flavorRef": f.bench.flavor, "imageRef": f.bench.image, "networks": "none", "min_count": count, "max_count": count}}
+func (f *fleet) request(name, flavor string, count int) object {
+	return object{"server": object{"name": name, "flavorRef": flavor, "imageRef": f.bench.image, "networks": "none", "min_count": count, "max_count": count}}
 }
 
 // throughput asks for n servers, so many to a request, from several clients, and
@@ -183,7 +195,7 @@ func (f *fleet) throughput(ctx context.Context, name string, n, each, clients in
 	self := only(os.Getpid())
 	began, arrived, before := time.Now(), f.expect(n), self.cpu()
 	d := measure(ctx, plan{n: n / each, concurrency: clients, limit: 2 * time.Minute}, nil, func(ctx context.Context, i int) (int, error) {
-		body, err := f.cloud.call(ctx, "POST", "compute", "/servers", f.request(fmt.Sprintf("%s-%d", name, i), each), version, computeVersion)
+		body, err := f.cloud.call(ctx, "POST", "compute", "/servers", f.request(fmt.Sprintf("%s-%d", name, i), f.bench.flavor, each), version, computeVersion)
 		return len(body), err
 	})
 	if d.Errors > 0 {

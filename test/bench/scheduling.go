@@ -106,11 +106,12 @@ func (found *Scheduling) driver(ctx context.Context, data string, hosts int, dri
 		what string
 		do   func() (Distribution, error)
 	}{
-		{"decision", func() (Distribution, error) { return f.decisions(ctx, n) }},
+		{"decision", func() (Distribution, error) { return f.decisions(ctx, n, 1) }},
 		{"scheduled_one_a_request", func() (Distribution, error) { return f.throughput(ctx, "single", servers, 1, 16) }},
 		{"scheduled_fifty_a_request", func() (Distribution, error) { return f.throughput(ctx, "many", servers, 50, 4) }},
 		{"candidates_limit_10", func() (Distribution, error) { return f.candidates(ctx, n, min(10, hosts)) }},
 		{"candidates_limit_1000", func() (Distribution, error) { return f.candidates(ctx, n, min(1000, hosts)) }},
+		{"decision_of_40_flavors", func() (Distribution, error) { return f.decisions(ctx, n, manyFlavors) }},
 	}
 	if driver != "filter" { // Placement's part is the same
 		measurements = measurements[:3]

@@ -55,6 +55,6 @@ func (a *answer) in(memory []compute.Candidate) []compute.Candidate {
 
 // What is remembered: answers to so many questions, of up to so many candidates.
 const (
-	mostAnswers    = 16
+	mostAnswers    = 32
 	mostRemembered = 2000
 )

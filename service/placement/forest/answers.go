@@ -137,6 +137,6 @@ type asked struct {
 
 // What is remembered of answers: so many, with questions of so many bytes.
 const (
-	mostAnswers = 64
+	mostAnswers = 256
 	longestText = 4096
 )
