@@ -122,28 +122,48 @@ func (a *allocation) has(class string) bool {
 }
 
 func (r *candidatesReply) candidates(memory []compute.Candidate) []compute.Candidate {
-	all := slices.Grow(memory[:0], len(r.requests))
+	found := newList(len(r.requests), memory)
 	for _, asked := range r.requests {
 		host := hostOf(asked)
 		if host == nil || host.chosen {
 			continue
 		}
 		host.chosen = true
-		all = keep(all, candidate(host, asked))
+		found.add(candidate(host, asked))
 	}
-	return all
+	return found.all
 }
 
-// keep appends a candidate. The reply's memory goes, so that its capacity gets
-// memory of its own: that of whoever had the place before, if there is any.
-func keep(all []compute.Candidate, c compute.Candidate) []compute.Candidate {
-	var own compute.Capacity
-	if n := len(all); n < cap(all) {
-		own = all[:n+1][n].Capacity[:0]
-	}
-	c.Capacity = append(own, c.Capacity...)
-	return append(all, c)
+// list is candidates in the making, with capacities of their own: in memory of others,
+// as far as there is some, and else together in larger pieces.
+type list struct {
+	all  []compute.Candidate
+	rest []compute.Usage // of the last piece
+	more int             // candidates that will yet come, at most
 }
+
+func newList(n int, memory []compute.Candidate) *list {
+	return &list{all: slices.Grow(memory[:0], n), more: n}
+}
+
+func (l *list) add(c compute.Candidate) {
+	var own compute.Capacity
+	if n := len(l.all); n < cap(l.all) {
+		own = l.all[:n+1][n].Capacity[:0]
+	}
+	if n := len(c.Capacity); cap(own) < n {
+		if len(l.rest) < n {
+			l.rest = make([]compute.Usage, n*max(1, min(l.more, mostTogether)))
+		}
+		own, l.rest = l.rest[:0:n], l.rest[n:]
+	}
+	l.more--
+	c.Capacity = append(own, c.Capacity...)
+	l.all = append(l.all, c)
+}
+
+// mostTogether is for how many candidates memory is made at once.
+const mostTogether = 128
 
 // candidate reads a request for allocations.
 func candidate(host *summary, asked []allocation) compute.Candidate {

@@ -46,11 +46,11 @@ func (a *answer) edited(edits []edit, fresh []compute.Candidate) ([]compute.Cand
 
 // in returns the candidates in memory, for those who change them.
 func (a *answer) in(memory []compute.Candidate) []compute.Candidate {
-	all := memory[:0]
+	found := newList(len(a.candidates), memory)
 	for _, c := range a.candidates {
-		all = keep(all, c)
+		found.add(c)
 	}
-	return all
+	return found.all
 }
 
 // What is remembered: answers to so many questions, of up to so many candidates.

@@ -28,7 +28,7 @@ func (r *candidatesReply) openCandidates(open map[string]map[string]int, memory 
 	for _, s := range r.providers {
 		trees[s.root] = append(trees[s.root], s)
 	}
-	all := memory[:0]
+	found := newList(len(r.requests), memory)
 	for i, asked := range r.requests {
 		host := hostOf(asked)
 		if host == nil || host.chosen {
@@ -56,9 +56,9 @@ func (r *candidatesReply) openCandidates(open map[string]map[string]int, memory 
 				c.Free[s.id][u.Class] = u.Capacity - u.Used - c.Allocations[s.id][u.Class]
 			}
 		}
-		all = keep(all, c)
+		found.add(c)
 	}
-	return all
+	return found.all
 }
 
 // leaveOut takes resources of a provider off what would be claimed.
