@@ -1,6 +1,8 @@
 package forest
 
 import (
+	"cmp"
+
 	"kilonova/service/placement"
 )
 
@@ -108,9 +110,11 @@ func (s *search) compares(m Manners) bool {
 // compare begins a search with what was answered before, if that is remembered.
 func (f *Forest) compare(s *search) *comparison {
 	c := &comparison{search: s, now: &answer{picture: s.view.picture}, edits: make([]placement.Edit, 1)}
+	likely := min(cmp.Or(s.limit, s.view.trees.n), s.view.trees.n)
 	if before, ok := f.answers.Get(asked{s.q.Text, s.q.Since}); ok {
-		c.before, c.now.givers = new(*before), make([]giver, 0, len(before.givers)+8)
+		c.before, likely = new(*before), len(before.givers)+len(before.givers)/8
 	}
+	c.now.givers = make([]giver, 0, likely)
 	return c
 }
 
