@@ -110,11 +110,11 @@ func (c *Control) heldBy(ctx context.Context, s *compute.Server, host string) (*
 // holdSeat decides whether the server's group has a seat on a host for it, and
 // reports whether it is in a group.
 func (c *Control) holdSeat(ctx context.Context, tx *db.Tx, s *compute.Server, host string) (bool, error) {
-	id, grouped := s.Hints["group"].(string)
-	if !grouped || id == "" {
+	hinted := texts(s.Hints["group"]) // as the user has put it: hintedGroup has seen to it that it is one
+	if len(hinted) == 0 {
 		return false, nil
 	}
-	there, err := c.Store.GroupTurn(ctx, tx, id)
+	there, err := c.Store.GroupTurn(ctx, tx, hinted[0])
 	if err != nil || !there {
 		return false, err // a group that is deleted has no say
 	}

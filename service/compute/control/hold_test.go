@@ -119,6 +119,23 @@ func TestSeatsAreTakenOnce(t *testing.T) {
 	})
 }
 
+// TestSeatsOfHintedLists: a group that is hinted at as a list of one binds as one that
+// stands alone does.
+func TestSeatsOfHintedLists(t *testing.T) {
+	eachControl(t, func(t *testing.T, c *Control) {
+		g := &compute.ServerGroup{ID: newID(), Policy: compute.AntiAffinity, CreatedAt: epoch}
+		mustTx(t, c, func(tx *db.Tx) error { return c.Store.InsertGroup(t.Context(), tx, g) })
+		if err := noteHost(t, c, member(t, c, g, 1), "a"); err != nil {
+			t.Fatal(err)
+		}
+		listed := member(t, c, g, 2)
+		listed.Hints = map[string]any{"group": []any{g.ID}}
+		if err := noteHost(t, c, listed, "a"); !errors.Is(err, errHeld) {
+			t.Errorf("the second of an anti-affinity group on one host: %v", err)
+		}
+	})
+}
+
 // TestSeatsOfMoves: who moves is in two places until it has arrived, and a move
 // that ended leaves nothing.
 func TestSeatsOfMoves(t *testing.T) {
