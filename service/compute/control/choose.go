@@ -24,52 +24,62 @@ func (c *Control) choose(ctx context.Context, s *compute.Server, state *buildSta
 // decide asks Placement who has room and the scheduler who of these is the best.
 // The explanation stands also when nobody is left.
 func (c *Control) decide(ctx context.Context, s *compute.Server, state *buildState, v *view) (*decision, error) {
-	d := &decision{}
-	f, err := c.fleetWithin(ctx, fleetPatience)
-	if err != nil {
-		return d, err
-	}
-	if d.question, err = c.questionOf(ctx, s, f); err != nil {
-		return d, err
-	}
-	hosts, fresh, err := v.hosts(ctx, c, d.question, c.needsOf(f, s))
-	if err != nil {
-		return d, err
-	}
-	d.fresh = fresh
-	if len(hosts) > 0 {
-		if d.request, err = c.scheduleRequest(ctx, s, state); err != nil {
-			return d, err
-		}
-		v.locate(d.request)
-		if hosts, err = c.withFacts(ctx, f, hosts, d.request); err != nil {
-			return d, err
-		}
-		result, err := c.scheduler.Select(hosts, d.request)
-		if d.choices, d.explanation = chooseDevices(result.Ordered, d.request), result.Explanation; err != nil {
-			return d, err
-		}
-	}
-	if f, err := c.fleetWithin(ctx, fleetPatience); err == nil {
-		if len(d.choices) == 0 && fresh {
-			d.lacking = c.lackingDevices(ctx, s, f, hosts)
-		}
-		d.withoutRoom(f, len(hosts))
-	}
-	switch {
-	case len(d.choices) > 0:
-		return d, nil
-	case !fresh: // what is remembered is no reason to refuse
+	d, f, err := c.decideOnce(ctx, s, state, v)
+	if err == nil && len(d.choices) == 0 && !d.fresh { // what is remembered is no reason to refuse
 		v.forget()
-		return c.decide(ctx, s, state, v)
-	case f.read.Before(s.CreatedAt): // nor is what was there before it was asked for
+		d, f, err = c.decideOnce(ctx, s, state, v)
+	}
+	// Nor is what was there before it was asked for. That may have been by a clock that
+	// is ahead of ours: once more is enough.
+	if err == nil && len(d.choices) == 0 && f.read.Before(s.CreatedAt) {
 		c.fleet.forget()
 		v.forget()
-		return c.decide(ctx, s, state, v)
-	case len(hosts) == 0:
+		d, _, err = c.decideOnce(ctx, s, state, v)
+	}
+	switch {
+	case err != nil || len(d.choices) > 0:
+		return d, err
+	case d.candidates == 0:
 		return d, c.nobody(ctx, s, d)
 	}
 	return d, fault.New(fault.Conflict, "%s", d.explanation.Summary())
+}
+
+// decideOnce is decide by what is known; the decision has no choices when nobody is
+// left.
+func (c *Control) decideOnce(ctx context.Context, s *compute.Server, state *buildState, v *view) (d *decision, f *Fleet, err error) {
+	d = &decision{}
+	if f, err = c.fleetWithin(ctx, fleetPatience); err != nil {
+		return d, f, err
+	}
+	if d.question, err = c.questionOf(ctx, s, f); err != nil {
+		return d, f, err
+	}
+	hosts, fresh, err := v.hosts(ctx, c, d.question, c.needsOf(f, s))
+	if err != nil {
+		return d, f, err
+	}
+	d.fresh, d.candidates = fresh, len(hosts)
+	if len(hosts) > 0 {
+		if d.request, err = c.scheduleRequest(ctx, s, state); err != nil {
+			return d, f, err
+		}
+		v.locate(d.request)
+		if hosts, err = c.withFacts(ctx, f, hosts, d.request); err != nil {
+			return d, f, err
+		}
+		result, err := c.scheduler.Select(hosts, d.request)
+		if d.choices, d.explanation = chooseDevices(result.Ordered, d.request), result.Explanation; err != nil {
+			return d, f, err
+		}
+	}
+	if now, err := c.fleetWithin(ctx, fleetPatience); err == nil {
+		if len(d.choices) == 0 && fresh {
+			d.lacking = c.lackingDevices(ctx, s, now, hosts)
+		}
+		d.withoutRoom(now)
+	}
+	return d, f, nil
 }
 
 // nobody says why Placement knows no host with room.

@@ -125,8 +125,8 @@ func clip(text string, most int) string {
 
 // withoutRoom puts before the filters' steps what Placement refused, so that an
 // explanation accounts for every host of the cloud.
-func (d *decision) withoutRoom(f *Fleet, candidates int) {
-	e := &d.explanation
+func (d *decision) withoutRoom(f *Fleet) {
+	e, candidates := &d.explanation, d.candidates
 	refused := len(f.hosts) - candidates
 	if e.Hosts = max(len(f.hosts), candidates); refused <= 0 {
 		return

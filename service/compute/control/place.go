@@ -44,6 +44,7 @@ type placing struct {
 type decision struct {
 	question    question
 	fresh       bool // made by what Placement says now
+	candidates  int  // hosts with room
 	request     *schedule.Request
 	choices     []schedule.Choice // best first
 	explanation schedule.Explanation
