@@ -117,16 +117,16 @@ var errBeside = errors.New("a decision beside this one has panicked")
 func (c *Control) keepRefusals(batch []*placing) {
 	var all []compute.PlacementRecord
 	var servers []*compute.Server
+	var ctx context.Context // of one whose task has not been lost
 	for _, p := range batch {
 		if p.err != nil && !errors.Is(p.err, errAbandoned) && p.ctx.Err() == nil {
 			p.decision.took = c.Now().Sub(p.decision.began)
-			all, servers = append(all, c.recordOf(p)), append(servers, p.s)
+			all, servers, ctx = append(all, c.recordOf(p)), append(servers, p.s), p.ctx
 		}
 	}
 	if len(all) == 0 {
 		return
 	}
-	ctx := batch[0].ctx
 	if err := c.Store.Tx(ctx, func(tx *db.Tx) error {
 		if err := c.Store.InsertPlacements(ctx, tx, all...); err != nil {
 			return err
