@@ -63,7 +63,12 @@ func (p *Placement) ask(ctx context.Context, path string, q compute.CandidateQue
 		return found, unreadable(err)
 	}
 	defer reply.release()
-	if found.tag = resp.Header.Get("ETag"); found.tag != "" {
+	// Other forms come from other Placements, or from what stands before them, whose
+	// tags are for a 304 and not for edits.
+	if reply.reader != nil {
+		found.tag = resp.Header.Get("ETag")
+	}
+	if found.tag != "" {
 		memory = nil
 	}
 	if open := openGroups(q); len(open) > 0 {
@@ -71,7 +76,10 @@ func (p *Placement) ask(ctx context.Context, path string, q compute.CandidateQue
 	} else {
 		found.candidates = reply.candidates(memory)
 	}
-	if resp.StatusCode == http.StatusIMUsed {
+	if resp.StatusCode == http.StatusIMUsed || len(reply.edits) > 0 {
+		if found.tag == "" { // the caller would change what is remembered
+			return found, unreadable(errEdits)
+		}
 		if found.candidates, err = had.edited(reply.edits, found.candidates); err != nil {
 			return found, unreadable(err)
 		}

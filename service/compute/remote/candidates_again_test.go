@@ -99,9 +99,12 @@ func TestCandidatesAgain(t *testing.T) {
 		{"too many are new", []scripted{{226, `"14"`, lines("D 1 0 0\n", "b:1")}, {200, `"15"`, lines("", "a:8")}}, []string{`"13"`, ""}, []string{"a:8"}},
 		{"too few are new", []scripted{{226, `"16"`, lines("D 1 0 2\n", "b:1")}, {200, `"17"`, lines("", "a:9")}}, []string{`"15"`, ""}, []string{"a:9"}},
 		{"no edits", []scripted{{226, `"18"`, lines("")}, {200, "", lines("", "a:10")}}, []string{`"17"`, ""}, []string{"a:10"}},
+		{"changes without a tag", []scripted{{226, "", lines("D 1 0 1\n", "b:1")}, {200, "", lines("", "a:11")}}, []string{`"17"`, ""}, []string{"a:11"}},
 		{"the last with a tag stands", []scripted{{226, `"19"`, lines("D 1 0 1\n", "b:1")}}, []string{`"17"`}, []string{"a:9", "b:1"}},
+		{"changes that are called all there is", []scripted{{200, `"19"`, lines("D 2 0 0\n")}}, []string{`"19"`}, []string{"a:9", "b:1"}},
 		{"all go", []scripted{{226, `"20"`, lines("D 0 2 0\n")}}, []string{`"19"`}, nil},
-		{"JSON", []scripted{{200, "", `{"allocation_requests": [], "provider_summaries": {}}`}}, []string{`"20"`}, nil},
+		{"JSON, with a tag that is not for edits", []scripted{{200, `"json"`, `{"allocation_requests": [], "provider_summaries": {}}`}}, []string{`"20"`}, nil},
+		{"after it", []scripted{{200, "", `{"allocation_requests": [], "provider_summaries": {}}`}}, []string{`"20"`}, nil},
 	} {
 		s.answers = step.answers
 		got, err := ask(q)
