@@ -153,11 +153,6 @@ func (r *lineReader) mapping() bool {
 	if last < 0 {
 		return false
 	}
-	for _, all := range r.reply.requests {
-		if len(all) > 1 {
-			slices.SortFunc(all, func(a, b allocation) int { return strings.Compare(a.of.id, b.of.id) })
-		}
-	}
 	for len(r.reply.mappings) <= last {
 		r.reply.mappings = append(r.reply.mappings, map[string][]*summary{})
 	}
@@ -172,8 +167,9 @@ func (r *lineReader) mapping() bool {
 	return true
 }
 
-// settle gives all providers their names, in one piece, and their roots, and requests
-// without mappings none.
+// settle gives all providers their names, in one piece, and their roots, puts what
+// requests ask of them in the order of these names, and gives requests without mappings
+// none.
 func (r *lineReader) settle() bool {
 	names, from := string(r.names), 0
 	for i, root := range r.roots {
@@ -183,6 +179,11 @@ func (r *lineReader) settle() bool {
 		s := &r.summaries[i]
 		s.id, s.root = names[from:r.ends[i]], &r.summaries[root]
 		from = r.ends[i]
+	}
+	for _, asked := range r.reply.requests {
+		if len(asked) > 1 {
+			slices.SortFunc(asked, func(a, b allocation) int { return strings.Compare(a.of.id, b.of.id) })
+		}
 	}
 	for len(r.reply.mappings) < len(r.reply.requests) {
 		r.reply.mappings = append(r.reply.mappings, nil)

@@ -195,3 +195,24 @@ func BenchmarkReadCandidates(b *testing.B) {
 		})
 	}
 }
+
+// TestLinesAreInOneOrder: what is asked of several providers comes in the order of
+// their names, in whichever the lines have it, as it comes from JSON.
+func TestLinesAreInOneOrder(t *testing.T) {
+	for range 2 { // the second is read into the memory of the first
+		reply, err := readLines([]byte("C VCPU VF\nP h 0 0=8/1\nP c 0 1=4/0\nP b 0 1=4/0\nR 1:1=1 2:1=1 0:0=1\nM _x 1\nR 0:0=2 1:1=2\nM _x 1\nE\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, asked := range reply.requests {
+			for _, a := range asked {
+				got = append(got, a.of.id)
+			}
+		}
+		if want := []string{"b", "c", "h", "c", "h"}; !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		reply.release()
+	}
+}
