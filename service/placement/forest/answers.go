@@ -101,14 +101,15 @@ func (c *comparison) visit(place int, t *tree, same bool, yield func(*tree) bool
 
 func (c *comparison) last() *placement.Edit { return &c.edits[len(c.edits)-1] }
 
-// compares reports whether a question's candidates are those of one tree after the
-// other, whatever other trees have.
-func (s *search) compares(m Manners) bool {
-	return s.q.Text != "" && len(s.q.Text) <= longestText && !s.q.Flat && m.Random == nil && !s.mixed
-}
-
-// compare begins a search with what was answered before, if that is remembered.
-func (f *Forest) compare(s *search) *comparison {
+// compare begins a search with what was answered before, if that is remembered; nil:
+// the candidates that a question has below a tree depend on others, or on chance.
+// Breadth first through trees of several providers, the candidates are compared if there
+// may be enough of the first ones of each.
+func (f *Forest) compare(s *search, m Manners) *comparison {
+	if s.q.Text == "" || len(s.q.Text) > longestText || s.q.Flat || m.Random != nil || len(s.view.sharing) > 0 ||
+		s.mixed && (s.limit == 0 || s.limit > s.view.trees.n) {
+		return nil
+	}
 	c := &comparison{search: s, now: &answer{picture: s.view.picture}, edits: make([]placement.Edit, 1)}
 	likely := min(cmp.Or(s.limit, s.view.trees.n), s.view.trees.n)
 	if before, ok := f.answers.Get(asked{s.q.Text, s.q.Since}); ok {

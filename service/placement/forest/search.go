@@ -46,13 +46,17 @@ func (f *Forest) Candidates(ctx context.Context, q *placement.Query, m Manners) 
 	}
 	s.countAlike()
 	s.mixed = m.BreadthFirst && s.view.nested || len(s.view.sharing) > 0
-	trees := s.order(m)
-	var c *comparison
-	if s.compares(m) {
-		c = f.compare(s)
-		trees = c.trees
+	c := f.compare(s, m)
+	switch {
+	case c == nil:
+		s.run(s.order(m), m.BreadthFirst)
+	case !s.mixed:
+		s.run(c.trees, m.BreadthFirst)
+	case !s.firsts(c.trees): // who has one already may have to give another
+		c = nil
+		s.restart()
+		s.run(s.order(m), m.BreadthFirst)
 	}
-	s.run(trees, m.BreadthFirst)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -165,6 +169,26 @@ func (s *search) run(trees iter.Seq[*tree], breadthFirst bool) {
 		}
 		open = still
 	}
+}
+
+// firsts takes the first candidate of each tree, which is what a search that is breadth
+// first begins with, and reports whether these are enough.
+func (s *search) firsts(trees iter.Seq[*tree]) bool {
+	for t := range trees {
+		for c := range s.candidates(t) {
+			if !s.keep(c) {
+				return true
+			}
+			break
+		}
+		s.again()
+	}
+	return false
+}
+
+// restart forgets what was found.
+func (s *search) restart() {
+	s.found, s.roots, s.kept, s.known, s.gaveUp = s.found[:0], s.roots[:0], 0, nil, false
 }
 
 // keep adds a candidate to what was found and reports whether more are wanted.
