@@ -360,6 +360,16 @@ func (r *Run) SaveIn(ctx context.Context, tx *db.Tx, step string, payload any) e
 	return err
 }
 
+// Check returns ErrLost when the task has become another's. It is for what cannot be
+// part of a transaction and would harm whoever has the task now.
+func (r *Run) Check(ctx context.Context) error {
+	n, err := db.Get[int](ctx, r.runner.DB, `SELECT COUNT(*) FROM tasks`+held, r.lease()...)
+	if err == nil && n == 0 {
+		err = ErrLost
+	}
+	return err
+}
+
 // EndIn ends the task within the transaction that does its last work. The
 // handler then returns nil.
 func (r *Run) EndIn(ctx context.Context, tx *db.Tx) error {

@@ -364,6 +364,9 @@ func TestLeaseIsOfTheAttempt(t *testing.T) {
 		if err != nil || second == nil {
 			t.Fatal(second, err)
 		}
+		if was, is := first.Check(t.Context()), second.Check(t.Context()); !errors.Is(was, ErrLost) || is != nil {
+			t.Errorf("the first: %v, the second: %v", was, is)
+		}
 		if err := first.Save(t.Context(), "next", nil); !errors.Is(err, ErrLost) {
 			t.Errorf("the first saved: %v", err)
 		}

@@ -58,9 +58,12 @@ func (c *Control) holdBeside(ctx context.Context, tx *db.Tx, s *compute.Server, 
 
 // unclaim gives back what was claimed on a host that could not be held: of devices there
 // are few, and the next choice shall not find the last one taken by its own server.
-func (c *Control) unclaim(ctx context.Context, s *compute.Server) error {
+func (c *Control) unclaim(ctx context.Context, run *task.Run, s *compute.Server) error {
 	if s.Roots == nil {
 		return nil
+	}
+	if err := run.Check(ctx); err != nil { // else it would be whose that goes on with the task
+		return err
 	}
 	return c.Placement.Release(ctx, s.ID)
 }

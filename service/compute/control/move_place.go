@@ -89,7 +89,7 @@ func (c *Control) placeMoveOn(ctx context.Context, run *task.Run, s, there *comp
 			return run.SaveIn(ctx, tx, stepPlaced, *state)
 		})
 		if gone = err; errors.Is(err, errHeld) {
-			if err := c.unclaim(ctx, there); err != nil {
+			if err := c.unclaim(ctx, run, there); err != nil {
 				return err
 			}
 			continue

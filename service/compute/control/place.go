@@ -199,7 +199,7 @@ func (c *Control) placeOnce(p *placing, began time.Time, v *view) error {
 				return err
 			}
 			v.drop(p.s.ID)
-			if err := c.unclaim(p.ctx, p.s); err != nil {
+			if err := c.unclaim(p.ctx, p.run, p.s); err != nil {
 				return err
 			}
 		} else if !fault.Is(err, fault.Conflict) {
@@ -260,10 +260,15 @@ func (c *Control) placeTogether(batch []*placing, began time.Time) bool {
 	return true
 }
 
-// unclaimAll releases claims, as far as it can: the next ones replace them.
+// unclaimAll releases claims, as far as it can: the next ones replace them. Those of
+// builds that have become others' are theirs to release, who may have claimed anew.
 func (c *Control) unclaimAll(ctx context.Context, all []*placing) {
 	for _, p := range all {
-		if err := c.Placement.Release(ctx, p.s.ID); err != nil {
+		err := p.run.Check(ctx)
+		if err == nil {
+			err = c.Placement.Release(ctx, p.s.ID)
+		}
+		if err != nil {
 			c.Log.Warn("a claim is not given back", "server", p.s.ID, "error", err)
 		}
 	}

@@ -253,11 +253,12 @@ func TestClaimOfTheDead(t *testing.T) {
 }
 
 // TestClaimsOfABatchGoWithIt: builds that were decided for together, and cannot be noted
-// together, have nothing when each is decided for alone.
+// together, have nothing when each is decided for alone. What one has whose task has
+// become another's is that one's, who may have claimed it.
 func TestClaimsOfABatchGoWithIt(t *testing.T) {
 	c, r := fleetOf(t, 2, 1, nil)
 	var batch []*placing
-	for range 2 {
+	for i := range 2 {
 		s := &compute.Server{ID: newID(), DisplayName: "s", ProjectID: "p", UserID: "u", State: compute.Building, Task: compute.Scheduling, CreatedAt: time.Now(), UpdatedAt: time.Now(),
 			Flavor: compute.Flavor{Name: "f", VCPUs: 1, MemoryMB: 64}}
 		run, let, err := c.tasks.Begin(t.Context(), task.Task{Kind: taskForgetDisks, Payload: disksUndone{}})
@@ -266,18 +267,19 @@ func TestClaimsOfABatchGoWithIt(t *testing.T) {
 		}
 		defer let()
 		err = c.Store.Tx(t.Context(), func(tx *db.Tx) error {
-			if err := c.Store.InsertServers(t.Context(), tx, s); err != nil {
+			if err := c.Store.InsertServers(t.Context(), tx, s); err != nil || i == 0 {
 				return err
 			}
-			return run.EndIn(t.Context(), tx) // so that the host cannot be noted
+			return run.EndIn(t.Context(), tx) // so that its host cannot be noted
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		batch = append(batch, &placing{ctx: t.Context(), run: run, s: s, state: &buildState{}})
 	}
-	if c.placeTogether(batch, time.Now()) || r.claims != 1 || len(r.holders) != 0 {
-		t.Errorf("after %d claims these hold something: %v", r.claims, r.holders)
+	had, lost := batch[0].s.ID, batch[1].s.ID
+	if c.placeTogether(batch, time.Now()) || r.claims != 1 || r.holders[had] != "" || r.holders[lost] == "" {
+		t.Errorf("after %d claims these hold something: %v; the one whose task is lost is %s", r.claims, r.holders, lost)
 	}
 }
 

@@ -208,7 +208,7 @@ func (c *Control) placeShelvedOn(ctx context.Context, run *task.Run, s *compute.
 				}
 				return err
 			}
-			if err := c.unclaim(ctx, s); err != nil {
+			if err := c.unclaim(ctx, run, s); err != nil {
 				return err
 			}
 		} else if !fault.Is(err, fault.Conflict) {
