@@ -132,7 +132,7 @@ func (c *Control) evacuateOnce(ctx context.Context, run *task.Run, s *compute.Se
 		if err := c.overtake(ctx, s, m); err != nil {
 			return progress, err
 		}
-		if err := c.Placement.Transfer(ctx, s.ID, m.ID, consumerMigration, true); err != nil {
+		if err := c.leave(ctx, run, s, m, state); err != nil {
 			return progress, err
 		}
 		if err := c.placeMove(ctx, run, s, m, state, evacuation); err != nil {

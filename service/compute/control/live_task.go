@@ -69,7 +69,7 @@ func (c *Control) carryOnce(ctx context.Context, run *task.Run, s *compute.Serve
 		if asked := s.Flavor.ExtraSpecs[aliasSpec]; asked != "" && !c.allMigratable(s) {
 			return fault.Conflictf("Migration pre-check error: This request does not explicitly request live-migratable devices. Server %s has devices of its host (%.64s) whose alias does not say live_migratable.", s.ID, asked)
 		}
-		if err := c.Placement.Transfer(ctx, s.ID, m.ID, consumerMigration, true); err != nil {
+		if err := c.leave(ctx, run, s, m, state); err != nil {
 			return err
 		}
 		if err := c.placeMove(ctx, run, s, m, state, liveMove); err != nil {

@@ -18,6 +18,8 @@ import (
 type moveState struct {
 	MigrationID string     `json:"migration_id"`
 	Place       buildState `json:"place"`
+	// Left: what the server had claimed where it is the migration holds.
+	Left bool `json:"left,omitempty"`
 	// Forced: the scheduler's filters are not asked.
 	Forced bool `json:"forced,omitempty"`
 	// Failure is why the move ended, while it is taken back.
@@ -91,7 +93,7 @@ func (c *Control) moveOnce(ctx context.Context, run *task.Run, s *compute.Server
 	check := func() error { return c.notDeleting(ctx, s) }
 	deadline := run.Created.Add(c.Options.BuildTimeout.D())
 	if run.Step == "" {
-		if err := c.Placement.Transfer(ctx, s.ID, m.ID, consumerMigration, true); err != nil {
+		if err := c.leave(ctx, run, s, m, state); err != nil {
 			return progress, err
 		}
 		if err := c.placeMove(ctx, run, s, m, state, coldMove); err != nil {

@@ -30,6 +30,19 @@ type moveKind struct {
 
 var coldMove = moveKind{compute.ArriveGuest.Name, "receive guests from other hosts", compute.ResizeMigrates, compute.MigratingStatus, "compute_prep_resize"}
 
+// leave has the migration hold what a server has claimed where it is, once: what the
+// server has later is of its new place, also where it had nothing before.
+func (c *Control) leave(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration, state *moveState) error {
+	if state.Left {
+		return nil
+	}
+	if err := c.Placement.Transfer(ctx, s.ID, m.ID, consumerMigration, true); err != nil {
+		return err
+	}
+	state.Left = true
+	return run.Save(ctx, run.Step, *state)
+}
+
 // placeMove chooses where a server goes, claims there what its new flavor takes,
 // and notes both. As place does, it lets one after the other choose.
 func (c *Control) placeMove(ctx context.Context, run *task.Run, s *compute.Server, m *compute.Migration, state *moveState, kind moveKind) error {

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"kilonova/internal/bus"
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
+	"kilonova/internal/task"
 	"kilonova/service/compute"
 )
 
@@ -292,5 +294,32 @@ func TestAutoConfirm(t *testing.T) {
 		if s, err := m.Store.Server(t.Context(), m.Store.DB, g.ServerID); err != nil || s.Task != tt.task {
 			t.Errorf("after %s its task is %q, want %q, %v", tt.after, s.Task, tt.task, err)
 		}
+	}
+}
+
+// TestLeavingOnce: a move that died between its claim and the note of its host, of a
+// server that had claimed nothing where it is, does not take the claim on the new host
+// for one on the old.
+func TestLeavingOnce(t *testing.T) {
+	m, g := newMoving(t, compute.ResizePrep, compute.ColdMigration, compute.MigrationAccepted, nil)
+	delete(m.room.holders, g.ServerID)
+	s, err := m.Store.Server(t.Context(), m.Store.DB, g.ServerID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, let, err := m.tasks.Begin(t.Context(), task.Task{Kind: taskMove, Subject: s.ID, Payload: moveState{MigrationID: g.ID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer let()
+	for range 2 {
+		var state moveState
+		if err := errors.Join(run.Payload(&state), m.leave(t.Context(), run, s, g, &state)); err != nil {
+			t.Fatal(err)
+		}
+		if m.room.holders[g.ID] != "" || run.Step != "" {
+			t.Fatalf("the migration holds %s, at the step %q", m.room.holders[g.ID], run.Step)
+		}
+		m.room.holders[s.ID] = m.room.names[1] // claimed, and dead
 	}
 }
