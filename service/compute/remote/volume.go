@@ -140,21 +140,35 @@ func (v *Volumes) Create(ctx context.Context, n compute.NewVolume) (compute.Volu
 	return out.Volume.volume(), overLimit(err)
 }
 
+// maxVolumes bounds how many volumes are looked at, whatever the service goes on to give.
+const maxVolumes = 100_000
+
 // MadeFor implements compute.Volumes. The service is asked for those with the
-// item, and not believed: one that does not know the filter shows all there are.
+// item, and not believed: one that does not know the filter shows all there are, a page
+// at a time.
 func (v *Volumes) MadeFor(ctx context.Context, serverID string) ([]compute.Volume, error) {
-	var out struct {
-		Volumes []volume `json:"volumes"`
-	}
-	filter := url.Values{"metadata": {fmt.Sprintf("{'%s': '%s'}", forServer, serverID)}, "all_tenants": {"1"}}
-	err := v.do(ctx, http.MethodGet, "/volumes/detail?"+filter.Encode(), nil, &out)
+	query := url.Values{"metadata": {fmt.Sprintf("{'%s': '%s'}", forServer, serverID)}, "all_tenants": {"1"}}
 	var made []compute.Volume
-	for _, x := range out.Volumes {
-		if x.Metadata[forServer] == serverID {
-			made = append(made, x.volume())
+	for seen := 0; seen < maxVolumes; {
+		var page struct {
+			Volumes []volume          `json:"volumes"`
+			Links   []json.RawMessage `json:"volumes_links"` // to the next page; none on the last
 		}
+		if err := v.do(ctx, http.MethodGet, "/volumes/detail?"+query.Encode(), nil, &page); err != nil {
+			return nil, err
+		}
+		for _, x := range page.Volumes {
+			if x.Metadata[forServer] == serverID {
+				made = append(made, x.volume())
+			}
+		}
+		if len(page.Links) == 0 || len(page.Volumes) == 0 {
+			break
+		}
+		seen += len(page.Volumes)
+		query.Set("marker", page.Volumes[len(page.Volumes)-1].ID)
 	}
-	return made, err
+	return made, nil
 }
 
 // overLimit says of the service's 413 and of a refusal by quota what they are.
