@@ -2,6 +2,7 @@ package hardware
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +22,13 @@ var (
 	threadPolicies = []string{"prefer", "isolate", "require"}
 )
 
-// numa checks processors and memory: pinning, threads, real time, NUMA, pages.
-func (a *asked) numa() {
+// numa checks processors and memory: pinning, threads, real time, NUMA, pages. It
+// returns the topology that is asked for, nil for none.
+func (a *asked) numa() *Topology {
+	if a.flavor.VCPUs > maxCPU+1 {
+		a.fail("Flavor %s has %d processors; a guest can have %d.", a.flavor.Name, a.flavor.VCPUs, maxCPU+1)
+		return nil
+	}
 	policy, threads := a.cpuPolicy(), a.threadPolicy()
 	emulator := a.flavor.ExtraSpecs["hw:emulator_threads_policy"]
 	if emulator != "" && emulator != "share" && emulator != "isolate" {
@@ -47,23 +53,49 @@ func (a *asked) numa() {
 		if dedicated != nil {
 			a.fail("Cannot specify 'hw:cpu_dedicated_mask' without the 'mixed' policy.")
 		}
+		dedicated = a.everyCPU()
 	default: // mixed
 		if (realtime == nil) == (dedicated == nil) {
 			a.fail("The 'mixed' CPU policy of flavor %s needs exactly one of 'hw:cpu_dedicated_mask' and 'hw:cpu_realtime_mask'.", a.flavor.Name)
 		}
+		if dedicated == nil {
+			dedicated = realtime
+		}
 	}
-	nodes, pages := a.nodes(), a.pages()
+	t := &Topology{Pinned: policy == "dedicated" || policy == "mixed", Threads: threads, IsolateEmulator: emulator == "isolate"}
+	nodes, pageKB := a.nodes(), a.pages()
+	t.PageKB = pageKB
 	a.lockedMemory()
-	if nodes > 0 || pages || policy == "dedicated" || policy == "mixed" || a.flavor.ExtraSpecs["hw:pmem"] != "" {
-		a.split(max(nodes, 1))
+	if nodes > 0 || pageKB != 0 || t.Pinned || a.flavor.ExtraSpecs["hw:pmem"] != "" {
+		t.Cells = a.split(max(nodes, 1), dedicated)
+	}
+	if len(t.Cells) == 0 || a.err != nil {
+		return nil
+	}
+	return t
+}
+
+// everyCPU is all of the guest's processors.
+func (a *asked) everyCPU() map[int]bool {
+	cpus := make(map[int]bool, a.flavor.VCPUs)
+	for cpu := range a.flavor.VCPUs {
+		cpus[cpu] = true
+	}
+	return cpus
+}
+
+// oneOf refuses what flavor or image say if it is none of the words.
+func (a *asked) oneOf(what, flavor, image string, words []string) {
+	for _, said := range []struct{ where, text string }{{"flavor extra specs", flavor}, {"image properties", image}} {
+		if said.text != "" && !slices.Contains(words, said.text) {
+			a.fail("%s requested from '%s' is invalid, given: '%.64s', available: %s.", what, said.where, said.text, strings.Join(words, ", "))
+		}
 	}
 }
 
 func (a *asked) cpuPolicy() string {
 	flavor, image := a.both("cpu_policy")
-	if flavor != "" && !slices.Contains(cpuPolicies, flavor) {
-		a.fail("CPU policy requested from 'flavor extra specs' is invalid, given: '%.64s', available: %s.", flavor, strings.Join(cpuPolicies, ", "))
-	}
+	a.oneOf("CPU policy", flavor, image, cpuPolicies)
 	if flavor == "mixed" && image == "dedicated" || flavor == "shared" && (image == "mixed" || image == "dedicated") {
 		a.fail("Image property 'hw_cpu_policy' is not permitted to override CPU pinning policy set against the flavor.")
 	}
@@ -75,9 +107,7 @@ func (a *asked) cpuPolicy() string {
 
 func (a *asked) threadPolicy() string {
 	flavor, image := a.both("cpu_thread_policy")
-	if flavor != "" && !slices.Contains(threadPolicies, flavor) {
-		a.fail("CPU thread policy requested from 'flavor extra specs' is invalid, given: '%.64s', available: %s.", flavor, strings.Join(threadPolicies, ", "))
-	}
+	a.oneOf("CPU thread policy", flavor, image, threadPolicies)
 	if flavor == "" {
 		return image
 	}
@@ -173,12 +203,8 @@ func (a *asked) realtime(emulator string) map[int]bool {
 	if image != "" {
 		text = image
 	}
-	cpus := map[int]bool{}
-	if text == "" {
-		for cpu := range a.flavor.VCPUs {
-			cpus[cpu] = true
-		}
-	} else {
+	cpus := a.everyCPU()
+	if text != "" {
 		cpus = a.mask("The realtime mask", text)
 	}
 	if len(cpus) == 0 || len(cpus) >= a.flavor.VCPUs && emulator == "" {
@@ -225,35 +251,33 @@ func (a *asked) nodes() int {
 	return n
 }
 
-// pages reports whether memory pages of some size are asked for. The image may
+// pages returns the size of memory pages that is asked for, 0 for none. The image may
 // choose where the flavor says "any" or "large".
-func (a *asked) pages() bool {
+func (a *asked) pages() int {
 	flavor, image := a.both("mem_page_size")
-	if image != "" && flavor == "" {
-		a.fail("Page size %.64s of image %s is forbidden: flavor %s has no hw:mem_page_size.", image, a.image.Name, a.flavor.Name)
-	}
-	for _, text := range []string{flavor, image} {
-		if text != "" && !pageSize(text) {
-			a.fail("Invalid memory page size '%.64s'.", text)
+	if flavor == "" {
+		if image != "" {
+			a.fail("Page size %.64s of image %s is forbidden: flavor %s has no hw:mem_page_size.", image, a.image.Name, a.flavor.Name)
 		}
+		return 0
 	}
-	if image != "" && flavor != "any" && flavor != "large" {
+	size := a.pageSize(flavor)
+	if image == "" {
+		return size
+	}
+	if size != AnyPages && size != LargePages {
 		a.fail("Page size %.64s forbidden against '%.64s'.", image, flavor)
 	}
-	return flavor != ""
+	return a.pageSize(image)
 }
 
-func pageSize(text string) bool {
-	switch text {
-	case "small", "large", "any":
-		return true
+func (a *asked) pageSize(text string) int {
+	size, ok := parsePageSize(text)
+	if !ok {
+		a.fail("Invalid memory page size '%.64s'.", text)
 	}
-	digits := strings.TrimRight(text, "kKMGTibB")
-	n, err := strconv.Atoi(digits)
-	return err == nil && n > 0 && pagePattern(text) == ""
+	return size
 }
-
-var pagePattern = pattern(`\d+([kKMGT]i?)?(b|bit|B)?`)
 
 func (a *asked) lockedMemory() {
 	flavor, image := a.both("mem_page_size")
@@ -262,27 +286,25 @@ func (a *asked) lockedMemory() {
 	}
 }
 
-// split checks how processors and memory are spread over the guest's nodes.
-func (a *asked) split(nodes int) {
+// split spreads processors and memory over the guest's nodes: as hw:numa_cpus.N and
+// hw:numa_mem.N say, and else evenly. Those in dedicated are pinned.
+func (a *asked) split(nodes int, dedicated map[int]bool) []Cell {
 	cpus, memory := a.perNode("numa_cpus."), a.perNode("numa_mem.")
 	if len(cpus) == 0 && len(memory) == 0 {
-		if a.flavor.VCPUs%nodes != 0 || a.flavor.MemoryMB%nodes != 0 {
-			a.fail("Instance CPUs and/or memory cannot be evenly distributed across instance NUMA nodes. Explicit assignment of CPUs and memory to nodes is required: flavor %s has %d processors, %d MB and %d nodes.",
-				a.flavor.Name, a.flavor.VCPUs, a.flavor.MemoryMB, nodes)
-		}
-		return
+		return a.splitEvenly(nodes, dedicated)
 	}
 	if len(cpus) != nodes || len(memory) != nodes {
 		a.fail("CPU and memory allocation must be provided for all NUMA nodes: there are %d.", nodes)
-		return
+		return nil
 	}
 	owned, total := map[int]bool{}, 0
-	for node := range nodes {
+	cells := make([]Cell, nodes)
+	for node := range cells {
 		list, err := parseCPUs(cpus[node])
 		if err != nil {
 			a.fail("Processors of NUMA node %d: %v", node, err)
 		}
-		for cpu := range list {
+		for _, cpu := range slices.Sorted(maps.Keys(list)) {
 			if cpu >= a.flavor.VCPUs {
 				a.fail("CPU number %d is larger than max %d.", cpu, a.flavor.VCPUs-1)
 			}
@@ -290,8 +312,14 @@ func (a *asked) split(nodes int) {
 				a.fail("CPU number %d is assigned to two nodes.", cpu)
 			}
 			owned[cpu] = true
+			cells[node].add(cpu, dedicated[cpu])
 		}
-		total += a.number(fmt.Sprintf("Memory of NUMA node %d", node), memory[node])
+		mb := a.number(fmt.Sprintf("Memory of NUMA node %d", node), memory[node])
+		if mb < 0 {
+			a.fail("Memory of NUMA node %d is %d MB.", node, mb)
+		}
+		cells[node].MemoryMB = mb
+		total += mb
 	}
 	if len(owned) < a.flavor.VCPUs {
 		a.fail("%d of the %d processors are not assigned to any node.", a.flavor.VCPUs-len(owned), a.flavor.VCPUs)
@@ -299,6 +327,23 @@ func (a *asked) split(nodes int) {
 	if total != a.flavor.MemoryMB {
 		a.fail("%d MB of memory assigned, but expected %d MB.", total, a.flavor.MemoryMB)
 	}
+	return cells
+}
+
+func (a *asked) splitEvenly(nodes int, dedicated map[int]bool) []Cell {
+	if a.flavor.VCPUs%nodes != 0 || a.flavor.MemoryMB%nodes != 0 {
+		a.fail("Instance CPUs and/or memory cannot be evenly distributed across instance NUMA nodes. Explicit assignment of CPUs and memory to nodes is required: flavor %s has %d processors, %d MB and %d nodes.",
+			a.flavor.Name, a.flavor.VCPUs, a.flavor.MemoryMB, nodes)
+		return nil
+	}
+	cells := make([]Cell, nodes)
+	for node := range cells {
+		cells[node].MemoryMB = a.flavor.MemoryMB / nodes
+	}
+	for cpu := range a.flavor.VCPUs {
+		cells[cpu/(a.flavor.VCPUs/nodes)].add(cpu, dedicated[cpu])
+	}
+	return cells
 }
 
 // perNode reads key0, key1, ... up to the first that is missing, of the flavor or

@@ -35,7 +35,7 @@ func (h *Host) settle(guest *guestNUMA, r *Request) (s settling, missing int, fa
 		if s.from, missing = d.take(s.on, near); missing < 0 {
 			return s, -1, false, true
 		}
-		for some := range sets(len(h.NUMA), len(guest.cells), maxSettlings) {
+		for some := range sets(len(h.NUMA), len(guest.Cells), maxSettlings) {
 			if on := guest.fitOn(h.NUMA, some, h.numaLimits()); on != nil {
 				if from, missing := d.take(on, near); missing < 0 {
 					return settling{on, from}, -1, false, true

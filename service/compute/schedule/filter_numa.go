@@ -14,7 +14,7 @@ func numaTopology(_ *Options, r *Request) (*filter, error) {
 			switch {
 			case len(h.NUMA) == 0:
 				return "without a NUMA topology"
-			case len(h.NUMA) < len(guest.cells):
+			case len(h.NUMA) < len(guest.Cells):
 				return "with too few NUMA nodes"
 			case guest.fit(h.NUMA, h.numaLimits()) == nil:
 				return "with NUMA nodes too small or full"
@@ -22,8 +22,8 @@ func numaTopology(_ *Options, r *Request) (*filter, error) {
 			return ""
 		},
 		detail: func(h *Host) string {
-			if n := len(h.NUMA); n > 0 && n < len(guest.cells) {
-				return fmt.Sprintf("has %s, %d are wanted", count(len(h.NUMA), "NUMA node"), len(guest.cells))
+			if n := len(h.NUMA); n > 0 && n < len(guest.Cells) {
+				return fmt.Sprintf("has %s, %d are wanted", count(len(h.NUMA), "NUMA node"), len(guest.Cells))
 			}
 			return ""
 		},

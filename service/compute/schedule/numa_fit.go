@@ -2,6 +2,8 @@ package schedule
 
 import (
 	"slices"
+
+	"kilonova/service/compute/hardware"
 )
 
 // numaLimits are the allocation ratios of a host.
@@ -12,7 +14,7 @@ type numaLimits struct{ cpu, memory float64 }
 // the other does not depend on the rest, so this is a matching, found by
 // augmenting paths: no assignment is missed, and 64 nodes on 64 are no burden.
 func (g *guestNUMA) fit(host []NUMACell, limits numaLimits) []int {
-	if len(g.cells) > len(host) {
+	if len(g.Cells) > len(host) {
 		return nil
 	}
 	guestOf := make([]int, len(host)) // 1 + the guest's node, 0: none
@@ -31,13 +33,13 @@ func (g *guestNUMA) fit(host []NUMACell, limits numaLimits) []int {
 		}
 		return false
 	}
-	for i := range g.cells {
+	for i := range g.Cells {
 		clear(seen)
 		if !place(i) {
 			return nil
 		}
 	}
-	on := make([]int, len(g.cells))
+	on := make([]int, len(g.Cells))
 	for k, i := range guestOf {
 		if i > 0 {
 			on[i-1] = k
@@ -49,53 +51,46 @@ func (g *guestNUMA) fit(host []NUMACell, limits numaLimits) []int {
 // fits reports whether the guest's i-th node fits on one of the host's. No guest
 // overcommits against itself, and one with pinned processors not at all.
 func (g *guestNUMA) fits(i int, h *NUMACell, limits numaLimits) bool {
-	c := &g.cells[i]
+	c := &g.Cells[i]
 	if !g.memoryFits(c, h) {
 		return false
 	}
-	if c.shared > len(h.Shared) {
+	if len(c.Floating) > len(h.Shared) {
 		return false
 	}
-	if g.pinned {
-		if _, ok := h.pin(c.dedicated, g.extraOf(i), g.threads); !ok {
+	if g.Pinned {
+		if _, ok := h.pin(len(c.Pinned), g.extraOf(i), g.Threads); !ok {
 			return false
 		}
 	}
-	if c.shared > 0 || !g.pinned {
-		if float64(h.SharedUsed+c.shared) > float64(len(h.Shared))*limits.cpu {
+	if len(c.Floating) > 0 || !g.Pinned {
+		if float64(h.SharedUsed+len(c.Floating)) > float64(len(h.Shared))*limits.cpu {
 			return false
 		}
-		if float64(h.MemoryUsedMB+c.memoryMB) > float64(h.MemoryMB)*limits.memory {
+		if float64(h.MemoryUsedMB+c.MemoryMB) > float64(h.MemoryMB)*limits.memory {
 			return false
 		}
 	}
 	return true
 }
 
-func (g *guestNUMA) extraOf(i int) int {
-	if i == 0 {
-		return g.extra
-	}
-	return 0
-}
-
-func (g *guestNUMA) memoryFits(c *guestCell, h *NUMACell) bool {
-	if g.pageKB != 0 {
+func (g *guestNUMA) memoryFits(c *hardware.Cell, h *NUMACell) bool {
+	if g.PageKB != 0 {
 		return g.pages(c, h) >= 0
 	}
 	if len(h.Pages) > 0 {
 		smallest := slices.MinFunc(h.Pages, func(a, b PagePool) int { return a.SizeKB - b.SizeKB })
-		return smallest.holds(c.memoryMB, g.pinned)
+		return smallest.holds(c.MemoryMB, g.Pinned)
 	}
-	if g.pinned {
-		return c.memoryMB <= h.MemoryMB-h.MemoryUsedMB
+	if g.Pinned {
+		return c.MemoryMB <= h.MemoryMB-h.MemoryUsedMB
 	}
-	return c.memoryMB <= h.MemoryMB
+	return c.MemoryMB <= h.MemoryMB
 }
 
 // pages returns the index of the pool of pages that the guest's node gets, the
 // largest that is allowed; -1: there are not enough.
-func (g *guestNUMA) pages(c *guestCell, h *NUMACell) int {
+func (g *guestNUMA) pages(c *hardware.Cell, h *NUMACell) int {
 	smallest := 0
 	for i := range h.Pages {
 		if h.Pages[i].SizeKB < h.Pages[smallest].SizeKB {
@@ -105,9 +100,9 @@ func (g *guestNUMA) pages(c *guestCell, h *NUMACell) int {
 	best := -1
 	for i := range h.Pages {
 		p := &h.Pages[i]
-		allowed := g.pageKB == anyPages || g.pageKB == p.SizeKB ||
-			g.pageKB == smallPages && i == smallest || g.pageKB == largePages && i != smallest
-		if allowed && p.holds(c.memoryMB, true) && (best < 0 || p.SizeKB > h.Pages[best].SizeKB) {
+		allowed := g.PageKB == hardware.AnyPages || g.PageKB == p.SizeKB ||
+			g.PageKB == hardware.SmallPages && i == smallest || g.PageKB == hardware.LargePages && i != smallest
+		if allowed && p.holds(c.MemoryMB, true) && (best < 0 || p.SizeKB > h.Pages[best].SizeKB) {
 			best = i
 		}
 	}
@@ -224,18 +219,18 @@ func takeAny(cores [][]int, taken []int, n int) []int {
 func (g *guestNUMA) claim(host []NUMACell, on []int) []NUMACell {
 	host = slices.Clone(host)
 	for i, k := range on {
-		c, h := &g.cells[i], &host[k]
-		if g.pageKB != 0 {
+		c, h := &g.Cells[i], &host[k]
+		if g.PageKB != 0 {
 			h.Pages = slices.Clone(h.Pages)
 			p := &h.Pages[g.pages(c, h)]
-			p.Used += c.memoryMB << 10 / p.SizeKB
+			p.Used += c.MemoryMB << 10 / p.SizeKB
 		}
-		if g.pinned {
-			pinned, _ := h.pin(c.dedicated, g.extraOf(i), g.threads)
+		if g.Pinned {
+			pinned, _ := h.pin(len(c.Pinned), g.extraOf(i), g.Threads)
 			h.Pinned = append(slices.Clip(h.Pinned), pinned...)
 		}
-		h.SharedUsed += c.shared
-		h.MemoryUsedMB += c.memoryMB
+		h.SharedUsed += len(c.Floating)
+		h.MemoryUsedMB += c.MemoryMB
 	}
 	return host
 }

@@ -49,7 +49,7 @@ func TestNUMAFit(t *testing.T) {
 			c[0].Pinned, c[1].Pinned = []int{2}, []int{8, 10}
 		}), true},
 		"mixed":             {with("hw:cpu_policy", "mixed", "hw:cpu_dedicated_mask", "0-1"), numaHost(), true},
-		"mixed, mask by ^":  {with("hw:cpu_policy", "mixed", "hw:cpu_realtime_mask", "^0"), numaHost(), true},
+		"mixed, mask by ^":  {with("hw:cpu_policy", "mixed", "hw:cpu_realtime", "yes", "hw:cpu_realtime_mask", "^0"), numaHost(), true},
 		"mixed, too shared": {with("hw:cpu_policy", "mixed", "hw:cpu_dedicated_mask", "3"), numaHost(), false},
 
 		"huge pages":          {with("hw:numa_nodes", "2", "hw:mem_page_size", "large"), numaHost(), true},
@@ -100,20 +100,5 @@ func TestNUMAClaim(t *testing.T) {
 	}
 	if len(h.NUMA[0].Pinned) != 0 || h.NUMA[0].Pages[1].Used != 0 {
 		t.Errorf("the caller's host was changed: %+v", h.NUMA[0])
-	}
-}
-
-func TestCPUList(t *testing.T) {
-	for text, want := range map[string][]int{"0-3,^2,5": {0, 1, 3, 5}, "^0-3": {4, 5, 6, 7}, " 1 , 2 ": {1, 2}, "7": {7}} {
-		s := &specReader{}
-		if got := s.cpuList("x", text, 8); s.err != nil || !slices.Equal(got, want) {
-			t.Errorf("%q: %v, %v", text, got, s.err)
-		}
-	}
-	for _, text := range []string{"", "8", "3-1", "a", "-1", "1-", "0-99999999999"} {
-		s := &specReader{}
-		if got := s.cpuList("x", text, 8); s.err == nil {
-			t.Errorf("%q: %v, want an error", text, got)
-		}
 	}
 }

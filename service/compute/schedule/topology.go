@@ -5,16 +5,13 @@ import "slices"
 // Dedicated counts the processors that a guest of this flavor and image has to
 // itself; 0 also where what they ask for is wrong, which Select says.
 func Dedicated(f Flavor, i Image) int {
-	if f.ExtraSpecs["hw:cpu_policy"] == "" && i.Properties["hw_cpu_policy"] == "" && f.ExtraSpecs["resources:PCPU"] == "" {
-		return 0
-	}
-	g, err := parseNUMA(&Request{Flavor: f, Image: i})
+	g, err := numaOf(f, i)
 	if err != nil || g == nil {
 		return 0
 	}
 	n := 0
-	for _, c := range g.cells {
-		n += c.dedicated
+	for _, c := range g.Cells {
+		n += len(c.Pinned)
 	}
 	return n
 }
@@ -54,21 +51,21 @@ func Settle(h *Host, r *Request) (s Settled, ok bool, err error) {
 	}
 	s.Devices = at.from
 	for i, k := range at.on {
-		c, cell := &g.cells[i], &h.NUMA[k]
-		seat := Seat{Cell: cell.ID, MemoryMB: c.memoryMB, Floating: slices.Clone(c.floating)}
-		if g.pageKB != 0 {
+		c, cell := &g.Cells[i], &h.NUMA[k]
+		seat := Seat{Cell: cell.ID, MemoryMB: c.MemoryMB, Floating: slices.Clone(c.Floating)}
+		if g.PageKB != 0 {
 			seat.PageKB = cell.Pages[g.pages(c, cell)].SizeKB
 		}
-		if c.shared > 0 {
+		if len(c.Floating) > 0 {
 			seat.Shared = slices.Clone(cell.Shared)
 		}
-		if g.pinned {
-			cpus, _ := cell.pin(c.dedicated, g.extraOf(i), g.threads)
-			seat.Pins = make(map[int]int, c.dedicated)
-			for n, guest := range c.pinned {
+		if g.Pinned {
+			cpus, _ := cell.pin(len(c.Pinned), g.extraOf(i), g.Threads)
+			seat.Pins = make(map[int]int, len(c.Pinned))
+			for n, guest := range c.Pinned {
 				seat.Pins[guest] = cpus[n]
 			}
-			s.Emulator = append(s.Emulator, cpus[c.dedicated:]...)
+			s.Emulator = append(s.Emulator, cpus[len(c.Pinned):]...)
 		}
 		s.Seats = append(s.Seats, seat)
 	}
@@ -78,9 +75,6 @@ func Settle(h *Host, r *Request) (s Settled, ok bool, err error) {
 // AsksForSeats reports whether flavor and image ask for NUMA nodes at all, or for
 // something that is wrong.
 func AsksForSeats(f Flavor, i Image) bool {
-	if len(f.ExtraSpecs) == 0 && len(i.Properties) == 0 {
-		return false
-	}
-	g, err := parseNUMA(&Request{Flavor: f, Image: i})
+	g, err := numaOf(f, i)
 	return g != nil || err != nil
 }
