@@ -112,6 +112,15 @@ func TestEditsMakeTheAnswer(t *testing.T) {
 						}
 						f.Apply(nil, gone)
 					}
+				case 2: // a provider without any below it goes below another host
+					if len(uuids) > 0 {
+						was, to := truth[uuids[random.IntN(len(uuids))]], truth[uuids[random.IntN(len(uuids))]].RootUUID
+						if !slices.ContainsFunc(uuids, func(uuid string) bool { return truth[uuid].ParentUUID == was.UUID }) && to != was.RootUUID {
+							now := state(was.UUID, to, to, 4, int64(random.IntN(5)))
+							truth[now.UUID] = now
+							f.Apply([]*placement.ProviderState{now}, nil)
+						}
+					}
 				default: // something is claimed or given back
 					if len(uuids) > 0 {
 						was := truth[uuids[random.IntN(len(uuids))]]
@@ -159,30 +168,34 @@ func TestEditsMakeTheAnswer(t *testing.T) {
 }
 
 // TestEditsAreFew: after a claim an answer has one new tree, and one more if there was
-// a limit that comes to another one now.
+// a limit that comes to another one now; breadth first, too, where some tree has more
+// than one provider.
 func TestEditsAreFew(t *testing.T) {
-	f, _ := flat(3 * pieceSize)
-	claim := func(i int, used int64) {
-		f.Apply([]*placement.ProviderState{state(fmt.Sprint("host", i), "", fmt.Sprint("host", i), 4, used)}, nil)
-	}
-	q := &placement.Query{Groups: []placement.Group{vcpu("", 1)}, Limit: 1000, Text: "q"}
-	q.Since = find(t, f, q, Manners{}).Picture
-	for _, step := range []struct {
-		host int
-		used int64
-		want []placement.Edit
-	}{
-		{700, 1, []placement.Edit{{Keep: 700, Drop: 1, New: 1}, {Keep: 299}}},
-		{0, 4, []placement.Edit{{Drop: 1}, {Keep: 999, New: 1}}},
-		{0, 0, []placement.Edit{{New: 1}, {Keep: 999}}},
-		{1200, 4, []placement.Edit{{Keep: 1000}}},
-	} {
-		claim(step.host, step.used)
-		c := find(t, f, q, Manners{})
-		if !slices.Equal(c.Edits, step.want) {
-			t.Errorf("after %d of host %d: %+v, want %+v", step.used, step.host, c.Edits, step.want)
+	for _, m := range []Manners{{}, {BreadthFirst: true}} {
+		f, _ := flat(3 * pieceSize)
+		f.Apply([]*placement.ProviderState{state("card", "host1535", "host1535", 4, 0)}, nil)
+		claim := func(i int, used int64) {
+			f.Apply([]*placement.ProviderState{state(fmt.Sprint("host", i), "", fmt.Sprint("host", i), 4, used)}, nil)
 		}
-		q.Since = c.Picture
+		q := &placement.Query{Groups: []placement.Group{vcpu("", 1)}, Limit: 1000, Text: "q"}
+		q.Since = find(t, f, q, m).Picture
+		for _, step := range []struct {
+			host int
+			used int64
+			want []placement.Edit
+		}{
+			{700, 1, []placement.Edit{{Keep: 700, Drop: 1, New: 1}, {Keep: 299}}},
+			{0, 4, []placement.Edit{{Drop: 1}, {Keep: 999, New: 1}}},
+			{0, 0, []placement.Edit{{New: 1}, {Keep: 999}}},
+			{1200, 4, []placement.Edit{{Keep: 1000}}},
+		} {
+			claim(step.host, step.used)
+			c := find(t, f, q, m)
+			if !slices.Equal(c.Edits, step.want) {
+				t.Errorf("%+v, after %d of host %d: %+v, want %+v", m, step.used, step.host, c.Edits, step.want)
+			}
+			q.Since = c.Picture
+		}
 	}
 }
 

@@ -183,7 +183,7 @@ func (s *search) firsts(trees iter.Seq[*tree]) bool {
 		}
 		s.again()
 	}
-	return false
+	return !s.wants() // those that the asker has may be enough
 }
 
 // restart forgets what was found.
