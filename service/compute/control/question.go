@@ -1,7 +1,6 @@
 package control
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
+	"kilonova/service/compute/hardware"
 	"kilonova/service/compute/schedule"
 )
 
@@ -62,9 +62,12 @@ func baseQuestion(s *compute.Server) question {
 		q.Resources, q.Required, q.Forbidden = own.Resources, own.Required, own.Forbidden
 	}
 	for _, suffix := range slices.Sorted(maps.Keys(groups)) {
-		q.Groups = append(q.Groups, *groups[suffix])
-		for class := range groups[suffix].Resources {
+		g := groups[suffix]
+		for class := range g.Resources {
 			merged[class] = true
+		}
+		if withoutZeros(g.Resources); len(g.Resources)+len(g.Required)+len(g.Forbidden) > 0 {
+			q.Groups = append(q.Groups, *g)
 		}
 	}
 	for class := range q.Resources {
@@ -76,15 +79,21 @@ func baseQuestion(s *compute.Server) question {
 			q.Required = append(q.Required, trait)
 		}
 	}
-	maps.DeleteFunc(q.Resources, func(_ string, n int) bool { return n == 0 })
+	withoutZeros(q.Resources)
 	sortTraits(&q.Required, &q.Forbidden)
 	return q
 }
 
-// askGroup adds one extra spec to a group.
+// withoutZeros leaves out what an extra spec asks for nothing of.
+func withoutZeros(resources map[string]int) {
+	maps.DeleteFunc(resources, func(_ string, n int) bool { return n == 0 })
+}
+
+// askGroup adds one extra spec to a group. As upstream does, it passes over classes
+// that cannot be.
 func askGroup(g *compute.RequestGroup, kind, name, value string) {
 	if kind == "resources" {
-		if n, err := strconv.Atoi(value); err == nil && n >= 0 && len(g.Resources) < maxRequestClasses {
+		if n, err := strconv.Atoi(value); err == nil && n >= 0 && len(g.Resources) < maxRequestClasses && hardware.IsResourceClass(name) {
 			g.Resources[name] = n
 		}
 		return
@@ -120,20 +129,9 @@ func askFlavor(q *question, s *compute.Server, merged map[string]bool) {
 			q.Forbidden = append(q.Forbidden, "HW_CPU_HYPERTHREADING")
 		}
 	}
-	if either(s, "pci_numa_affinity_policy") == "socket" {
-		q.Required = append(q.Required, "COMPUTE_SOCKET_PCI_NUMA_AFFINITY")
-	}
 	set("MEMORY_MB", s.Flavor.MemoryMB)
 	set("DISK_GB", s.Claims().DiskGB())
-	if compute.Yes(either(s, "mem_encryption")) {
-		set("MEM_ENCRYPTION_CONTEXT", 1)
-	}
-	if version := either(s, "tpm_version"); version != "" {
-		q.Required = append(q.Required, "COMPUTE_SECURITY_TPM_"+strings.ReplaceAll(version, ".", "_"))
-	}
-	if s.Flavor.ExtraSpecs["os:secure_boot"] == "required" || s.ImageMeta.Properties["os_secure_boot"] == "required" {
-		q.Required = append(q.Required, "COMPUTE_SECURITY_UEFI_SECURE_BOOT")
-	}
+	askGuest(q, s)
 }
 
 // either is hw:name of the flavor or else hw_name of the image.
@@ -182,11 +180,14 @@ func (c *Control) askMore(ctx context.Context, q *question, s *compute.Server) e
 	return nil
 }
 
-// setGroupPolicy says how a question's groups are to be apart, where there are any; ""
-// is "none", which Placement wants to be told.
+// setGroupPolicy says how a question's groups are to be apart, where there are any: what
+// is not "isolate" is "none", which Placement wants to be told.
 func setGroupPolicy(q *question, policy string) {
 	if q.GroupPolicy = ""; len(q.Groups) > 1 {
-		q.GroupPolicy = cmp.Or(policy, "none")
+		q.GroupPolicy = "none"
+		if policy == "isolate" {
+			q.GroupPolicy = policy
+		}
 	}
 }
 

@@ -49,9 +49,22 @@ func TestQuestions(t *testing.T) {
 		"capabilities": {wish{"hw:tpm_version": "2.0", "hw:tpm_secret_security": "host", "os:secure_boot": "required", "accel:device_profile": "x"},
 			wish{"hw_virtio_packed_ring": "yes", "hw_sound_model": "virtio", "hw_ephemeral_encryption": "true", "hw_ephemeral_encryption_format": "luks"},
 			question{Resources: plain, Forbidden: disabled, Required: []string{"COMPUTE_ACCELERATORS", "COMPUTE_EPHEMERAL_ENCRYPTION", "COMPUTE_EPHEMERAL_ENCRYPTION_LUKS",
-				"COMPUTE_NET_VIRTIO_PACKED", "COMPUTE_SECURITY_TPM_2_0", "COMPUTE_SECURITY_TPM_SECRET_SECURITY_HOST", "COMPUTE_SECURITY_UEFI_SECURE_BOOT", "COMPUTE_SOUND_MODEL_VIRTIO"}}},
+				"COMPUTE_NET_VIRTIO_PACKED", "COMPUTE_SECURITY_TPM_2_0", "COMPUTE_SECURITY_TPM_SECRET_SECURITY_HOST", "COMPUTE_SECURITY_TPM_TIS", "COMPUTE_SECURITY_UEFI_SECURE_BOOT", "COMPUTE_SOUND_MODEL_VIRTIO"}}},
 		"a socket":         {wish{"hw:pci_numa_affinity_policy": "socket"}, nil, question{Resources: plain, Required: []string{"COMPUTE_SOCKET_PCI_NUMA_AFFINITY"}, Forbidden: disabled}},
-		"encrypted memory": {wish{"hw:mem_encryption": "true"}, nil, question{Resources: but(map[string]int{"MEM_ENCRYPTION_CONTEXT": 1}), Forbidden: disabled}},
+		"encrypted memory": {wish{"hw:mem_encryption": "true"}, nil, question{Resources: but(map[string]int{"MEM_ENCRYPTION_CONTEXT": 1}), Required: []string{"HW_CPU_X86_AMD_SEV"}, Forbidden: disabled}},
+		"encrypted with the image's model": {wish{"hw:mem_encryption": "true"}, wish{"hw_mem_encryption_model": "amd-sev-es"},
+			question{Resources: but(map[string]int{"MEM_ENCRYPTION_CONTEXT": 1}), Required: []string{"HW_CPU_X86_AMD_SEV_ES"}, Forbidden: disabled}},
+		"a TPM of the image": {wish{"hw:tpm_secret_security": ""}, wish{"hw_tpm_version": "2.0", "hw_tpm_model": "tpm-crb", "hw_tpm_secret_security": "host"},
+			question{Resources: plain, Required: []string{"COMPUTE_SECURITY_TPM_2_0", "COMPUTE_SECURITY_TPM_CRB", "COMPUTE_SECURITY_TPM_SECRET_SECURITY_USER"}, Forbidden: disabled}},
+		"an address space":   {wish{"hw:maxphysaddr_mode": "emulate"}, nil, question{Resources: plain, Required: []string{"COMPUTE_ADDRESS_SPACE_EMULATED"}, Forbidden: disabled}},
+		"the processor's":    {nil, wish{"hw_maxphysaddr_mode": "passthrough"}, question{Resources: plain, Required: []string{"COMPUTE_ADDRESS_SPACE_PASSTHROUGH"}, Forbidden: disabled}},
+		"stateless firmware": {nil, wish{"hw_firmware_stateless": "true", "hw_firmware_type": "uefi"}, question{Resources: plain, Required: []string{"COMPUTE_SECURITY_STATELESS_FIRMWARE"}, Forbidden: disabled}},
+		"stateless BIOS":     {nil, wish{"hw_firmware_stateless": "true"}, question{Resources: plain, Forbidden: disabled}},
+		"persistent memory":  {wish{"hw:pmem": "4GB, 4GB,small-1,"}, nil, question{Resources: but(map[string]int{"CUSTOM_PMEM_NAMESPACE_4GB": 2, "CUSTOM_PMEM_NAMESPACE_SMALL_1": 1}), Forbidden: disabled}},
+		"groups of nothing":  {wish{"resources1:VGPU": "0", "resources2:MEMORY_MB": "0", "group_policy": "isolate"}, nil, question{Resources: but(map[string]int{"MEMORY_MB": 0}), Forbidden: disabled}},
+		"no class":           {wish{"resources:BOGUS": "1", "resources:VGPU": "x", "resources:CUSTOM_A": "-1"}, nil, question{Resources: plain, Forbidden: disabled}},
+		"a policy of long ago": {wish{"resources1:VGPU": "1", "resources2:VGPU": "1", "group_policy": "apart"}, nil, question{Resources: plain, Forbidden: disabled, GroupPolicy: "none", Groups: []compute.RequestGroup{
+			{Suffix: "1", Resources: map[string]int{"VGPU": 1}}, {Suffix: "2", Resources: map[string]int{"VGPU": 1}}}}},
 	} {
 		c := &Control{Config: Config{Options: Defaults()}}
 		x.want.Limit = 1000
@@ -88,6 +101,10 @@ func TestRequestFilters(t *testing.T) {
 	want := "COMPUTE_GRAPHICS_MODEL_QXL COMPUTE_IMAGE_TYPE_QCOW2 COMPUTE_REMOTE_MANAGED_PORTS COMPUTE_STORAGE_BUS_VIRTIO COMPUTE_VIOMMU_MODEL_SMMUV3 CUSTOM_W HW_ARCH_X86_64"
 	if got := strings.Join(q.Required, " "); got != want {
 		t.Errorf("required %s, want %s", got, want)
+	}
+	s.ImageMeta.DiskFormat = "ova" // of which os-traits knows nothing
+	if q, err := c.questionOf(t.Context(), s, f); err != nil || strings.Contains(strings.Join(q.Required, " "), "IMAGE_TYPE") {
+		t.Errorf("a format without a trait: %v, %v", q.Required, err)
 	}
 	if q.RootRequired != nil {
 		t.Errorf("%v is required of hosts that Placement has not been told that of", q.RootRequired)

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -80,8 +81,12 @@ func memberOf(q *question, ids []string) {
 // requireImageType wants hosts that take the image's format
 // (query_placement_for_image_type_support).
 func requireImageType(_ context.Context, c *Control, q *question, s *compute.Server, _ *Fleet) error {
-	if c.Options.Scheduler.Scheduler.QueryImageType && s.ImageID != "" && s.ImageMeta.DiskFormat != "" {
-		q.Required = append(q.Required, "COMPUTE_IMAGE_TYPE_"+strings.ToUpper(s.ImageMeta.DiskFormat))
+	if !c.Options.Scheduler.Scheduler.QueryImageType || s.ImageID == "" {
+		return nil
+	}
+	trait := "COMPUTE_IMAGE_TYPE_" + strings.ToUpper(s.ImageMeta.DiskFormat)
+	if hardware.IsStandardTrait(trait) { // Placement knows no other
+		q.Required = append(q.Required, trait)
 	}
 	return nil
 }
@@ -197,11 +202,11 @@ func virtioSound(_ context.Context, _ *Control, q *question, s *compute.Server, 
 	return nil
 }
 
+// tpmSecretSecurity wants hosts that keep the secret of a TPM as the flavor says, and
+// with the user's key otherwise. Images have no say in it.
 func tpmSecretSecurity(_ context.Context, _ *Control, q *question, s *compute.Server, _ *Fleet) error {
-	if either(s, "tpm_version") == "" {
-		return nil
-	}
-	if security := either(s, "tpm_secret_security"); security != "" {
+	if either(s, "tpm_version") != "" {
+		security := cmp.Or(s.Flavor.ExtraSpecs["hw:tpm_secret_security"], "user")
 		q.Required = append(q.Required, "COMPUTE_SECURITY_TPM_SECRET_SECURITY_"+strings.ToUpper(security))
 	}
 	return nil

@@ -37,6 +37,7 @@ func Check(f Flavor, i Image) error {
 	a.sameTruth("virtio_packed_ring")
 	a.tpm()
 	a.secureBoot()
+	a.unique("maxphysaddr_mode", "hw", enum("passthrough", "emulate"))
 	a.unique("ephemeral_encryption_format", "hw", enum("plain", "luks", "luksv2"))
 	a.serialPorts()
 	a.topology()
@@ -136,6 +137,9 @@ func (a *asked) memoryEncryption() {
 	}
 	if machine := a.image.Properties["hw_machine_type"]; machine != "" && !strings.Contains(machine, "q35") {
 		a.fail("Machine type '%.64s' is not compatible with image %s (%s): memory encryption needs a q35 machine.", machine, a.image.Name, a.image.ID)
+	}
+	if model := a.unique("mem_encryption_model", "hw", memoryEncryptions); model == "amd-sev-snp" && !compute.Yes(a.image.Properties["hw_firmware_stateless"]) {
+		a.fail("The %s memory encryption model requires stateless firmware but the image metadata doesn't have the 'hw_firmware_stateless' property set to True.", model)
 	}
 }
 

@@ -48,7 +48,7 @@ var memorySpecs = []spec{
 	{"hw:mem_page_size", pattern(`(large|small|any|\d+([kKMGT]i?)?(b|bit|B)?)`)},
 	{"hw:locked_memory", truth},
 	{"hw:mem_encryption", truth},
-	{"hw:mem_encryption_model", enum("amd-sev", "amd-sev-es")},
+	{"hw:mem_encryption_model", memoryEncryptions},
 	{"hw:pmem", pattern(`([a-zA-Z0-9_]+(,)?)+`)},
 	{"hw:numa_nodes", atLeast(1)},
 	{"hw:numa_cpus.{num}", pattern(cpuMask)},

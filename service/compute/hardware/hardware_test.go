@@ -67,6 +67,10 @@ func TestCheck(t *testing.T) {
 		why           string // "" is allowed
 	}{
 		{"nothing", nil, nil, ""},
+		{"unlike address spaces", m{"hw:maxphysaddr_mode": "emulate"}, m{"hw_maxphysaddr_mode": "passthrough"}, "maxphysaddr_mode"},
+		{"unlike encryptions", m{"hw:mem_encryption": "1", "hw:mem_encryption_model": "amd-sev"}, m{"hw_mem_encryption_model": "amd-sev-es", "hw_firmware_type": "uefi"}, "mem_encryption_model"},
+		{"encryption that wants more", m{"hw:mem_encryption": "1", "hw:mem_encryption_model": "amd-sev-snp"}, m{"hw_firmware_type": "uefi"}, "stateless"},
+		{"encryption that has it", m{"hw:mem_encryption": "1", "hw:mem_encryption_model": "amd-sev-snp"}, m{"hw_firmware_type": "uefi", "hw_firmware_stateless": "yes"}, ""},
 		{"unknown property", nil, m{"my_own": "x"}, ""},
 		{"bad bus", nil, m{"hw_disk_bus": "floppy"}, "hw_disk_bus"},
 		{"bad bus by old name", nil, m{"vm_mode": "magic"}, "vm_mode"},

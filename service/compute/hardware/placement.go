@@ -12,13 +12,19 @@ const maxPlacementName = 255
 // notInNames are the characters that no name in Placement has.
 var notInNames = regexp.MustCompile(`[^A-Z0-9_]+`)
 
-// customName is how Placement has an operator's own name (normalize_name of os-traits
+// CustomName is how Placement has an operator's own name (normalize_name of os-traits
 // and os-resource-classes).
-func customName(name string) string {
+func CustomName(name string) string {
 	if name = strings.ToUpper(name); !strings.HasPrefix(name, "CUSTOM_") {
 		name = "CUSTOM_" + name
 	}
 	return notInNames.ReplaceAllString(name, "_")
+}
+
+// IsResourceClass reports whether a name is that of a resource class, a standard one or
+// an operator's own.
+func IsResourceClass(name string) bool {
+	return strings.HasPrefix(name, "CUSTOM_") || slices.Contains(resourceClasses, name)
 }
 
 // DeviceClass is the resource class of PCI devices: what the operator calls them, as
@@ -30,7 +36,7 @@ func DeviceClass(name, vendor, product string) string {
 	if upper := strings.ToUpper(name); slices.Contains(resourceClasses, upper) {
 		return upper
 	}
-	return customName(name)
+	return CustomName(name)
 }
 
 // DeviceTraits are an operator's names of traits as Placement has them, in order and
@@ -42,7 +48,7 @@ func DeviceTraits(names []string) []string {
 			continue
 		}
 		if !standard()[name] {
-			name = customName(name)
+			name = CustomName(name)
 		}
 		all = append(all, name)
 	}

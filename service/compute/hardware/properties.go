@@ -22,6 +22,9 @@ var (
 		"test", "uml", "vbox", "vmware", "xen", "zvm", "prsm", "xapi")
 )
 
+// memoryEncryptions are the ways in which processors encrypt guests' memory.
+var memoryEncryptions = enum("amd-sev", "amd-sev-es", "amd-sev-snp")
+
 // properties are what an image may say of the guests made from it. Truth values
 // are not checked: whatever is not true is false.
 var properties = map[string]value{
@@ -55,7 +58,7 @@ var properties = map[string]value{
 	"hw_maxphysaddr_mode":                 enum("passthrough", "emulate"),
 	"hw_maxphysaddr_bits":                 whole,
 	"hw_mem_encryption":                   anything,
-	"hw_mem_encryption_model":             enum("amd-sev", "amd-sev-es"),
+	"hw_mem_encryption_model":             memoryEncryptions,
 	"hw_mem_page_size":                    anything,
 	"hw_numa_nodes":                       whole,
 	"hw_numa_cpus":                        anything, // as hw_numa_cpus.N and hw_numa_mem.N
@@ -74,7 +77,6 @@ var properties = map[string]value{
 	"hw_time_hpet":                        anything,
 	"hw_tpm_model":                        enum("tpm-tis", "tpm-crb"),
 	"hw_tpm_version":                      enum("1.2", "2.0"),
-	"hw_tpm_secret_security":              enum("user", "host", "deployment"),
 	"hw_usb_model":                        enum(usbModels...),
 	"hw_video_model":                      lowerEnum("cirrus", "qxl", "vga", "vmvga", "xen", "virtio", "gop", "none", "bochs"),
 	"hw_video_ram":                        whole,
