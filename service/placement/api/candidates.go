@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ func (a *api) listCandidates(ctx context.Context, r *rest.Request) (*rest.Respon
 	if err != nil {
 		return nil, err
 	}
-	lines := acceptsLines(r.Header.Get("Accept")) && r.Version.AtLeast("1.34")
+	lines := acceptsLines(r.Header.Get("Accept")) && r.Version.AtLeast("1.34") && allTake(q.Groups)
 	if lines {
 		q.Text, q.Since = baseOf(r)
 	}
@@ -42,6 +43,12 @@ func (a *api) listCandidates(ctx context.Context, r *rest.Request) (*rest.Respon
 		}
 	}
 	return a.stream(r, found, "application/json", w.write), nil
+}
+
+// allTake reports whether each group takes something. One that does not may be given by
+// a tree that is not among the summaries, whose providers lines have no numbers for.
+func allTake(groups []placement.Group) bool {
+	return !slices.ContainsFunc(groups, func(g placement.Group) bool { return len(g.Resources) == 0 })
 }
 
 // stream answers with candidates as write writes them.

@@ -22,7 +22,8 @@ import (
 //	D KEEP DROP NEW                                 an edit, in trees; before all providers
 //	E                                               the end: without it the answer was cut off
 //
-// Mappings are of groups with a suffix. Traits are not said.
+// Mappings are of groups with a suffix. Traits are not said. A question with a group
+// that takes nothing is answered in JSON.
 //
 // Who asks the same again may say so as RFC 3229 has it: with linesDelta in A-IM, and
 // the entity tag of the answer that it has in If-None-Match. If that is remembered the

@@ -54,6 +54,34 @@ func TestCandidatesInLines(t *testing.T) {
 	}
 }
 
+// TestLinesTellOfAll: a group that takes nothing can be of a tree that gives nothing, of
+// which lines, as the summaries of JSON, say nothing. The answer is JSON then.
+func TestLinesTellOfAll(t *testing.T) {
+	h := furnished(t)
+	const zone = "44444444-4444-4444-8444-444444444444"
+	for _, step := range [][3]string{
+		{"POST", "/resource_providers", `{"name": "pool", "uuid": "` + other + `"}`},
+		{"PUT", "/resource_providers/" + other + "/inventories", `{"resource_provider_generation": 0, "inventories": {"DISK_GB": {"total": 8}}}`},
+		{"PUT", "/resource_providers/" + other + "/traits", `{"resource_provider_generation": 1, "traits": ["MISC_SHARES_VIA_AGGREGATE"]}`},
+		{"PUT", "/resource_providers/" + other + "/aggregates", `{"resource_provider_generation": 2, "aggregates": ["` + zone + `"]}`},
+		{"PUT", "/resource_providers/" + one + "/aggregates", `{"resource_provider_generation": 3, "aggregates": ["` + zone + `"]}`},
+	} {
+		if w := call(h, step[0], step[1], step[2]); w.Code >= 300 {
+			t.Fatal(step, w.Code, w.Body)
+		}
+	}
+	r := httptest.NewRequest("GET", "/allocation_candidates?resources=DISK_GB:1&required_R=HW_CPU_X86_AVX&same_subtree=_R", nil)
+	r.Header.Set("X-Auth-Token", "admin")
+	r.Header.Set("OpenStack-API-Version", "placement 1.39")
+	r.Header.Set("Accept", linesType+", application/json;q=0.9")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	want := `"allocations": {"` + other + `": {"resources": {"DISK_GB": 1}}}, "mappings": {"": ["` + other + `"], "_R": ["` + one + `"]}`
+	if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" || !strings.Contains(w.Body.String(), want) {
+		t.Errorf("%d %s %s, want %s", w.Code, w.Header().Get("Content-Type"), w.Body, want)
+	}
+}
+
 // TestCandidatesSince: who has had an answer and says so is told what has changed, as
 // RFC 3229 has it; who does not know how to read that gets all.
 func TestCandidatesSince(t *testing.T) {
