@@ -27,7 +27,7 @@ type Request struct {
 	service *Service
 	writer  http.ResponseWriter // nil in tests of handlers
 	route   *Route
-	allowed []string // methods, for a 405
+	methods map[string][]*Route // of the path, for a 405
 	body    []byte
 	read    bool
 }

@@ -5,12 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"path"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -212,12 +210,12 @@ func (s *Service) find(r *Request) ([]*Route, error) {
 		return nil, notFound
 	}
 	setPathValues(r.Request, pattern, p)
+	r.methods = routes.byMethod
 	list := routes.byMethod[r.Method]
 	if list == nil && r.Method == http.MethodHead {
 		list = routes.byMethod[http.MethodGet]
 	}
 	if list == nil {
-		r.allowed = slices.Sorted(maps.Keys(routes.byMethod))
 		return nil, fault.New(fault.MethodNotAllowed, "The method %s is not allowed for this resource.", printableMethod(r.Method))
 	}
 	return list, nil

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -95,7 +97,7 @@ func (s *Service) refuse(w *recorder, r *Request, err error) {
 		h.Set("WWW-Authenticate", `Keystone uri="`+s.AuthURL()+`"`)
 	}
 	if code == http.StatusMethodNotAllowed {
-		h.Set("Allow", strings.Join(r.allowed, ", "))
+		h.Set("Allow", strings.Join(r.otherMethods(), ", "))
 	}
 	if f.RetryAfter > 0 {
 		h.Set("Retry-After", fmt.Sprint(int(f.RetryAfter.Seconds())))
@@ -105,6 +107,12 @@ func (s *Service) refuse(w *recorder, r *Request, err error) {
 		w.Write(body)
 	}
 	io.CopyN(io.Discard, r.Body, 256<<10) // so that the connection can be used again
+}
+
+// otherMethods are those that the path knows and that this request was not made with: a
+// handler, too, may refuse the one.
+func (r *Request) otherMethods() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(r.methods)), func(m string) bool { return m == r.Method })
 }
 
 // late tells an end of time from a failure: the request's own, since who sent it has
