@@ -74,6 +74,7 @@ func TestBadInput(t *testing.T) {
 		{"POST", "/resource_providers", `{"name": "a", "parent_provider_uuid": "` + other + `"}`, 400, "does not exist"},
 		{"POST", "/resource_providers", `{"name": "a", "color": "blue", "size": 1}`, 400, "'color', 'size' were unexpected"},
 		{"POST", "/resource_providers", `{"name": "one"}`, 409, "placement.duplicate_name"},
+		{"POST", "/resource_providers", `{"name": "one", "parent_provider_uuid": "` + other + `"}`, 400, "does not exist"},
 		{"PUT", rp, `{"name": "one", "parent_provider_uuid": "` + one + `"}`, 400, "loop"},
 		{"GET", "/resource_providers/nonsense", "", 404, "No resource provider with uuid nonsense found"},
 		{"GET", "/resource_providers/%00", "", 404, "could not be found"},
@@ -92,7 +93,9 @@ func TestBadInput(t *testing.T) {
 		{"PUT", rp + "/inventories", `{"resource_provider_generation": 3, "inventories": {}}`, 409, "placement.inventory.inuse"},
 		{"PUT", rp + "/inventories", `{"resource_provider_generation": 2, "inventories": {}}`, 409, "placement.concurrent_update"},
 		{"PUT", rp + "/inventories/VCPU", `{"resource_provider_generation": 3, "total": 0}`, 400, "0 is less than the minimum of 1"},
-		{"PUT", rp + "/inventories/NOTHING", `{"resource_provider_generation": 3, "total": 1}`, 400, "Unknown resource class"},
+		{"PUT", rp + "/inventories/NOTHING", `{"resource_provider_generation": 3, "total": 1}`, 404, "No such resource class NOTHING"},
+		{"PUT", rp + "/inventories", `{"resource_provider_generation": 2, "inventories": {"VCPU": {"total": 1, "reserved": 2}}}`, 409, "placement.concurrent_update"},
+		{"PUT", rp + "/inventories/VCPU", `{"resource_provider_generation": 2, "total": 1, "reserved": 2}`, 409, "placement.concurrent_update"},
 		{"POST", rp + "/inventories", `{"resource_class": "VCPU", "total": 1}`, 409, "placement.concurrent_update"},
 		{"DELETE", rp + "/inventories/VCPU", "", 409, "in use"},
 		{"DELETE", rp + "/inventories/NOTHING", "", 404, "No inventory of class NOTHING"},
@@ -130,6 +133,7 @@ func TestBadInput(t *testing.T) {
 		{"GET", "/allocation_candidates?resources=VCPU:1&member_of=x", "", 400, "valid UUID"},
 		{"GET", "/allocation_candidates?resources=NOPE:1", "", 400, "No such resource class NOPE"},
 		{"GET", "/allocation_candidates?resources=VCPU:1&required=NOPE", "", 400, "No such trait(s): NOPE"},
+		{"GET", "/allocation_candidates?resources=VCPU:1&resources_1=VCPU:1&same_subtree=_2", "", 400, "['_2'] not found in ['', '_1']"},
 		{"GET", "/allocation_candidates?resources_1=VCPU:1&resources_2=VCPU:1", "", 400, "group_policy"},
 		{"DELETE", rp, "", 409, "placement.resource_provider.inuse"},
 		{"PATCH", rp, "", 405, "not allowed"},
@@ -145,6 +149,20 @@ func TestBadInput(t *testing.T) {
 	}
 	if w := call(h, "GET", "/allocations/"+consumer, ""); !strings.Contains(w.Body.String(), `"VCPU":3`) || !strings.Contains(w.Body.String(), `"consumer_generation":1`) {
 		t.Errorf("nonsense changed a claim: %s", w.Body)
+	}
+}
+
+// TestAllowed: whoever is refused a method is told of the others, also where it is the
+// version that has not the one.
+func TestAllowed(t *testing.T) {
+	h := furnished(t)
+	for _, tt := range [][4]string{
+		{"1.39", "PATCH", "/resource_providers/" + one, "DELETE, GET, PUT"},
+		{"1.4", "DELETE", "/resource_providers/" + one + "/inventories", "GET, POST, PUT"},
+	} {
+		if w := callAs(h, "admin", tt[0], tt[1], tt[2], ""); w.Code != 405 || w.Header().Get("Allow") != tt[3] {
+			t.Errorf("%v: %d %q", tt, w.Code, w.Header().Get("Allow"))
+		}
 	}
 }
 

@@ -263,8 +263,12 @@ func checkResourceless(groups map[string]*placement.Group, subtrees [][]string) 
 		return fault.Invalidf("Resourceless suffixed group request should be specified in `same_subtree` query param: bad group(s) - [%s].",
 			strings.Join(bad, ", ")).WithCode(placement.CodeBadParameter)
 	case len(unknown) > 0:
-		return fault.Invalidf("Real suffixes should be specified in `same_subtree`: [%s] not found in %q.",
-			strings.Join(unknown, ", "), slices.Sorted(maps.Keys(groups))).WithCode(placement.CodeBadParameter)
+		var real []string
+		for _, suffix := range slices.Sorted(maps.Keys(groups)) {
+			real = append(real, show(suffix))
+		}
+		return fault.Invalidf("Real suffixes should be specified in `same_subtree`: [%s] not found in [%s].",
+			strings.Join(unknown, ", "), strings.Join(real, ", ")).WithCode(placement.CodeBadParameter)
 	}
 	return nil
 }

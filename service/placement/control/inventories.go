@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 
 	"kilonova/internal/fault"
 	"kilonova/service/placement"
@@ -40,11 +41,28 @@ func sound(uuid string, mayBeFull bool, list ...placement.Inventory) error {
 	return nil
 }
 
+// soundAt is sound for a change that is based on a generation: where that has passed,
+// this is what the caller has to hear of, who may not have meant what is there now.
+func (c *Control) soundAt(ctx context.Context, uuid string, base int64, mayBeFull bool, list ...placement.Inventory) error {
+	err := sound(uuid, mayBeFull, list...)
+	if err == nil {
+		return nil
+	}
+	p, lost := c.store.Provider(ctx, uuid)
+	if lost != nil {
+		return lost
+	}
+	if p.Generation != base {
+		return placement.Conflicting("resource provider generation conflict")
+	}
+	return rephrase(err, fault.Invalid, "Unable to update inventory for resource provider %s", uuid)
+}
+
 // SetInventories replaces all inventories of a provider, whose generation is
 // base. mayBeFull, since version 1.26, allows to reserve all of something.
 func (c *Control) SetInventories(ctx context.Context, uuid string, base int64, mayBeFull bool, list []placement.Inventory) (placement.Provider, error) {
-	if err := sound(uuid, mayBeFull, list...); err != nil {
-		return placement.Provider{}, rephrase(err, fault.Invalid, "Unable to update inventory for resource provider %s", uuid)
+	if err := c.soundAt(ctx, uuid, base, mayBeFull, list...); err != nil {
+		return placement.Provider{}, err
 	}
 	p, err := c.store.SetInventories(ctx, c.now(), uuid, &base, list)
 	return p, setFailure(uuid, err)
@@ -84,10 +102,13 @@ func (c *Control) AddInventory(ctx context.Context, uuid string, mayBeFull bool,
 
 // UpdateInventory overwrites one inventory of a provider whose generation is base.
 func (c *Control) UpdateInventory(ctx context.Context, uuid string, base int64, mayBeFull bool, i placement.Inventory) (placement.Provider, error) {
-	if err := sound(uuid, mayBeFull, i); err != nil {
-		return placement.Provider{}, rephrase(err, fault.Invalid, "Unable to update inventory for resource provider %s", uuid)
+	if err := c.soundAt(ctx, uuid, base, mayBeFull, i); err != nil {
+		return placement.Provider{}, err
 	}
 	p, err := c.store.UpdateInventory(ctx, c.now(), uuid, base, i)
+	if unknown, ok := errors.AsType[placement.UnknownClass](err); ok { // it is in the path: what the path names is not there
+		return p, placement.NoSuchClass(string(unknown))
+	}
 	return p, setFailure(uuid, err)
 }
 

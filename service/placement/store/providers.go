@@ -58,9 +58,6 @@ func (s *Store) Provider(ctx context.Context, uuid string) (placement.Provider, 
 func (s *Store) CreateProvider(ctx context.Context, now time.Time, p placement.Provider) (placement.Provider, error) {
 	var created providerRow
 	err := s.write(ctx, now, func(w *writer) error {
-		if err := w.refuseTaken(ctx, p); err != nil {
-			return err
-		}
 		var parentID any
 		var rootID int64
 		if p.ParentUUID != "" {
@@ -69,6 +66,9 @@ func (s *Store) CreateProvider(ctx context.Context, now time.Time, p placement.P
 				return err
 			}
 			parentID, rootID = parent.ID, parent.RootID
+		}
+		if err := w.refuseTaken(ctx, p); err != nil {
+			return err
 		}
 		_, err := w.Exec(ctx, `INSERT INTO providers (uuid, name, generation, parent_id, root_id, revision, created_at, updated_at)
 			VALUES (?, ?, 0, ?, ?, 0, ?, ?)`, p.UUID, p.Name, parentID, rootID, w.now, w.now)
@@ -126,13 +126,13 @@ func (s *Store) UpdateProvider(ctx context.Context, now time.Time, uuid string, 
 		if err != nil {
 			return err
 		}
-		if u.Name != nil {
-			if err := w.rename(ctx, r, *u.Name); err != nil {
+		if u.Parent != nil {
+			if err := w.reparent(ctx, r, *u.Parent, u.Move); err != nil {
 				return err
 			}
 		}
-		if u.Parent != nil {
-			if err := w.reparent(ctx, r, *u.Parent, u.Move); err != nil {
+		if u.Name != nil {
+			if err := w.rename(ctx, r, *u.Name); err != nil {
 				return err
 			}
 		}
