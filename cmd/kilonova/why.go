@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -141,7 +142,7 @@ func serverID(ctx context.Context, client *gophercloud.ServiceClient, text strin
 	if !gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
 		return "", err
 	}
-	pages, err := servers.ListSimple(client, servers.ListOpts{Name: "^" + text + "$", AllTenants: true, Limit: 2}).AllPages(ctx)
+	pages, err := servers.ListSimple(client, servers.ListOpts{Name: "^" + regexp.QuoteMeta(text) + "$", AllTenants: true, Limit: 2}).AllPages(ctx)
 	if err != nil {
 		return "", err
 	}
