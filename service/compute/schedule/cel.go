@@ -56,6 +56,9 @@ func (s *Scheduler) compileOwn() error {
 		return err
 	}
 	taken := map[string]bool{}
+	for _, w := range weigherTable {
+		taken[w.name] = true
+	}
 	for i, x := range f.CELFilters {
 		where := fmt.Sprintf("cel_filters[%d]", i)
 		program, err := compileCEL(env, where, x.Name, x.Expression, taken, cel.BoolType)

@@ -96,6 +96,10 @@ func TestCELIsStrict(t *testing.T) {
 		}
 	}
 	o := only()
+	o.Filter.CELWeighers = []CELWeigher{{Name: "RAMWeigher", Expression: "1"}}
+	if _, err := New(o, rand.IntN); err == nil || !strings.Contains(err.Error(), "already") {
+		t.Errorf("a weigher of a name that is taken: %v", err)
+	}
 	o.Filter.CELWeighers = []CELWeigher{{Name: "Own", Expression: "host.name"}}
 	if _, err := New(o, rand.IntN); err == nil || !strings.Contains(err.Error(), "yields string; it has to be a number") {
 		t.Errorf("a weigher of text: %v", err)
