@@ -47,8 +47,13 @@ func (e *Explanation) String() string {
 		for _, r := range s.Refused {
 			fmt.Fprintf(&b, "\n  %s: %s", Place{r.Host, r.Node}, r.Why)
 		}
-		if s.More > 0 {
+		switch {
+		case s.More > 0 && len(s.Refused) > 0:
 			fmt.Fprintf(&b, "\n  and %d more", s.More)
+		case s.More > 0: // they are not named
+			for _, r := range s.Reasons {
+				fmt.Fprintf(&b, "\n  %s: %s", count(r.Hosts, "host"), r.Why)
+			}
 		}
 	}
 	for _, w := range e.Weighed {

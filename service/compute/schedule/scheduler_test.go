@@ -88,6 +88,11 @@ func TestExplanation(t *testing.T) {
 		}
 	}
 
+	unnamed := Explanation{Hosts: 2, Filters: []Step{{Filter: "Placement", In: 2, More: 2, Reasons: []Reason{{"disabled", 1}, {"without room", 1}}}}}
+	if got, want := unnamed.String(), "\nPlacement: 0 of 2 left\n  1 host: disabled\n  1 host: without room"; !strings.HasSuffix(got, want) {
+		t.Errorf("of hosts that are not named: %q, want %q", got, want)
+	}
+
 	data, err := json.Marshal(e)
 	if err != nil {
 		t.Fatal(err)
