@@ -38,11 +38,12 @@ func (r *Report) plotTime(b *strings.Builder) {
 	}
 	x := func(at float64) float64 { return plotMargin + plotWidth*share(at, last) }
 	y := func(part float64) float64 { return plotMargin + plotHeight*(1-part) }
+	unit, seconds := unitOf(last)
 	for i := range 6 {
 		part := float64(i) / 5
 		fmt.Fprintf(b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%.0f%%</text>`+"\n",
 			plotMargin, plotMargin+plotWidth, y(part), y(part), plotMargin-6, y(part)+4, 100*part)
-		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%.1f h</text>`+"\n", x(part*last), plotMargin+plotHeight+18, part*last/3600)
+		fmt.Fprintf(b, `<text x="%.1f" y="%d" text-anchor="middle">%.1f %s</text>`+"\n", x(part*last), plotMargin+plotHeight+18, part*last/seconds, unit)
 	}
 	for i, line := range []struct {
 		name, colour string
@@ -62,13 +63,26 @@ func (r *Report) plotTime(b *strings.Builder) {
 	}
 }
 
+// unitOf is in what so many seconds are told, and how many seconds it has.
+func unitOf(last float64) (unit string, seconds float64) {
+	switch {
+	case last < 120:
+		return "s", 1
+	case last < 2*3600:
+		return "min", 60
+	case last < 4*24*3600:
+		return "h", 3600
+	}
+	return "d", 24 * 3600
+}
+
 // plotFill draws how many hosts are how full.
 func (r *Report) plotFill(b *strings.Builder, top int) {
 	most := 1
 	for _, n := range r.Fill {
 		most = max(most, n)
 	}
-	fmt.Fprintf(b, `<text x="%d" y="%d">hosts by the share of their memory that is taken at the end</text>`+"\n", plotMargin, top-12)
+	fmt.Fprintf(b, `<text x="%d" y="%d">hosts by the share of their memory that is taken at the end</text>`+"\n", plotMargin, top-24) // above the number on the highest bar
 	width := float64(plotWidth) / float64(len(r.Fill))
 	for i, n := range r.Fill {
 		h := float64(barsHeight) * float64(n) / float64(most)

@@ -198,3 +198,14 @@ func TestDevicesOfTheFleet(t *testing.T) {
 		t.Errorf("no devices: %v", err)
 	}
 }
+
+// TestPlotsCanBeRead: a short trace has its time told in what it can be seen in.
+func TestPlotsCanBeRead(t *testing.T) {
+	for last, want := range map[float64]string{9: ">9.0 s<", 1800: ">30.0 min<", 36 * 3600: ">36.0 h<", 10 * 24 * 3600: ">10.0 d<"} {
+		var plot bytes.Buffer
+		r := &Report{Samples: []Sample{{}, {At: last}}}
+		if err := r.Plot(&plot); err != nil || !strings.Contains(plot.String(), want) {
+			t.Errorf("no %q for %v seconds: %v", want, last, err)
+		}
+	}
+}
