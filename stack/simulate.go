@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"time"
 
 	"kilonova/service/compute/simulate"
@@ -23,6 +24,9 @@ type Simulation struct {
 
 // Simulate plays a trace on a fleet with the policy of c, and writes a report.
 func Simulate(ctx context.Context, c Config, s Simulation, out io.Writer) error {
+	if ext := filepath.Ext(s.Plot); ext != "" && ext != ".svg" {
+		return fmt.Errorf("%s: plots are drawn as SVG, so that the file's name ends in .svg", s.Plot)
+	}
 	o := c.computeOptions()
 	ratios := simulate.Ratios{CPU: o.CPURatio, RAM: o.RAMRatio, Disk: o.DiskRatio, ReservedMB: o.ReservedMemory}
 	shapes := []simulate.Shape{{Hosts: s.Hosts, Prefix: "host-", VCPUs: s.VCPUs, MemoryMB: s.MemoryMB, DiskGB: s.DiskGB, Zones: s.Zones}}
