@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kilonova/service/compute"
+	"kilonova/service/compute/hardware"
 	"kilonova/service/compute/schedule"
 )
 
@@ -37,7 +38,8 @@ func (c *Control) withFacts(ctx context.Context, f *Fleet, hosts []*schedule.Hos
 		for host, counts := range all {
 			properties[host] = make(map[schedule.ImageProperty]int, len(counts))
 			for p, n := range counts {
-				properties[host][schedule.ImageProperty{Name: p[0], Value: p[1]}] = n
+				name, value := hardware.Read(p[0], p[1])
+				properties[host][schedule.ImageProperty{Name: name, Value: value}] += n
 			}
 		}
 	}

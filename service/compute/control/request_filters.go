@@ -126,8 +126,9 @@ func transformImageMetadata(_ context.Context, c *Control, q *question, s *compu
 	if !c.Options.Scheduler.Scheduler.ImageMetadata {
 		return nil
 	}
+	image := hardware.ReadAll(s.ImageMeta.Properties)
 	for _, property := range compute.ImageTraitProperties() {
-		trait := compute.ImageTrait(property, s.ImageMeta.Properties[property])
+		trait := compute.ImageTrait(property, image[property])
 		if hardware.IsStandardTrait(trait) { // Placement knows no other; the filters look at the property itself
 			q.Required = append(q.Required, trait)
 		}

@@ -32,7 +32,12 @@ var attributes = map[string]func(h *Host) any{
 	"disk_allocation_ratio": func(h *Host) any {
 		return h.DiskGB.ratio()
 	},
-	"cpu_info": func(h *Host) any { return h.CPUInfo },
+	"cpu_info": func(h *Host) any {
+		if h.CPUInfo == nil {
+			return nil
+		}
+		return h.CPUInfo
+	},
 	"supported_instances": func(h *Host) any {
 		list := make([]any, len(h.Supported))
 		for i, s := range h.Supported {

@@ -1,8 +1,12 @@
 package schedule
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"kilonova/internal/fault"
@@ -49,15 +53,10 @@ func simpleCIDRAffinity(_ *Options, r *Request) (*filter, error) {
 	if r.Hints.BuildNearHostIP == "" {
 		return nil, nil
 	}
-	length := r.Hints.CIDR
-	if length == "" {
-		length = "/24"
-	}
-	near, err := netip.ParsePrefix(r.Hints.BuildNearHostIP + "/" + strings.TrimPrefix(length, "/"))
+	near, err := network(r.Hints.BuildNearHostIP, r.Hints.CIDR)
 	if err != nil {
-		return nil, fault.Invalidf("The hints build_near_host_ip %.64q and cidr %.64q are no network.", r.Hints.BuildNearHostIP, length)
+		return nil, fault.Invalidf("The hints build_near_host_ip %.64q and cidr %.64q are no network.", r.Hints.BuildNearHostIP, r.Hints.CIDR)
 	}
-	near = near.Masked()
 	return &filter{
 		refuse: func(h *Host) string {
 			if ip, err := netip.ParseAddr(h.IP); err != nil || !near.Contains(ip) {
@@ -67,6 +66,36 @@ func simpleCIDRAffinity(_ *Options, r *Request) (*filter, error) {
 		},
 		detail: func(h *Host) string { return fmt.Sprintf("address %s is outside %s", h.IP, near) },
 	}, nil
+}
+
+// network is the one around an address, of a size like "/24", or as a mask of the
+// network or of its hosts: "/255.255.255.0", "/0.0.0.255". None is "/24".
+func network(address, size string) (netip.Prefix, error) {
+	size = strings.TrimPrefix(cmp.Or(size, "/24"), "/")
+	near, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	mask, err := netip.ParseAddr(size)
+	if err != nil {
+		bits, err := strconv.Atoi(size)
+		if err != nil {
+			return netip.Prefix{}, err
+		}
+		return near.Prefix(bits)
+	}
+	of, ofHosts := mask.AsSlice(), mask.AsSlice()
+	for i := range ofHosts {
+		ofHosts[i] = ^ofHosts[i]
+	}
+	for _, m := range [][]byte{of, ofHosts} {
+		for bits := range near.BitLen() + 1 {
+			if bytes.Equal(m, net.CIDRMask(bits, near.BitLen())) {
+				return near.Prefix(bits)
+			}
+		}
+	}
+	return netip.Prefix{}, strconv.ErrSyntax
 }
 
 func groupAntiAffinity(_ *Options, r *Request) (*filter, error) {

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"kilonova/service/compute/hardware"
 )
 
 // aggregateTenancy keeps an aggregate that is reserved for projects to them.
@@ -93,16 +95,18 @@ func aggregateExtraSpecs(_ *Options, r *Request) (*filter, error) {
 }
 
 // aggregateImageProperties refuses hosts in an aggregate that has a key of the
-// image's properties with other values. Upstream looks only at the properties
-// that it knows itself; here all count.
+// image's properties with other values; values count as equal that mean the same,
+// like amd64 and x86_64. Upstream looks only at the properties that it knows itself;
+// here all count.
 func aggregateImageProperties(o *Options, r *Request) (*filter, error) {
 	prefix := ""
 	if o.Filter.PropertiesNamespace != "" {
 		prefix = o.Filter.PropertiesNamespace + o.Filter.PropertiesSeparator
 	}
 	var all []ImageProperty
-	for _, name := range slices.Sorted(maps.Keys(r.Image.Properties)) {
-		if value := r.Image.Properties[name]; value != "" && strings.HasPrefix(name, prefix) {
+	image := hardware.ReadAll(r.Image.Properties)
+	for _, name := range slices.Sorted(maps.Keys(image)) {
+		if value := image[name]; value != "" && strings.HasPrefix(name, prefix) {
 			all = append(all, ImageProperty{name, value})
 		}
 	}
@@ -113,7 +117,7 @@ func aggregateImageProperties(o *Options, r *Request) (*filter, error) {
 		for _, p := range all {
 			limited, ok := false, false
 			h.aggregateValues(p.Name, func(value string) bool {
-				limited, ok = true, value == p.Value
+				limited, ok = true, value == p.Value || p.means(value)
 				return !ok
 			})
 			if limited && !ok {
@@ -131,4 +135,10 @@ func aggregateImageProperties(o *Options, r *Request) (*filter, error) {
 		},
 		detail: func(h *Host) string { return "in an aggregate for images with another " + other(h) },
 	}, nil
+}
+
+// means reports whether a text says the same of the property.
+func (p ImageProperty) means(text string) bool {
+	_, value := hardware.Read(p.Name, text)
+	return value == p.Value
 }

@@ -6,57 +6,27 @@ import (
 	"strings"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute/hardware"
 )
-
-// legacyProperties are the names that images had before today's.
-var legacyProperties = map[string]string{
-	"hw_architecture":          "architecture",
-	"img_hv_type":              "hypervisor_type",
-	"hw_vm_mode":               "vm_mode",
-	"img_hv_requested_version": "hypervisor_version_requires",
-}
-
-func (i Image) property(name string) string {
-	if v, ok := i.Properties[name]; ok {
-		return v
-	}
-	return i.Properties[legacyProperties[name]]
-}
-
-// synonyms of architectures, hypervisor types and modes (nova/objects/fields.py).
-var synonyms = [3]map[string]string{
-	{"i386": "i686", "i486": "i686", "i586": "i686", "x86_32": "i686", "x86_32p": "i686", "amd64": "x86_64"},
-	{"xapi": "xen"},
-	{"pv": "xen", "hv": "hvm", "baremetal": "hvm"},
-}
-
-// canonical is the name that hosts use for what an image asks for.
-func canonical(kind int, name string) string {
-	name = strings.ToLower(name)
-	if s, ok := synonyms[kind][name]; ok {
-		return s
-	}
-	return name
-}
 
 // imageProperties wants the host to run what the image is made for:
 // architecture, hypervisor type and mode, all in one of the combinations that the
 // host supports; and the hypervisor's version.
 func imageProperties(o *Options, r *Request) (*filter, error) {
-	arch := r.Image.property("hw_architecture")
-	if arch == "" {
-		arch = o.Filter.DefaultArchitecture
+	image := hardware.ReadAll(r.Image.Properties)
+	want := [3]string{image["hw_architecture"], image["img_hv_type"], image["hw_vm_mode"]}
+	if want[0] == "" {
+		_, want[0] = hardware.Read("hw_architecture", o.Filter.DefaultArchitecture)
 	}
-	want := [3]string{canonical(0, arch), canonical(1, r.Image.property("img_hv_type")), canonical(2, r.Image.property("hw_vm_mode"))}
 	if want == [3]string{} {
 		return nil, nil
 	}
-	versions, err := parseVersions(r.Image.property("img_hv_requested_version"))
+	versions, err := parseVersions(image["img_hv_requested_version"])
 	if err != nil {
 		return nil, err
 	}
 	bits := 0
-	if text := r.Image.Properties["hw_maxphysaddr_bits"]; text != "" {
+	if text := image["hw_maxphysaddr_bits"]; text != "" {
 		if bits, err = strconv.Atoi(text); err != nil {
 			return nil, fault.Invalidf("The image property hw_maxphysaddr_bits %.64q is no number.", text)
 		}

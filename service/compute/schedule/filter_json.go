@@ -101,7 +101,7 @@ func compileOperand(arg any, depth int) (operand, error) {
 }
 
 // queryOperators judge operands that are there. "not" of several holds when one
-// of them does not.
+// of them does not. (Within "and" and "or" upstream's always holds.)
 var queryOperators = map[string]func(values []any) bool{
 	"=":  comparison(func(c int) bool { return c == 0 }),
 	"<":  comparison(func(c int) bool { return c < 0 && c != unlike }),
@@ -159,8 +159,8 @@ func comparison(holds func(c int) bool) func([]any) bool {
 // unlike is compare's answer for operands that have no order.
 const unlike = -2
 
-// compare is -1, 0 or 1 for two numbers or two texts, 0 for two equal truths, and
-// otherwise unlike.
+// compare is -1, 0 or 1 for two numbers or two texts, and otherwise unlike. As in
+// Python a truth is a number, 0 or 1.
 func compare(a, b any) int {
 	x, isNumber := numeric(a)
 	y, areNumbers := numeric(b)
@@ -178,11 +178,6 @@ func compare(a, b any) int {
 	if isText && areTexts {
 		return strings.Compare(s, t)
 	}
-	p, isTruth := a.(bool)
-	q, areTruths := b.(bool)
-	if isTruth && areTruths && p == q {
-		return 0
-	}
 	return unlike
 }
 
@@ -192,6 +187,11 @@ func numeric(v any) (float64, bool) {
 		return n, true
 	case int:
 		return float64(n), true
+	case bool:
+		if n {
+			return 1, true
+		}
+		return 0, true
 	}
 	return 0, false
 }

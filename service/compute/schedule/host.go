@@ -49,7 +49,8 @@ type Host struct {
 	// TypeAffinityFilter; nil where that is not enabled.
 	Flavors map[string]int
 	// ImageProperties counts the host's servers by each property of their
-	// images, for ImagePropertiesWeigher; nil while that has no weight.
+	// images as hardware.Read has it, for ImagePropertiesWeigher; nil while that
+	// has no weight.
 	ImageProperties map[ImageProperty]int
 
 	NUMA []NUMACell

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute/hardware"
 )
 
 // weigher gives hosts a weight for one request; more is better. Weights are then
@@ -129,13 +130,12 @@ func metricsWeigher(o *Options, _ *Request) (weigher, error) {
 		sum := 0.0
 		for _, s := range settings {
 			value, ok := h.Metrics[s.name]
-			if s.ratio == 0 {
-				continue
-			}
-			if !ok || !finite(value) {
+			switch {
+			case ok && finite(value):
+				sum += value * s.ratio
+			case s.ratio != 0 && h.multiplier(w.option, w.multiplier) != 0: // it would count
 				return m.Unavailable
 			}
-			sum += value * s.ratio
 		}
 		return sum
 	}
@@ -155,14 +155,15 @@ func imagePropertiesWeigher(o *Options, r *Request) (weigher, error) {
 		ratio float64
 	}
 	var all []counted
+	image := hardware.ReadAll(r.Image.Properties)
 	if len(settings) > 0 {
 		for _, s := range settings {
-			if value, ok := r.Image.Properties[s.name]; ok {
+			if value, ok := image[s.name]; ok {
 				all = append(all, counted{ImageProperty{s.name, value}, s.ratio})
 			}
 		}
 	} else {
-		for name, value := range r.Image.Properties {
+		for name, value := range image {
 			all = append(all, counted{ImageProperty{name, value}, 1})
 		}
 	}
