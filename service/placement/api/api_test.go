@@ -28,7 +28,7 @@ func service(t testing.TB) http.Handler {
 }
 
 const (
-	one      = "11111111-1111-4111-8111-111111111111"
+	one      = "11111111-1111-4111-8111-11111111abcd"
 	other    = "22222222-2222-4222-8222-222222222222"
 	consumer = "33333333-3333-4333-8333-333333333333"
 )
@@ -130,6 +130,8 @@ func TestBadInput(t *testing.T) {
 		{"GET", "/allocation_candidates", "", 400, "There must be at least one resources"},
 		{"GET", "/allocation_candidates?resources=VCPU:1&limit=0", "", 400, "does not match"},
 		{"GET", "/allocation_candidates?resources=VCPU:1&in_tree=x", "", 400, "format of uuid"},
+		{"GET", "/allocation_candidates?resources=VCPU:1&in_tree=x&in_tree=" + one, "", 400, "format of uuid"},
+		{"GET", "/allocation_candidates?resources1=VCPU&resources1=VCPU:1", "", 400, "Badly formed resources"},
 		{"GET", "/allocation_candidates?resources=VCPU:1&member_of=x", "", 400, "valid UUID"},
 		{"GET", "/allocation_candidates?resources=NOPE:1", "", 400, "No such resource class NOPE"},
 		{"GET", "/allocation_candidates?resources=VCPU:1&required=NOPE", "", 400, "No such trait(s): NOPE"},
@@ -149,6 +151,18 @@ func TestBadInput(t *testing.T) {
 	}
 	if w := call(h, "GET", "/allocations/"+consumer, ""); !strings.Contains(w.Body.String(), `"VCPU":3`) || !strings.Contains(w.Body.String(), `"consumer_generation":1`) {
 		t.Errorf("nonsense changed a claim: %s", w.Body)
+	}
+}
+
+// TestPlainUUIDs: a UUID in a query may be without hyphens, or in capitals, and is the same.
+func TestPlainUUIDs(t *testing.T) {
+	h := furnished(t)
+	for _, query := range []string{"/resource_providers?uuid=", "/resource_providers?in_tree=", "/allocation_candidates?resources=VCPU:1&in_tree="} {
+		for _, text := range []string{one, strings.ReplaceAll(one, "-", ""), strings.ToUpper(one)} {
+			if w := call(h, "GET", query+text, ""); w.Code != 200 || !strings.Contains(w.Body.String(), one) {
+				t.Errorf("%s%s: %d %s", query, text, w.Code, w.Body)
+			}
+		}
 	}
 }
 

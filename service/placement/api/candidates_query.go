@@ -186,14 +186,21 @@ func readGroups(r *rest.Request) (map[string]*placement.Group, error) {
 		var err error
 		switch m[1] {
 		case "resources":
-			g.Resources, err = resources(last(r.Query[key]))
+			for _, value := range r.Query[key] { // the last one counts, and none may be wrong
+				if g.Resources, err = resources(value); err != nil {
+					return nil, err
+				}
+			}
 		case "required":
 			g.Required, g.Forbidden, err = required(r, suffix)
 		case "member_of":
 			g.MemberOf, g.NotMemberOf, err = memberOf(r, suffix)
 		case "in_tree":
-			if g.InTree = strings.TrimSpace(last(r.Query[key])); !isUUID(g.InTree) {
-				err = fault.Invalidf("Invalid query string parameters: Expected 'in_tree' parameter to be a format of uuid. Got: %.64s", g.InTree)
+			for _, value := range r.Query[key] {
+				if value = strings.TrimSpace(value); !isUUID(value) {
+					return nil, fault.Invalidf("Invalid query string parameters: Expected 'in_tree' parameter to be a format of uuid. Got: %.64s", value)
+				}
+				g.InTree = dashed(value)
 			}
 		}
 		if err != nil {

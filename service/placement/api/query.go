@@ -61,7 +61,7 @@ func providerFilter(r *rest.Request) (placement.ProviderFilter, error) {
 	if err := checkQuery(r, parameters); err != nil {
 		return f, err
 	}
-	f.Name, f.UUID, f.InTree = last(r.Query["name"]), last(r.Query["uuid"]), last(r.Query["in_tree"])
+	f.Name, f.UUID, f.InTree = last(r.Query["name"]), dashed(last(r.Query["uuid"])), dashed(last(r.Query["in_tree"]))
 	var err error
 	if r.Query.Has("member_of") {
 		if f.MemberOf, f.NotMemberOf, err = memberOf(r, ""); err != nil {
