@@ -55,16 +55,17 @@ func (c *Control) decideOnce(ctx context.Context, s *compute.Server, state *buil
 	if d.question, err = c.questionOf(ctx, s, f); err != nil {
 		return d, f, err
 	}
+	if d.request, err = c.scheduleRequest(ctx, s, state); err != nil {
+		return d, f, err
+	}
+	v.locate(d.request)
+	d.apart = narrow(&d.question, f, c.scheduler.Scope(d.request))
 	hosts, fresh, err := v.hosts(ctx, c, d.question, c.needsOf(f, s))
 	if err != nil {
 		return d, f, err
 	}
 	d.fresh, d.candidates = fresh, len(hosts)
 	if len(hosts) > 0 {
-		if d.request, err = c.scheduleRequest(ctx, s, state); err != nil {
-			return d, f, err
-		}
-		v.locate(d.request)
 		if hosts, err = c.withFacts(ctx, f, hosts, d.request); err != nil {
 			return d, f, err
 		}
@@ -74,7 +75,7 @@ func (c *Control) decideOnce(ctx context.Context, s *compute.Server, state *buil
 		}
 	}
 	if now, err := c.fleetWithin(ctx, fleetPatience); err == nil {
-		if len(d.choices) == 0 && fresh {
+		if len(d.choices) == 0 && fresh && d.apart == "" {
 			d.lacking = c.lackingDevices(ctx, s, now, hosts)
 		}
 		d.withoutRoom(now)
@@ -87,6 +88,10 @@ func (c *Control) nobody(ctx context.Context, s *compute.Server, d *decision) er
 	f, err := c.Fleet(ctx)
 	if err != nil {
 		return err
+	}
+	wants := fmt.Sprintf("%d VCPU, %d MB of memory and %d GB of disk%s", s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), furthermore(d.question))
+	if d.apart != "" {
+		return fault.Conflictf("No valid host was found. Of %d hosts %d are %s, and the other has no room for %s, or is disabled.", len(f.hosts), len(f.hosts)-1, d.apart, wants)
 	}
 	down, disabled := 0, 0
 	for i := range f.hosts {
@@ -101,8 +106,7 @@ func (c *Control) nobody(ctx context.Context, s *compute.Server, d *decision) er
 	for _, r := range d.lacking {
 		why += fmt.Sprintf(", %d %s", r.Hosts, r.Why)
 	}
-	return fault.Conflictf("No valid host was found. Of %d hosts none has room for %d VCPU, %d MB of memory and %d GB of disk%s (%s).",
-		len(f.hosts), s.Flavor.VCPUs, s.Flavor.MemoryMB, s.Flavor.DiskGB(), furthermore(d.question), why)
+	return fault.Conflictf("No valid host was found. Of %d hosts none has room for %s (%s).", len(f.hosts), wants, why)
 }
 
 // furthermore says what a question asks for beside processors, memory and disk.

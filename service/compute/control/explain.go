@@ -132,7 +132,10 @@ func (d *decision) withoutRoom(f *Fleet) {
 		return
 	}
 	step := schedule.Step{Filter: "Placement", In: len(f.hosts), Out: candidates, More: refused}
-	if f.disabled > 0 {
+	if d.apart != "" {
+		step.Reasons = append(step.Reasons, schedule.Reason{Why: d.apart, Hosts: min(len(f.hosts)-1, refused)})
+		refused -= step.Reasons[0].Hosts
+	} else if f.disabled > 0 {
 		step.Reasons = append(step.Reasons, schedule.Reason{Why: "disabled", Hosts: min(f.disabled, refused)})
 		refused -= min(f.disabled, refused)
 	}

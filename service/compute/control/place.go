@@ -43,8 +43,9 @@ type placing struct {
 // decision is the choice of a host.
 type decision struct {
 	question    question
-	fresh       bool // made by what Placement says now
-	candidates  int  // hosts with room
+	fresh       bool   // made by what Placement says now
+	candidates  int    // hosts with room
+	apart       string // what all hosts are but the one that was asked about; "": all were
 	request     *schedule.Request
 	choices     []schedule.Choice // best first
 	explanation schedule.Explanation

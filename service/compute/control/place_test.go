@@ -33,7 +33,7 @@ func (r *room) Candidates(_ context.Context, q compute.CandidateQuery, _ []compu
 	r.asked++
 	var all []compute.Candidate
 	for _, id := range r.names {
-		if r.free[id] >= q.Resources["VCPU"] && len(all) < q.Limit {
+		if r.free[id] >= q.Resources["VCPU"] && len(all) < q.Limit && (q.InTree == "" || q.InTree == id) {
 			all = append(all, compute.Candidate{ProviderID: id, Capacity: compute.Capacity{{Class: "VCPU", Capacity: r.total, Used: r.total - r.free[id]},
 				{Class: "MEMORY_MB", Capacity: 1 << 20}}})
 		}

@@ -167,6 +167,27 @@ func (c *Control) questionOf(ctx context.Context, s *compute.Server, f *Fleet) (
 	return q, nil
 }
 
+// narrow has Placement asked about the one host that a request can have, or about more
+// than usual: it names hosts in an order of its own, of which those that count may come
+// after the limit. Where all are named nothing is narrowed, so that each filter says whom
+// it refuses. It returns what the hosts are that are not asked about, "" for none.
+func narrow(q *question, f *Fleet, scope schedule.Scope) (apart string) {
+	if q.Limit >= len(f.hosts) {
+		return ""
+	}
+	if len(scope.Only) == 1 {
+		only := scope.Only[0]
+		for i := range f.hosts {
+			if h := &f.hosts[i]; (only.Host == "" || only.Host == h.name) && (only.Node == "" || only.Node == h.node) {
+				q.InTree = h.nodeID
+				return scope.Why
+			}
+		}
+	}
+	q.Limit = scope.Limit(q.Limit, len(f.hosts))
+	return ""
+}
+
 // askMore adds to a question what a server's ports and devices take of its host, and
 // how its groups are to be apart.
 func (c *Control) askMore(ctx context.Context, q *question, s *compute.Server) error {

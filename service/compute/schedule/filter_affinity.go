@@ -12,6 +12,12 @@ import (
 	"kilonova/internal/fault"
 )
 
+// Why hosts are refused that have not the servers that a request's shall be beside.
+const (
+	notOfGroup  = "not the host of the server group"
+	notSameHost = "without any of the same_host servers"
+)
+
 // serversOn counts the servers on each host by its name, without except.
 func (r *Request) serversOn(servers []string, except string) map[string]int {
 	on := make(map[string]int, len(servers))
@@ -30,7 +36,7 @@ func sameHost(_ *Options, r *Request) (*filter, error) {
 	on := r.serversOn(r.Hints.SameHost, "")
 	return &filter{refuse: func(h *Host) string {
 		if on[h.Name] == 0 {
-			return "without any of the same_host servers"
+			return notSameHost
 		}
 		return ""
 	}}, nil
@@ -131,7 +137,7 @@ func groupAffinity(_ *Options, r *Request) (*filter, error) {
 	}
 	return &filter{refuse: func(h *Host) string {
 		if on[h.Name] == 0 {
-			return "not the host of the server group"
+			return notOfGroup
 		}
 		return ""
 	}}, nil

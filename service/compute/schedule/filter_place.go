@@ -6,12 +6,15 @@ import (
 	"strings"
 )
 
+// notDestination is why hosts are refused where another was asked for.
+const notDestination = "not the requested destination"
+
 // requestedDestination keeps the one place that was asked for.
 func requestedDestination(_ *Options, r *Request) (*filter, error) {
 	d := r.Destination
 	return &filter{refuse: func(h *Host) string {
 		if d.Host != "" && h.Name != d.Host || d.Node != "" && h.Node != d.Node {
-			return "not the requested destination"
+			return notDestination
 		}
 		return ""
 	}}, nil

@@ -94,6 +94,9 @@ func (r *Report) count(a *Arrival, sign int) {
 
 func (r *Report) refuse(a *Arrival, e *schedule.Explanation) {
 	why := fmt.Sprintf("no host with room for %d vcpus, %d MiB, %d GB", a.VCPUs, a.MemoryMB, a.DiskGB)
+	if a.Zone != "" {
+		why += " in zone " + a.Zone
+	}
 	if n := len(e.Filters); n > 0 && e.Hosts > 0 {
 		step := &e.Filters[n-1]
 		why = step.Filter

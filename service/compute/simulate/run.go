@@ -126,7 +126,7 @@ func (s *simulation) arrive(a *Arrival) error {
 		r.Group, r.Located = &g.Group, g.located
 	}
 	began := s.config.Now()
-	hosts := s.withRoom(a)
+	hosts := s.withRoom(a, r)
 	result, err := s.scheduler.Select(hosts, r)
 	s.took = append(s.took, float64(s.config.Now().Sub(began).Nanoseconds())/1000)
 	if err != nil {
@@ -174,13 +174,21 @@ func (s *simulation) groupOf(a *Arrival) *group {
 	return g
 }
 
-// withRoom is Placement's part: hosts with room and the traits that are asked for,
-// at most as many as the options say.
-func (s *simulation) withRoom(a *Arrival) []*schedule.Host {
-	limit := s.config.Options.Scheduler.MaxPlacementResults
+// withRoom is Placement's part: hosts with room and the traits that are asked for, of
+// the zone and those that can have the server at all, at most as many as the options say.
+func (s *simulation) withRoom(a *Arrival, r *schedule.Request) []*schedule.Host {
+	limit, scope := s.config.Options.Scheduler.MaxPlacementResults, schedule.Scope{}
+	if limit > 0 && limit < len(s.fleet) {
+		scope = s.scheduler.Scope(r)
+		limit = scope.Limit(limit, len(s.fleet))
+	}
+	elsewhere := func(h *schedule.Host) bool {
+		return a.Zone != "" && h.Zone != a.Zone ||
+			len(scope.Only) > 0 && !slices.ContainsFunc(scope.Only, func(p schedule.Place) bool { return p.Host == h.Name })
+	}
 	found := s.pool[:0]
 	for _, h := range s.fleet {
-		if fits(h.VCPUs, a.VCPUs) && fits(h.MemoryMB, a.MemoryMB) && fits(h.DiskGB, a.DiskGB) && suits(h.Traits, a.Specs) {
+		if fits(h.VCPUs, a.VCPUs) && fits(h.MemoryMB, a.MemoryMB) && fits(h.DiskGB, a.DiskGB) && suits(h.Traits, a.Specs) && !elsewhere(h) {
 			if found = append(found, h); limit > 0 && len(found) == limit {
 				break
 			}

@@ -209,3 +209,15 @@ func TestPlotsCanBeRead(t *testing.T) {
 		}
 	}
 }
+
+// TestHostsBeyondTheLimit: a host of the zone, or of the server group, is found also where
+// others with room come first and there are as many as Placement is asked for.
+func TestHostsBeyondTheLimit(t *testing.T) {
+	o := schedule.Defaults()
+	o.Scheduler.MaxPlacementResults = 1
+	trace := read(t, "at,vcpus,ram,zone,group,policy\n0,1,64,zone2,g,affinity\n1,1,64,,g,affinity\n2,1,64,zone3,,\n")
+	r, fleet := run(t, o, trace, Shape{Hosts: 2, VCPUs: 4, MemoryMB: 4096, DiskGB: 10, Zones: 2})
+	if r.Placed != 2 || fleet[1].Servers != 2 || r.Refused["no host with room for 1 vcpus, 64 MiB, 0 GB in zone zone3"] != 1 {
+		t.Errorf("%d placed, refused: %v", r.Placed, r.Refused)
+	}
+}
