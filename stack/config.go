@@ -181,11 +181,12 @@ type ImageCacheOptions struct {
 	Interval     config.Duration `toml:"manager_interval"`
 }
 
-// ComputeOptions are those of a host's processors: which ones its guests share, and
-// which are given away whole.
+// ComputeOptions are those of hosts' processors: which ones guests share, which are
+// given away whole, and where control has guests' NUMA nodes be.
 type ComputeOptions struct {
 	SharedSet    string `toml:"cpu_shared_set"`
 	DedicatedSet string `toml:"cpu_dedicated_set"`
+	PackCells    bool   `toml:"packing_host_numa_cells_allocation_strategy"`
 }
 
 // PCIOptions is section [pci]: names for kinds of devices, for who decides, and
@@ -418,7 +419,7 @@ func (c *Config) computeOptions() computecontrol.Options {
 	o := c.Default.Options
 	o.Quota, o.MetadataDomain = c.Quota, c.API.Domain
 	o.Notify, o.Messaging = c.Notifications, c.Messaging
-	o.PCI = c.PCI.PCIOptions
+	o.PCI, o.PackNUMACells = c.PCI.PCIOptions, c.Compute.PackCells
 	o.Scheduler = schedule.Options{Scheduler: c.Scheduler, Filter: c.FilterScheduler, Metrics: c.Metrics}
 	if old := c.Default.SchedulerDriver; old != "" {
 		o.Scheduler.Scheduler.Driver = old

@@ -230,7 +230,7 @@ func (c *Control) scheduleRequest(ctx context.Context, s *compute.Server, state 
 	if r.PCI, err = c.deviceRequests(s); err != nil {
 		return nil, err
 	}
-	r.PCIApart = c.apart(s)
+	r.PCIApart, r.PackCells = c.apart(s), c.Options.PackNUMACells
 	r.Located, err = c.Store.HostsOf(ctx, c.Store.DB, slices.Concat(r.Hints.SameHost, r.Hints.DifferentHost))
 	if err != nil {
 		return nil, err

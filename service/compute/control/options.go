@@ -62,6 +62,9 @@ type Options struct {
 	// VolumesInZone has servers and their volumes in the same availability zone (the
 	// contrary of [cinder] cross_az_attach).
 	VolumesInZone bool `toml:"-"`
+	// PackNUMACells has guests' NUMA nodes on the fullest of a host's, and not on the
+	// emptiest ([compute] packing_host_numa_cells_allocation_strategy).
+	PackNUMACells bool `toml:"-"`
 	// PCI, Notify, Messaging and Scheduler have sections of their own.
 	PCI       PCIOptions       `toml:"-"`
 	Notify    NotifyOptions    `toml:"-"`

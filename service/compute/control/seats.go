@@ -48,14 +48,11 @@ func (c *Control) holdHardware(ctx context.Context, tx *db.Tx, s *compute.Server
 		}
 		others[s.ID+"/before"] = *before
 	}
-	r := &schedule.Request{Flavor: flavorOf(s), Image: imageOf(s), PCIApart: c.apart(s)}
+	r := &schedule.Request{Flavor: flavorOf(s), Image: imageOf(s), PCIApart: c.apart(s), PackCells: c.Options.PackNUMACells}
 	if r.PCI, err = c.deviceRequests(s); err != nil {
 		return hold, err
 	}
-	var pools []devicePool
-	if len(r.PCI) > 0 {
-		pools = devicePools(h.Resources.PCI, others, h.Resources.PCIInPlacement)
-	}
+	pools := devicePools(h.Resources.PCI, others, h.Resources.PCIInPlacement)
 	settled, ok, err := schedule.Settle(c.bare(h, others, pools, s.Roots), r)
 	if err != nil {
 		return hold, err

@@ -28,15 +28,20 @@ func (h *Host) settle(guest *guestNUMA, r *Request) (s settling, missing int, fa
 		return s, -1, false, true
 	}
 	missing = -1
+	order := h.cellsFor(guest, r)
 	for _, near := range []bool{true, false} {
-		if s.on = guest.fit(h.NUMA, h.numaLimits()); s.on == nil {
+		if s.on = guest.fit(h.NUMA, order, h.numaLimits()); s.on == nil {
 			return s, -1, false, false
 		}
 		if s.from, missing = d.take(s.on, near); missing < 0 {
 			return s, -1, false, true
 		}
-		for some := range sets(len(h.NUMA), len(guest.Cells), maxSettlings) {
-			if on := guest.fitOn(h.NUMA, some, h.numaLimits()); on != nil {
+		some := make([]int, len(guest.Cells))
+		for set := range sets(len(order), len(some), maxSettlings) {
+			for i, at := range set {
+				some[i] = order[at]
+			}
+			if on := guest.fit(h.NUMA, some, h.numaLimits()); on != nil {
 				if from, missing := d.take(on, near); missing < 0 {
 					return settling{on, from}, -1, false, true
 				}
@@ -44,19 +49,6 @@ func (h *Host) settle(guest *guestNUMA, r *Request) (s settling, missing int, fa
 		}
 	}
 	return s, missing, true, false
-}
-
-// fitOn is fit with some of the host's nodes only.
-func (g *guestNUMA) fitOn(host []NUMACell, some []int, limits numaLimits) []int {
-	cells := make([]NUMACell, len(some))
-	for i, k := range some {
-		cells[i] = host[k]
-	}
-	on := g.fit(cells, limits)
-	for i := range on {
-		on[i] = some[on[i]]
-	}
-	return on
 }
 
 // sets yields the sets of k of the numbers below n, most of them at most.

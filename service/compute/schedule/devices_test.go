@@ -69,7 +69,7 @@ func TestSettleDevices(t *testing.T) {
 		"said not to be migratable":     {pools: cards("a"), asked: []PCIRequest{{Alias: "x", Count: 1, Alternatives: []map[string]string{{"live_migratable": "false"}}}}, want: "with too few devices of alias x left"},
 		"a guest without nodes":         {pools: cards("a", "b", "c"), asked: []PCIRequest{policy(want("x", 1, "c"), NearRequired)}, want: "[2]"},
 		"a node where the device is":    {pools: cards("a", "b", "c"), specs: nodes("1"), asked: []PCIRequest{policy(want("x", 1, "c"), NearRequired)}, want: "[2] on [2]"},
-		"two nodes":                     {pools: cards("a", "b", "c"), specs: nodes("2"), asked: []PCIRequest{policy(want("x", 1, "c"), NearRequired), policy(want("y", 1, "a"), NearRequired)}, want: "[2 0] on [2 0]"},
+		"two nodes":                     {pools: cards("a", "b", "c"), specs: nodes("2"), asked: []PCIRequest{policy(want("x", 1, "c"), NearRequired), policy(want("y", 1, "a"), NearRequired)}, want: "[2 0] on [0 2]"},
 		"too far apart":                 {pools: cards("a", "b", "c"), specs: nodes("1"), asked: []PCIRequest{policy(want("x", 1, "a"), NearRequired), policy(want("y", 1, "c"), NearRequired)}, want: "with devices of alias y on other NUMA nodes only"},
 		"of one socket":                 {pools: cards("a", "b", "c"), specs: nodes("1"), asked: []PCIRequest{policy(want("x", 1, "a"), NearRequired), policy(want("y", 1, "b"), NearSocket)}, want: "[0 1] on [0]"},
 		"of another socket":             {pools: cards("a", "b", "c"), specs: nodes("1"), asked: []PCIRequest{policy(want("x", 1, "a"), NearRequired), policy(want("y", 1, "c"), NearSocket)}, want: "with devices of alias y on other NUMA nodes only"},

@@ -16,7 +16,7 @@ func numaTopology(_ *Options, r *Request) (*filter, error) {
 				return "without a NUMA topology"
 			case len(h.NUMA) < len(guest.Cells):
 				return "with too few NUMA nodes"
-			case guest.fit(h.NUMA, h.numaLimits()) == nil:
+			case guest.fit(h.NUMA, h.cells(), h.numaLimits()) == nil:
 				return "with NUMA nodes too small or full"
 			}
 			return ""

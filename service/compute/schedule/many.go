@@ -99,19 +99,13 @@ func (h *Host) with(r *Request, guest *guestNUMA) *Host {
 		}
 		next.Flavors[r.Flavor.Name]++
 	}
-	var on []int
-	if len(r.PCI) > 0 && len(h.PCI) > 0 {
-		settled, _, _, ok := h.settle(guest, r)
-		if on = settled.on; ok {
-			next.takeDevices(settled.from)
-		}
+	if guest == nil && len(r.PCI) == 0 {
+		return &next
 	}
-	if guest != nil && len(h.NUMA) > 0 {
-		if on == nil {
-			on = guest.fit(h.NUMA, h.numaLimits())
-		}
-		if on != nil {
-			next.NUMA = guest.claim(h.NUMA, on)
+	if settled, _, _, ok := h.settle(guest, r); ok {
+		next.takeDevices(settled.from)
+		if guest != nil {
+			next.NUMA = guest.claim(h.NUMA, settled.on)
 		}
 	}
 	return &next
@@ -119,6 +113,9 @@ func (h *Host) with(r *Request, guest *guestNUMA) *Host {
 
 // takeDevices takes one device of each of these pools.
 func (h *Host) takeDevices(from []int) {
+	if len(from) == 0 {
+		return
+	}
 	h.PCI, h.Rooms = slices.Clone(h.PCI), maps.Clone(h.Rooms)
 	for _, k := range from {
 		h.PCI[k].Count--

@@ -9,25 +9,32 @@ import (
 // numaLimits are the allocation ratios of a host.
 type numaLimits struct{ cpu, memory float64 }
 
-// fit assigns each of the guest's nodes to a node of the host of its own and
-// returns the host's indexes, nil when that cannot be done. Whether one fits on
-// the other does not depend on the rest, so this is a matching, found by
-// augmenting paths: no assignment is missed, and 64 nodes on 64 are no burden.
-func (g *guestNUMA) fit(host []NUMACell, limits numaLimits) []int {
-	if len(g.Cells) > len(host) {
+// fit assigns each of the guest's nodes to a node of the host of its own, one of those
+// that are listed, the first that will do, and returns the host's indexes; nil when that
+// cannot be done. Whether one fits on the other does not depend on the rest, so this is a
+// matching, found by augmenting paths: no assignment is missed, and 64 nodes on 64 are no
+// burden.
+func (g *guestNUMA) fit(host []NUMACell, among []int, limits numaLimits) []int {
+	if len(g.Cells) > len(among) {
 		return nil
 	}
-	guestOf := make([]int, len(host)) // 1 + the guest's node, 0: none
-	seen := make([]bool, len(host))
+	guestOf := make([]int, len(among)) // 1 + the guest's node, 0: none
+	seen := make([]bool, len(among))
 	var place func(i int) bool
 	place = func(i int) bool {
-		for k := range host {
-			if seen[k] || !g.fits(i, &host[k], limits) {
+		for at, k := range among {
+			if guestOf[at] == 0 && g.fits(i, &host[k], limits) {
+				guestOf[at] = i + 1
+				return true
+			}
+		}
+		for at, k := range among {
+			if guestOf[at] == 0 || seen[at] || !g.fits(i, &host[k], limits) {
 				continue
 			}
-			seen[k] = true
-			if guestOf[k] == 0 || place(guestOf[k]-1) {
-				guestOf[k] = i + 1
+			seen[at] = true
+			if place(guestOf[at] - 1) {
+				guestOf[at] = i + 1
 				return true
 			}
 		}
@@ -40,9 +47,9 @@ func (g *guestNUMA) fit(host []NUMACell, limits numaLimits) []int {
 		}
 	}
 	on := make([]int, len(g.Cells))
-	for k, i := range guestOf {
+	for at, i := range guestOf {
 		if i > 0 {
-			on[i-1] = k
+			on[i-1] = among[at]
 		}
 	}
 	return on

@@ -102,3 +102,45 @@ func TestNUMAClaim(t *testing.T) {
 		t.Errorf("the caller's host was changed: %+v", h.NUMA[0])
 	}
 }
+
+// TestNUMAOrder: of nodes that all fit a guest has the emptiest, or the fullest if it
+// is to be packed, and those with devices only if it wants some.
+func TestNUMAOrder(t *testing.T) {
+	shared, pinned := specs("hw:numa_nodes", "1"), specs("hw:cpu_policy", "dedicated")
+	three := specs("hw:numa_nodes", "3")
+	for name, x := range map[string]struct {
+		flavor Flavor
+		edit   func(h *Host)
+		pack   bool
+		want   []int
+	}{
+		"nothing to choose by":   {flavor: shared, edit: func(h *Host) {}, want: []int{0}},
+		"processors that float":  {flavor: shared, edit: func(h *Host) { h.NUMA[0].SharedUsed, h.NUMA[2].SharedUsed = 1, 2 }, want: []int{1}},
+		"packed":                 {flavor: shared, pack: true, edit: func(h *Host) { h.NUMA[0].SharedUsed, h.NUMA[2].SharedUsed = 1, 2 }, want: []int{2}},
+		"processors to pin":      {flavor: pinned, edit: func(h *Host) { h.NUMA[0].Pinned, h.NUMA[1].SharedUsed = []int{4}, 9 }, want: []int{1}},
+		"pinned and packed":      {flavor: pinned, pack: true, edit: func(h *Host) { h.NUMA[2].Pinned = []int{14} }, want: []int{2}},
+		"memory":                 {flavor: shared, edit: func(h *Host) { h.NUMA[0].MemoryUsedMB, h.NUMA[1].MemoryUsedMB = 512, 1024 }, want: []int{2}},
+		"processors over memory": {flavor: shared, edit: func(h *Host) { h.NUMA[0].SharedUsed, h.NUMA[1].MemoryUsedMB, h.NUMA[2].SharedUsed = 1, 1024, 1 }, want: []int{1}},
+		"devices are kept":       {flavor: shared, edit: func(h *Host) { h.PCI, h.NUMA[1].SharedUsed = []PCIPool{{Count: 1, Cell: 0}, {Count: 2, Cell: 2}}, 2 }, want: []int{1}},
+		"as many as there are":   {flavor: three, edit: func(h *Host) { h.NUMA[0].SharedUsed = 2 }, want: []int{0, 1, 2}},
+	} {
+		h := &Host{VCPUs: Resource{Ratio: 16}, MemoryMB: Resource{Ratio: 1}}
+		for i := range 3 {
+			h.NUMA = append(h.NUMA, NUMACell{ID: i, MemoryMB: 4096, Shared: []int{6 * i, 6*i + 1, 6*i + 2}, Dedicated: []int{6*i + 3, 6*i + 4, 6*i + 5}})
+		}
+		x.edit(h)
+		x.flavor.VCPUs, x.flavor.MemoryMB = 3, 768
+		settled, ok, err := Settle(h, &Request{Flavor: x.flavor, PackCells: x.pack})
+		if err != nil || !ok {
+			t.Errorf("%s: fits %v, %v", name, ok, err)
+			continue
+		}
+		var got []int
+		for _, seat := range settled.Seats {
+			got = append(got, seat.Cell)
+		}
+		if !slices.Equal(got, x.want) {
+			t.Errorf("%s: on %v, want %v", name, got, x.want)
+		}
+	}
+}

@@ -44,6 +44,9 @@ type Request struct {
 	PCI []PCIRequest
 	// PCIApart has no two devices behind one PCIPool.Root (group_policy=isolate).
 	PCIApart bool
+	// PackCells prefers the host's fullest NUMA nodes for those of the guest, and not
+	// the emptiest.
+	PackCells bool
 
 	// Choices bounds how many hosts a result lists, best first; 0: all.
 	Choices int
