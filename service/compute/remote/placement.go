@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -60,7 +61,7 @@ func (p *Placement) Claim(ctx context.Context, providerID string, c compute.Clai
 		err := p.do(ctx, "PUT", path, body, nil)
 		f, ok := errors.AsType[*fault.Error](err)
 		if !ok || f.Kind != fault.Conflict || f.Code != "placement.concurrent_update" {
-			return err
+			return roomless(err)
 		}
 		var now struct {
 			Allocations map[string]any `json:"allocations"`
@@ -84,7 +85,16 @@ func (p *Placement) ClaimAll(ctx context.Context, claims []compute.PlacedClaim) 
 		body[c.ServerID] = allocations{Allocations: allocationsOf(c.ProviderID, c.Claim),
 			ProjectID: c.ProjectID, UserID: c.UserID, Type: "INSTANCE"}
 	}
-	return p.do(ctx, "POST", "/allocations", body, nil)
+	return roomless(p.do(ctx, "POST", "/allocations", body, nil))
+}
+
+// roomless makes a conflict of a claim on a provider that is no more, its host having
+// been removed since the choice: another host may do, as where there is no room.
+func roomless(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Kind == fault.Invalid && strings.Contains(f.Message, "that does not exist") {
+		return fault.New(fault.Conflict, "%w", err)
+	}
+	return err
 }
 
 func allocationsOf(providerID string, c compute.Claim) map[string]map[string]any {
