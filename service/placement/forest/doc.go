@@ -4,6 +4,8 @@
 //
 // The picture is made of trees. A tree is never changed: when a provider in it
 // changes, a new tree takes its place, so that a search goes through what it has
-// begun with, without locks, while the next picture is being made. The room does
-// not know where changes come from; it has no I/O.
+// begun with, without locks, while the next picture is being made. Pictures are
+// numbered, and each tree's place says in which it came there: of a search that is
+// asked for again only what has changed since its last answer is looked at and told
+// (answers.go). The room does not know where changes come from; it has no I/O.
 package forest
