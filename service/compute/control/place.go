@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -184,7 +185,7 @@ const placeRounds = 20
 
 // placeOnce takes the best host on which claim and hold succeed.
 func (c *Control) placeOnce(p *placing, began time.Time, v *view) error {
-	d, err := c.decide(p.ctx, p.s, p.state, v)
+	d, err := c.decideFor(p, v)
 	p.note(d, began, 1)
 	if err != nil {
 		return err
@@ -217,6 +218,18 @@ func (c *Control) placeOnce(p *placing, began time.Time, v *view) error {
 	return fault.New(fault.Conflict, "No valid host was found. On each of the %d hosts that were chosen others took the room first: %w", len(d.choices), lost)
 }
 
+// decideFor is decide for one of a batch. A panic is the end of its build, which would
+// else be tried again for ever, and not that of the others.
+func (c *Control) decideFor(p *placing, v *view) (d *decision, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			v.forget() // it may be half-way through a change
+			d, err = &decision{}, fmt.Errorf("deciding on a host for server %s: panic: %v\n%s", p.s.ID, cause, debug.Stack())
+		}
+	}()
+	return c.decide(p.ctx, p.s, p.state, v)
+}
+
 // placeTogether decides for all of a batch at once; false when that did not work
 // out and each is to be decided for alone, as if nothing had happened: what may
 // have been claimed is given back.
@@ -227,7 +240,7 @@ func (c *Control) placeTogether(batch []*placing, began time.Time) bool {
 	var claims []compute.PlacedClaim
 	for _, p := range batch {
 		var d *decision
-		d, p.err = c.decide(p.ctx, p.s, p.state, v)
+		d, p.err = c.decideFor(p, v)
 		p.note(d, began, len(batch))
 		if p.err != nil {
 			continue

@@ -2,8 +2,10 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -300,18 +302,59 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-// brittle is a Placement that cannot be asked.
-type brittle struct{ compute.Placement }
-
-func (brittle) Candidates(context.Context, compute.CandidateQuery, []compute.Candidate) ([]compute.Candidate, error) {
-	panic("on purpose")
+// brittle is a Placement that breaks where it is asked for, or claims, so many
+// processors.
+type brittle struct {
+	*room
+	asked, claimed int
 }
 
-// TestPanicLetsOthersGo: when deciding panics, none of those who were decided for
-// waits for ever, and with them all who come later.
+func (b brittle) Candidates(ctx context.Context, q compute.CandidateQuery, memory []compute.Candidate) ([]compute.Candidate, error) {
+	if q.Resources["VCPU"] == b.asked {
+		panic("on purpose")
+	}
+	return b.room.Candidates(ctx, q, memory)
+}
+
+func (b brittle) ClaimAll(ctx context.Context, claims []compute.PlacedClaim) error {
+	if claims[0].Resources["VCPU"] == b.claimed {
+		panic("on purpose")
+	}
+	return b.room.ClaimAll(ctx, claims)
+}
+
+// TestPanicIsOfOne: when deciding for one build panics, it has failed, and those who are
+// decided for with it have their hosts.
+func TestPanicIsOfOne(t *testing.T) {
+	for _, driver := range []string{"filter", "caching"} {
+		c, r := fleetOf(t, 2, 10, func(o *Options) { o.Scheduler.Scheduler.Driver = driver })
+		c.Placement = brittle{room: r, asked: 7}
+		var mu sync.Mutex
+		wrong, come := "", 0
+		all := placeAfter(t, c, 8, func(s *compute.Server, _ *task.Run) {
+			mu.Lock()
+			defer mu.Unlock()
+			if come++; come == 3 {
+				wrong = s.ID
+			}
+			if s.ID == wrong {
+				s.Flavor.VCPUs = 7
+			}
+		})
+		for _, o := range all {
+			broken := o.server.ID == wrong
+			if broken != (o.err != nil) || broken && (!strings.Contains(o.err.Error(), "panic: on purpose") || errors.Is(o.err, errBeside)) {
+				t.Errorf("%s: with %d processors: %.100v", driver, o.server.Flavor.VCPUs, o.err)
+			}
+		}
+	}
+}
+
+// TestPanicLetsOthersGo: when a claim panics, none of those who were decided for waits
+// for ever, and with them all who come later.
 func TestPanicLetsOthersGo(t *testing.T) {
-	c, _ := fleetOf(t, 2, 10, nil)
-	c.Placement = brittle{}
+	c, r := fleetOf(t, 2, 10, nil)
+	c.Placement = brittle{room: r, claimed: 1}
 	batch := make([]*placing, 3)
 	for i := range batch {
 		batch[i] = &placing{ctx: t.Context(), s: &compute.Server{ID: newID(), Flavor: compute.Flavor{VCPUs: 1, MemoryMB: 64}}, state: &buildState{}}
