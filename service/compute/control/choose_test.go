@@ -10,6 +10,7 @@ import (
 	"kilonova/internal/db"
 	"kilonova/internal/fault"
 	"kilonova/service/compute"
+	"kilonova/service/compute/schedule"
 	"kilonova/service/compute/store"
 )
 
@@ -95,5 +96,19 @@ func TestHostsBeyondTheLimit(t *testing.T) {
 				t.Errorf("not every host is accounted for: %s", d.explanation.String())
 			}
 		})
+	}
+}
+
+// TestNeverTried: options by which no server could ever be built are none.
+func TestNeverTried(t *testing.T) {
+	for _, spoil := range []func(o *schedule.SchedulerOptions){
+		func(o *schedule.SchedulerOptions) { o.MaxAttempts = -1 },
+		func(o *schedule.SchedulerOptions) { o.MaxPlacementResults = 0 },
+	} {
+		c := Config{Options: Defaults(), Now: time.Now}
+		spoil(&c.Options.Scheduler.Scheduler)
+		if _, err := New(c); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "max_placement_results") {
+			t.Errorf("%v", err)
+		}
 	}
 }

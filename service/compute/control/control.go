@@ -98,6 +98,9 @@ func New(c Config) (*Control, error) {
 	if c.Attestation == nil && scheduler.Enabled("TrustedFilter") {
 		return nil, fault.Invalidf("[filter_scheduler] enabled_filters names TrustedFilter, which asks a server that [trusted_computing] attestation_server does not name.")
 	}
+	if o := &c.Options.Scheduler.Scheduler; o.MaxAttempts < 1 || o.MaxPlacementResults < 1 {
+		return nil, fault.Invalidf("[scheduler] max_attempts is %d and max_placement_results %d; they are 1 at least.", o.MaxAttempts, o.MaxPlacementResults)
+	}
 	aliases, err := aliasesOf(c.Options.PCI, c.Options.Scheduler.Filter.PCIInPlacement)
 	if err != nil {
 		return nil, err

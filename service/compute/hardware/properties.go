@@ -126,6 +126,17 @@ var oldNames = map[string]string{"architecture": "hw_architecture", "owner_id": 
 	"bittorrent": "img_bittorrent", "mappings": "img_mappings", "block_device_mapping": "img_block_device_mapping", "bdm_v2": "img_bdm_v2",
 	"root_device_name": "img_root_device_name", "hypervisor_version_requires": "img_hv_requested_version", "hypervisor_type": "img_hv_type"}
 
+// CheckArchitecture refuses a name that is no processor architecture's; "" is any.
+func CheckArchitecture(name string) error {
+	if name == "" {
+		return nil
+	}
+	if why := architectures(name); why != "" {
+		return fault.Invalidf("%s", why)
+	}
+	return nil
+}
+
 // checkProperties refuses an image of which a property cannot be understood.
 func checkProperties(all map[string]string) error {
 	for name, text := range all {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kilonova/internal/fault"
+	"kilonova/service/compute/hardware"
 )
 
 // Scheduler decides. It is safe for concurrent use if its source of chance is.
@@ -33,7 +34,7 @@ func New(o Options, pick func(n int) int) (*Scheduler, error) {
 		return nil, err
 	}
 	s.driver, s.chance = driver, driver == ChanceScheduler
-	if err := s.checkNumbers(); err != nil {
+	if err := s.checkValues(); err != nil {
 		return nil, err
 	}
 	if err := s.chooseFilters(); err != nil {
@@ -48,7 +49,7 @@ func New(o Options, pick func(n int) int) (*Scheduler, error) {
 // Driver is one of the drivers' constants.
 func (s *Scheduler) Driver() string { return s.driver }
 
-func (s *Scheduler) checkNumbers() error {
+func (s *Scheduler) checkValues() error {
 	f := &s.options.Filter
 	any := math.Inf(-1)
 	for _, n := range []struct {
@@ -77,6 +78,9 @@ func (s *Scheduler) checkNumbers() error {
 		if n.value < n.min || !finite(n.value) {
 			return fault.Invalidf("The scheduler's option %s is %v, which is out of range.", n.option, n.value)
 		}
+	}
+	if err := hardware.CheckArchitecture(f.DefaultArchitecture); err != nil {
+		return fault.New(fault.Invalid, "[filter_scheduler] image_properties_default_architecture: %w", err)
 	}
 	return nil
 }

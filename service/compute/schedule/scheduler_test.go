@@ -346,6 +346,7 @@ required = false
 		func(o *Options) { o.Filter.AvailableFilters = []string{"RamFilter"} },
 		func(o *Options) { o.Filter.WeightClasses = []string{"NoSuchWeigher"} },
 		func(o *Options) { o.Filter.HostSubsetSize = -1 },
+		func(o *Options) { o.Filter.DefaultArchitecture = "x87" },
 		func(o *Options) { o.Filter.PCI = -1 },
 		func(o *Options) { o.Metrics.Setting = []string{"cpu"} },
 		func(o *Options) { o.Filter.ImagePropsSetting = []string{"os_distro=much"} },
