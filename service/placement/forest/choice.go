@@ -94,12 +94,16 @@ func (s *search) spread(g *group, t *tree, helpers []*node) []option {
 			return nil
 		}
 	}
+	most := s.most
+	if most > 0 && (len(s.groups) > 1 || s.q.Flat) { // not each of these will be a candidate
+		most = max(most, mostFruitless)
+	}
 	var list []option
 	product(providers, nil, func(picked []*node) bool {
 		if collectively(picked, g.required) {
 			list = append(list, s.spreadOption(g, picked))
 		}
-		return s.goOn() && (s.most == 0 || len(list) < s.most)
+		return s.goOn() && (most == 0 || len(list) < most)
 	})
 	return list
 }

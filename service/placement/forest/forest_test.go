@@ -94,6 +94,39 @@ func TestOrderAndLimits(t *testing.T) {
 
 // TestWideTreesAreNotTried has a request whose combinations nobody could count
 // through, and whose groups cannot be told apart.
+// TestLimitIsOfCandidates: what the operator's limit counts are whole candidates. The
+// first ways to satisfy a group may go with nothing else of the question.
+func TestLimitIsOfCandidates(t *testing.T) {
+	f := row(1)
+	f.Apply([]*placement.ProviderState{state("host0.0", "host0", "host0", 4, 0, "CUSTOM_FAST")}, nil)
+	fast := vcpu("_A", 4)
+	fast.Required = [][]string{{"CUSTOM_FAST"}}
+	for _, tt := range []struct {
+		q    placement.Query
+		want int
+	}{
+		{placement.Query{Groups: []placement.Group{vcpu("", 4), fast}}, 1},
+		{placement.Query{Groups: []placement.Group{vcpu("", 4)}}, 1},
+	} {
+		if c := find(t, f, &tt.q, Manners{Most: 1}); len(c.Requests) != tt.want {
+			t.Errorf("%d groups: %d candidates, want %d", len(tt.q.Groups), len(c.Requests), tt.want)
+		}
+	}
+	// Of two classes, a way that takes them from two providers is none to who knows no trees.
+	two := func(uuid string) *placement.ProviderState {
+		s := state(uuid, "host1", "host1", 4, 0)
+		s.Inventories = append(s.Inventories, placement.Inventory{Class: "DISK_GB", Total: 4, MinUnit: 1, MaxUnit: 4, StepSize: 1, Ratio: 1})
+		return s
+	}
+	g := New()
+	g.Replace([]*placement.ProviderState{state("host1", "", "host1", 0, 0), two("a"), two("b")})
+	both := vcpu("", 1)
+	both.Resources = append(both.Resources, placement.Amount{Class: "DISK_GB", Amount: 1})
+	if c := find(t, g, &placement.Query{Flat: true, Groups: []placement.Group{both}}, Manners{Most: 2}); len(c.Requests) != 2 {
+		t.Errorf("%d candidates, want 2", len(c.Requests))
+	}
+}
+
 func TestWideTreesAreNotTried(t *testing.T) {
 	f := New()
 	all := []*placement.ProviderState{state("root", "", "root", 0, 0)}
