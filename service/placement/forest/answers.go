@@ -11,6 +11,7 @@ import (
 // has them again, and only what came into the place of another is to be searched.
 type answer struct {
 	picture  uint64  // by which it was given
+	base     uint64  // the picture of the one that it was told as changes to; 0: none
 	searched int     // so many trees, from the first on; those after them were not wanted
 	givers   []giver // in the order of trees
 }
@@ -121,17 +122,21 @@ func (f *Forest) compare(s *search, m Manners) *comparison {
 
 // remember keeps an answer for the next search, and returns the edits that made it of
 // the earlier one; nil: there was none.
-func (f *Forest) remember(c *comparison) []placement.Edit {
+func (f *Forest) remember(c *comparison) (edits []placement.Edit) {
+	if c.before != nil {
+		edits = c.edits
+		// Who asked has this answer now. That before it others may have as well, or the
+		// same if this one is lost on its way; that before both nobody is likely to.
+		if c.now.base = c.before.picture; c.now.base == c.now.picture {
+			c.now.base = c.before.base
+		} else {
+			f.answers.Remove(asked{c.q.Text, c.before.base})
+		}
+	}
 	if len(c.now.givers) <= mostFound {
 		f.answers.Add(asked{c.q.Text, c.now.picture}, c.now)
 	}
-	if c.before == nil {
-		return nil
-	}
-	if c.before.picture != c.now.picture { // who asked has this one now
-		f.answers.Remove(asked{c.q.Text, c.before.picture})
-	}
-	return c.edits
+	return edits
 }
 
 // asked is a question and the picture by which it was answered.

@@ -199,6 +199,44 @@ func TestEditsAreFew(t *testing.T) {
 	}
 }
 
+// TestAnswersThatSeveralHave: two who have the same answer are both told what has changed
+// since, and whoever has not got that may ask once more; of three one after the other the
+// first is forgotten.
+func TestAnswersThatSeveralHave(t *testing.T) {
+	f, _ := flat(20)
+	q := placement.Query{Groups: []placement.Group{vcpu("", 1)}, Limit: 10, Text: "q"}
+	since := func(picture uint64) *placement.Candidates {
+		q := q
+		q.Since = picture
+		return find(t, f, &q, Manners{})
+	}
+	used := int64(0)
+	claim := func() {
+		used = 1 - used
+		f.Apply([]*placement.ProviderState{state("host3", "", "host3", 4, used)}, nil)
+	}
+	pictures := []uint64{since(0).Picture}
+	one := []placement.Edit{{Keep: 3, Drop: 1, New: 1}, {Keep: 6}}
+	for range 3 {
+		last := pictures[len(pictures)-1]
+		if c := since(last); !slices.Equal(c.Edits, []placement.Edit{{Keep: 10}}) {
+			t.Errorf("nothing has changed: %+v", c.Edits)
+		}
+		claim()
+		for range 3 {
+			c := since(last)
+			if !slices.Equal(c.Edits, one) {
+				t.Errorf("after %d answers: %+v, want %+v", len(pictures), c.Edits, one)
+			}
+			pictures = append(pictures[:len(pictures):len(pictures)], c.Picture)
+		}
+		pictures = slices.Compact(pictures)
+	}
+	if c := since(pictures[0]); c.Edits != nil || f.answers.Len() != 2 {
+		t.Errorf("the first of %d answers: %+v; %d are remembered", len(pictures), c.Edits, f.answers.Len())
+	}
+}
+
 // TestAnswersThatAreNotCompared: candidates that depend on more than one tree, or on
 // chance, are told whole each time, and so are those by a picture of which nothing is known.
 func TestAnswersThatAreNotCompared(t *testing.T) {
