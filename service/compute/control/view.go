@@ -149,12 +149,7 @@ func (v *view) hosts(ctx context.Context, c *Control, q question, n needs) (host
 			return nil, false, err
 		}
 		v.memory.keep(l.candidates)
-		for len(v.lists) >= maxLists { // any: questions that are asked often come back
-			for other := range v.lists {
-				delete(v.lists, other)
-				break
-			}
-		}
+		v.makeRoom()
 		if err := l.fill(ctx, c, fleetPatience); err != nil {
 			return nil, true, err
 		}
@@ -168,6 +163,21 @@ func (v *view) hosts(ctx context.Context, c *Control, q question, n needs) (host
 		return l.hosts, true, l.fill(ctx, c, fleetPatience)
 	}
 	return l.hosts, false, l.fill(ctx, c, min(v.age, fleetPatience))
+}
+
+// makeRoom forgets a list if there are too many: one of a single host, which is hardly
+// asked for again, or any. Questions that are asked often come back.
+func (v *view) makeRoom() {
+	if len(v.lists) < maxLists {
+		return
+	}
+	var goes listKey
+	for key, l := range v.lists {
+		if goes = key; l.InTree != "" {
+			break
+		}
+	}
+	delete(v.lists, goes)
 }
 
 // fill makes the hosts of the candidates, if the fleet has changed since.

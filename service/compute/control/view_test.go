@@ -1,6 +1,12 @@
 package control
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"kilonova/service/compute"
+)
 
 // TestHostsAtTheirPlaces: who is looked for at a place is found there, also where
 // another one was before, and in another fleet.
@@ -30,5 +36,27 @@ func TestHostsAtTheirPlaces(t *testing.T) {
 	}
 	if h := memory.host(first, mostHosts, "b"); h != first.byNode["b"] || len(memory.hosts) > mostHosts {
 		t.Errorf("%v, and %d hosts are remembered", h, len(memory.hosts))
+	}
+}
+
+// TestListsOfOneHostGoFirst: however many servers go to hosts that were asked for, the list
+// that all others share stands.
+func TestListsOfOneHostGoFirst(t *testing.T) {
+	c, r := fleetOf(t, 3*maxLists, 10, func(o *Options) { o.Scheduler.Scheduler.MaxPlacementResults = 7 })
+	s := &compute.Server{ID: newID(), Flavor: compute.Flavor{VCPUs: 1, MemoryMB: 64}}
+	v := newView(time.Hour)
+	if _, err := c.decide(t.Context(), s, &buildState{}, v); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 * maxLists {
+		var state buildState
+		state.Requested.Host = fmt.Sprintf("h%05d", i)
+		if d, err := c.decide(t.Context(), s, &state, v); err != nil || d.choices[0].Name != state.Requested.Host {
+			t.Fatal(err)
+		}
+	}
+	asked := r.asked
+	if _, err := c.decide(t.Context(), s, &buildState{}, v); err != nil || r.asked != asked || len(v.lists) > maxLists {
+		t.Errorf("Placement was asked %d times more, %d lists are remembered: %v", r.asked-asked, len(v.lists), err)
 	}
 }
