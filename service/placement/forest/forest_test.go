@@ -92,8 +92,6 @@ func TestOrderAndLimits(t *testing.T) {
 	}
 }
 
-// TestWideTreesAreNotTried has a request whose combinations nobody could count
-// through, and whose groups cannot be told apart.
 // TestLimitIsOfCandidates: what the operator's limit counts are whole candidates. The
 // first ways to satisfy a group may go with nothing else of the question.
 func TestLimitIsOfCandidates(t *testing.T) {
@@ -127,6 +125,8 @@ func TestLimitIsOfCandidates(t *testing.T) {
 	}
 }
 
+// TestWideTreesAreNotTried has a request whose combinations nobody could count
+// through, and whose groups cannot be told apart.
 func TestWideTreesAreNotTried(t *testing.T) {
 	f := New()
 	all := []*placement.ProviderState{state("root", "", "root", 0, 0)}
