@@ -39,12 +39,12 @@ func whyCommand() *cobra.Command {
 			}
 			id, err := serverID(ctx, client, args[0])
 			if err != nil {
-				return err
+				return plainly(err)
 			}
 			var raw json.RawMessage
 			resp, err := client.Get(ctx, client.ServiceURL("servers", id, "kilonova-placement"), &raw, &gophercloud.RequestOpts{OkCodes: []int{200}})
 			if err != nil {
-				return err
+				return plainly(err)
 			}
 			defer resp.Body.Close()
 			if asJSON {
@@ -131,6 +131,14 @@ func authOfEnvironment() (gophercloud.AuthOptions, error) {
 		}
 	}
 	return auth, nil
+}
+
+// plainly says what the usual reason for a refusal is, instead of which request got it.
+func plainly(err error) error {
+	if gophercloud.ResponseCodeIs(err, http.StatusForbidden) {
+		return errors.New("the cloud does not tell this user how it decides: an administrator may ask")
+	}
+	return err
 }
 
 // serverID finds a server of any project by its id or its name.

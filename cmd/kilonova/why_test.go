@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -15,6 +16,10 @@ import (
 func TestServersAreFoundByName(t *testing.T) {
 	names := map[string]string{"web(1)": "id-1", "a.1": "id-2", "a-1": "id-3"}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("name") == "^secret$" {
+			http.Error(w, "{}", http.StatusForbidden)
+			return
+		}
 		if r.URL.Path != "/servers" {
 			http.NotFound(w, r)
 			return
@@ -34,5 +39,8 @@ func TestServersAreFoundByName(t *testing.T) {
 		if id, err := serverID(t.Context(), client, name); err != nil || id != want {
 			t.Errorf("%s: %s, %v", name, id, err)
 		}
+	}
+	if _, err := serverID(t.Context(), client, "secret"); !strings.Contains(plainly(err).Error(), "an administrator may ask") {
+		t.Errorf("a user's question: %v", err)
 	}
 }
