@@ -2,6 +2,7 @@ package cloud
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/gophercloud/gophercloud/v2"
@@ -43,5 +44,25 @@ func TestImpossibleHardware(t *testing.T) {
 		if err := boot(); !gophercloud.ResponseCodeIs(err, http.StatusBadRequest) {
 			t.Fatalf("a thread policy without pinned processors: %v", err)
 		}
+	})
+}
+
+// TestImpossibleChanges: the same is refused of a server that changes its flavor or
+// its image.
+func TestImpossibleChanges(t *testing.T) {
+	each(t, func(t *testing.T, c *cloud) {
+		hostsUp(t, c)
+		u := c.demo
+		s := boot(t, c, u, "s")
+		odd := flavorOf(t, c, "odd", 1, 128, flavors.ExtraSpecsOpts{"hw:cpu_thread_policy": "prefer"})
+		if err := servers.Resize(t.Context(), u.compute, s.ID, servers.ResizeOpts{FlavorRef: odd}).ExtractErr(); !gophercloud.ResponseCodeIs(err, http.StatusBadRequest) {
+			t.Errorf("resized to a thread policy without pinned processors: %v", err)
+		}
+		nodes := upload(t, u, "one node", "raw", "bare", map[string]string{"hw_numa_nodes": "1"}, []byte("a disk"))
+		_, err := servers.Rebuild(t.Context(), u.compute, s.ID, servers.RebuildOpts{ImageRef: nodes}).Extract()
+		if !gophercloud.ResponseCodeIs(err, http.StatusBadRequest) || !strings.Contains(err.Error(), "NUMA topology cannot be changed") {
+			t.Errorf("rebuilt on NUMA nodes: %v", err)
+		}
+		awaitStatus(t, u, s.ID, "ACTIVE")
 	})
 }

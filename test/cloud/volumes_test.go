@@ -200,6 +200,11 @@ func TestServersBootFromVolumes(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+		// Without an image beside the volume the flavor is looked at all the same.
+		opts.BlockDevice, opts.FlavorRef = disks[:1], flavorOf(t, c, "odd", 1, 128, map[string]string{"hw:cpu_thread_policy": "prefer"})
+		if _, err := servers.Create(t.Context(), u.compute, opts, nil).Extract(); !gophercloud.ResponseCodeIs(err, 400) {
+			t.Errorf("a thread policy without pinned processors: %v", err)
+		}
 		if left := volumes.Left(); len(left) != 1 {
 			t.Errorf("after what was refused, left are %v", left)
 		}

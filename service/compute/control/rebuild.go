@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"reflect"
 
 	"kilonova/internal/auth"
 	"kilonova/internal/db"
@@ -10,6 +11,7 @@ import (
 	"kilonova/internal/rest"
 	"kilonova/internal/task"
 	"kilonova/service/compute"
+	"kilonova/service/compute/hardware"
 	"kilonova/service/compute/schedule"
 	"kilonova/service/compute/store"
 )
@@ -77,6 +79,9 @@ func (c *Control) RebuildServer(ctx context.Context, id string, r Rebuild) (*com
 		}
 		with.ImageID = s.ImageID
 	} else if err := c.checkImage(ctx, &with); err != nil {
+		return nil, "", err
+	}
+	if err := keepsTopology(s, &with); err != nil {
 		return nil, "", err
 	}
 	if err := c.checkFiles(ctx, auth.From(ctx), r.Files); err != nil {
@@ -257,6 +262,23 @@ func (c *Control) mayStay(ctx context.Context, s *compute.Server) error {
 	}
 	if len(result.Ordered) == 0 {
 		return fault.Conflictf("%s", result.Explanation.Summary())
+	}
+	return nil
+}
+
+// keepsTopology refuses an image that asks for other NUMA nodes, processors or pages
+// than the server has: it stays on those that it holds.
+func keepsTopology(s, with *compute.Server) error {
+	is, err := hardware.TopologyOf(wishesOf(s))
+	if err != nil {
+		return err
+	}
+	would, err := hardware.TopologyOf(wishesOf(with))
+	if err != nil {
+		return err
+	}
+	if !reflect.DeepEqual(is, would) {
+		return fault.Invalidf("An instance's NUMA topology cannot be changed as part of a rebuild. The image %s provided is invalid for this instance.", with.ImageID)
 	}
 	return nil
 }

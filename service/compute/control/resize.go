@@ -58,7 +58,7 @@ func (c *Control) ResizeServer(ctx context.Context, id, flavorID, diskConfig str
 	}
 	there := *s
 	there.Flavor = flavor
-	if _, err := c.deviceRequests(&there); err != nil {
+	if err := c.checkGuest(&there); err != nil {
 		return err
 	}
 	m := c.migrationOf(ctx, s, compute.ResizeMove, compute.PreMigrating)

@@ -25,8 +25,11 @@ func (c *Control) checkSources(ctx context.Context, s *compute.Server, n *NewSer
 	if s.ImageID == "" && len(n.Disks) == 0 {
 		return fault.Invalidf("Invalid imageRef provided: a server needs an image.")
 	}
-	if err := c.checkDisks(ctx, s, *n); err != nil || s.ImageID == "" {
+	if err := c.checkDisks(ctx, s, *n); err != nil {
 		return err
+	}
+	if s.ImageID == "" {
+		return c.checkGuest(s)
 	}
 	volume := slices.ContainsFunc(n.Disks, func(d NewDisk) bool { return d.BootIndex == 0 && !d.Local })
 	return c.takeImage(ctx, s, image, volume)
@@ -79,14 +82,21 @@ func (c *Control) takeImage(ctx context.Context, s *compute.Server, image comput
 	if image.Properties["img_config_drive"] == "mandatory" || c.Options.ForceConfigDrive {
 		s.ConfigDrive = true
 	}
+	return c.checkGuest(s)
+}
+
+// checkGuest refuses a flavor and an image that do not go together, or ask for what
+// cannot be.
+func (c *Control) checkGuest(s *compute.Server) error {
 	if _, err := c.deviceRequests(s); err != nil {
 		return err
 	}
-	return checkHardware(s.Flavor, s.ImageID, s.ImageMeta)
+	return hardware.Check(wishesOf(s))
 }
 
-// checkHardware refuses a flavor and an image that do not go together.
-func checkHardware(f compute.Flavor, imageID string, image compute.ImageMeta) error {
-	return hardware.Check(hardware.Flavor{Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, ExtraSpecs: f.ExtraSpecs},
-		hardware.Image{ID: imageID, Name: image.Name, Properties: image.Properties})
+// wishesOf are a server's flavor and image, as hardware has them.
+func wishesOf(s *compute.Server) (hardware.Flavor, hardware.Image) {
+	f, image := s.Flavor, s.ImageMeta
+	return hardware.Flavor{Name: f.Name, VCPUs: f.VCPUs, MemoryMB: f.MemoryMB, ExtraSpecs: f.ExtraSpecs},
+		hardware.Image{ID: s.ImageID, Name: image.Name, Properties: image.Properties}
 }

@@ -140,13 +140,14 @@ func (a *asked) explicitCPUs(policy, emulator string) string {
 	return "shared"
 }
 
-// resources sums up resources:CLASS over all groups.
+// resources sums up resources:CLASS over all groups. An amount that is none asks for
+// nothing, as in the question to Placement.
 func (a *asked) resources(class string) int {
 	sum := 0
 	for name, text := range a.flavor.ExtraSpecs {
 		group, c, _ := strings.Cut(name, ":")
-		if c == class && strings.HasPrefix(group, "resources") {
-			sum += a.number(name, text)
+		if n, err := strconv.Atoi(text); c == class && strings.HasPrefix(group, "resources") && err == nil && n > 0 {
+			sum += n
 		}
 	}
 	return sum

@@ -23,6 +23,7 @@ func TestTopologyOf(t *testing.T) {
 		"pages chosen by image":  {m{"hw:mem_page_size": "large"}, m{"hw_mem_page_size": "1GB"}, &Topology{Cells: one(shared), PageKB: 1 << 20}},
 		"pinned":                 {m{"hw:cpu_policy": "dedicated", "hw:emulator_threads_policy": "isolate"}, nil, &Topology{Cells: one(pinned), Pinned: true, IsolateEmulator: true}},
 		"pinned by resources":    {m{"resources:PCPU": "4"}, nil, &Topology{Cells: one(pinned), Pinned: true}},
+		"no amount":              {m{"resources:PCPU": "x", "resources1:PCPU": "-1"}, nil, nil},
 		"pinned by the image":    {nil, m{"hw_cpu_policy": "dedicated", "hw_cpu_thread_policy": "require"}, &Topology{Cells: one(pinned), Pinned: true, Threads: "require"}},
 		"threads by a trait":     {m{"hw:cpu_policy": "dedicated", "trait:HW_CPU_HYPERTHREADING": "forbidden"}, nil, &Topology{Cells: one(pinned), Pinned: true, Threads: "isolate"}},
 		"by the image's trait":   {m{"hw:cpu_policy": "dedicated"}, m{"trait:HW_CPU_HYPERTHREADING": "required"}, &Topology{Cells: one(pinned), Pinned: true, Threads: "require"}},
