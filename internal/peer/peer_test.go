@@ -45,6 +45,18 @@ var things = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 	case "/root/cut":
 		w.Write(make([]byte, 100000))
 		panic(http.ErrAbortHandler)
+	case "/root/cutshort":
+		io.WriteString(w, "{}")
+		panic(http.ErrAbortHandler)
+	case "/root/flush":
+		w.WriteHeader(202)
+		io.WriteString(w, "one")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	case "/root/late":
+		io.WriteString(w, "{}")
+		w.Header().Set("Late", "yes")
+		w.WriteHeader(500)
 	case "/root/stream":
 		for range 100 {
 			w.Write(make([]byte, 50000))
@@ -112,6 +124,40 @@ func TestClient(t *testing.T) {
 			if err := c.Do(short, Call{Method: "GET", Path: "/slow"}); !fault.Is(err, fault.Unavailable) {
 				t.Fatal(err)
 			}
+		})
+	}
+}
+
+// TestShortAnswers: what is flushed is there while the rest is being made; what is cut
+// off before anything was flushed never looks whole.
+func TestShortAnswers(t *testing.T) {
+	for name, table := range wires(t) {
+		t.Run(name, func(t *testing.T) {
+			c, err := table.Client("things", &fixedTokens{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Do(t.Context(), Call{Method: "GET", Path: "/cutshort"}); !fault.Is(err, fault.Unavailable) {
+				t.Error(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			resp, err := c.Open(ctx, Call{Method: "GET", Path: "/flush"})
+			if err != nil || resp.StatusCode != 202 {
+				t.Fatal(resp, err)
+			}
+			defer resp.Body.Close()
+			text := make([]byte, 3)
+			if _, err := io.ReadFull(resp.Body, text); err != nil || string(text) != "one" {
+				t.Error(string(text), err)
+			}
+			cancel()
+			io.ReadAll(resp.Body) // comes to an end
+			resp, err = c.Open(t.Context(), Call{Method: "GET", Path: "/late"})
+			if err != nil || resp.StatusCode != 200 || resp.Header.Get("Late") != "" {
+				t.Fatal(resp, err)
+			}
+			resp.Body.Close()
 		})
 	}
 }
