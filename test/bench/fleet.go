@@ -135,9 +135,12 @@ func (f *fleet) expect(n int) <-chan struct{} {
 	return f.all
 }
 
-// manyFlavors is more than compute remembers answers for, so that each decision of
-// theirs in turn is one that was not made before.
-const manyFlavors = 40
+// Of someFlavors in turn compute remembers all answers. manyFlavors are more than it
+// does, so that each decision of theirs is as one that was never made before: the worst.
+const (
+	someFlavors = 20
+	manyFlavors = 40
+)
 
 // decisions boots servers of some flavors in turn and sums up how long it took to
 // decide where they go, from the question to the claim, as the cloud itself has noted it.

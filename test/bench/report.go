@@ -107,8 +107,8 @@ func schedulingGoals(all map[string]Distribution) (goals []Goal) {
 		if d, ok := all["decision_"+driver+"_10000_hosts"]; ok {
 			add("decision with its claim at 10,000 hosts, "+driver+", p99", "ms", 5, d.P99)
 		}
-		if d, ok := all["decision_of_40_flavors_"+driver+"_10000_hosts"]; ok {
-			add("the same of 40 flavors in turn, "+driver+", p99", "ms", 5, d.P99)
+		if d, ok := all["decision_of_20_flavors_"+driver+"_10000_hosts"]; ok {
+			add("the same of 20 flavors in turn, "+driver+", p99", "ms", 5, d.P99)
 		}
 		few, many := all["decision_"+driver+"_10000_hosts"], all["decision_"+driver+"_100000_hosts"]
 		if few.P50 > 0 && many.P50 > 0 {

@@ -111,6 +111,7 @@ func (found *Scheduling) driver(ctx context.Context, data string, hosts int, dri
 		{"scheduled_fifty_a_request", func() (Distribution, error) { return f.throughput(ctx, "many", servers, 50, 4) }},
 		{"candidates_limit_10", func() (Distribution, error) { return f.candidates(ctx, n, min(10, hosts)) }},
 		{"candidates_limit_1000", func() (Distribution, error) { return f.candidates(ctx, n, min(1000, hosts)) }},
+		{"decision_of_20_flavors", func() (Distribution, error) { return f.decisions(ctx, n, someFlavors) }},
 		{"decision_of_40_flavors", func() (Distribution, error) { return f.decisions(ctx, n, manyFlavors) }},
 	}
 	if driver != "filter" { // Placement's part is the same
