@@ -41,6 +41,7 @@ osd pool default size = 1
 osd pool default min size = 1
 osd crush chooseleaf type = 0
 mon allow pool size one = true
+mon data avail crit = 1
 ms bind ipv6 = false
 public addr = 127.0.0.1
 cluster addr = 127.0.0.1
