@@ -25,10 +25,6 @@ var (
 // numa checks processors and memory: pinning, threads, real time, NUMA, pages. It
 // returns the topology that is asked for, nil for none.
 func (a *asked) numa() *Topology {
-	if a.flavor.VCPUs > maxCPU+1 {
-		a.fail("Flavor %s has %d processors; a guest can have %d.", a.flavor.Name, a.flavor.VCPUs, maxCPU+1)
-		return nil
-	}
 	policy, threads := a.cpuPolicy(), a.threadPolicy()
 	emulator := a.flavor.ExtraSpecs["hw:emulator_threads_policy"]
 	if emulator != "" && emulator != "share" && emulator != "isolate" {
@@ -66,7 +62,7 @@ func (a *asked) numa() *Topology {
 	nodes, pageKB := a.nodes(), a.pages()
 	t.PageKB = pageKB
 	a.lockedMemory()
-	if nodes > 0 || pageKB != 0 || t.Pinned || a.flavor.ExtraSpecs["hw:pmem"] != "" {
+	if (nodes > 0 || pageKB != 0 || t.Pinned || a.flavor.ExtraSpecs["hw:pmem"] != "") && a.countable() {
 		t.Cells = a.split(max(nodes, 1), dedicated)
 	}
 	if len(t.Cells) == 0 || a.err != nil {
@@ -75,8 +71,20 @@ func (a *asked) numa() *Topology {
 	return t
 }
 
+// countable refuses more processors than are counted one by one, as a topology does.
+// Without any, how many a server may have is for quota and hosts to say.
+func (a *asked) countable() bool {
+	if a.flavor.VCPUs > maxCPU+1 {
+		a.fail("Flavor %s has %d processors; a guest with a NUMA topology can have %d.", a.flavor.Name, a.flavor.VCPUs, maxCPU+1)
+	}
+	return a.flavor.VCPUs <= maxCPU+1
+}
+
 // everyCPU is all of the guest's processors.
 func (a *asked) everyCPU() map[int]bool {
+	if !a.countable() {
+		return nil
+	}
 	cpus := make(map[int]bool, a.flavor.VCPUs)
 	for cpu := range a.flavor.VCPUs {
 		cpus[cpu] = true

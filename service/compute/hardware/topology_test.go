@@ -2,6 +2,7 @@ package hardware
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -70,6 +71,21 @@ func TestCPULists(t *testing.T) {
 	for _, text := range []string{"3-1", "a", "-1", "1-", "0-99999999999", "8192"} {
 		if got, err := parseCPUs(text); err == nil {
 			t.Errorf("%q: %v, want an error", text, got)
+		}
+	}
+}
+
+// TestManyProcessors: only a topology bounds the processors of a flavor.
+func TestManyProcessors(t *testing.T) {
+	var f Flavor
+	f.Name, f.VCPUs, f.MemoryMB = "large", 20_001, 20_001
+	if got, err := TopologyOf(f, Image{}); got != nil || err != nil {
+		t.Errorf("without a topology: %v, %v", got, err)
+	}
+	for _, specs := range []map[string]string{{"hw:numa_nodes": "1"}, {"hw:cpu_policy": "dedicated"}, {"hw:mem_page_size": "large"}, {"hw:cpu_policy": "mixed", "hw:cpu_dedicated_mask": "0-2"}} {
+		f.ExtraSpecs = specs
+		if _, err := TopologyOf(f, Image{}); err == nil || !strings.Contains(err.Error(), "processors") {
+			t.Errorf("%v: %v", specs, err)
 		}
 	}
 }
